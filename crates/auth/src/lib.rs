@@ -1,0 +1,1 @@
+//! SASL as sans-IO state machines, one file per mechanism.

@@ -1,0 +1,1 @@
+//! Shards, nodes, epochs and the placement of JIDs on them.

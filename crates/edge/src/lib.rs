@@ -1,0 +1,1 @@
+//! Listeners, TLS, stream negotiation and flow control.

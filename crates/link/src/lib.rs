@@ -1,0 +1,1 @@
+//! The contract between nodes as Rust traits, and its in-process form.

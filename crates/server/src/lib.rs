@@ -1,0 +1,1 @@
+//! The binary: configuration, roles and wiring.

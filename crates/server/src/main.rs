@@ -1,0 +1,2 @@
+//! The program `starling`.
+fn main() {}

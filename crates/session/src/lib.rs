@@ -1,0 +1,1 @@
+//! The engine of a session node: shards, accounts, routing, the phase pipeline.

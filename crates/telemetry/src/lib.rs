@@ -1,0 +1,1 @@
+//! Installs logs and metrics.

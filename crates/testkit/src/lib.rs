@@ -1,0 +1,1 @@
+//! In-process nodes and scripted clients for tests.

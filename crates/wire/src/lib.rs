@@ -1,0 +1,1 @@
+//! Everything that crosses the network between processes: protobuf and gRPC.

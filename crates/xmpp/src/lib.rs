@@ -1,0 +1,1 @@
+//! JIDs, stanzas, error conditions, the XML reader and writer, stream framing.
