@@ -1,0 +1,54 @@
+//! What can go wrong in opening or reaching a socket.
+//!
+//! Failures of a call itself are `tonic::Status` and belong to the caller.
+
+use std::io;
+use std::path::PathBuf;
+
+/// An error of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Another process answers on the socket: the node runs already.
+    #[error("another node is running: it answers on {}", path.display())]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The path does not fit into a socket address.
+    #[error(
+        "the path of the socket is {length} bytes long, more than the {} the system allows: {}",
+        crate::unix::PATH_BYTES_MAX,
+        path.display()
+    )]
+    PathTooLong {
+        /// The socket.
+        path: PathBuf,
+        /// Bytes of the path.
+        length: usize,
+    },
+    /// The socket could not be made.
+    #[error("cannot open the socket {}: {source}", path.display())]
+    Bind {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Nobody answers: there is no socket, or its node is dead.
+    #[error("no node is running: nothing answers on {}", path.display())]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket is there but may not be used, or something else is wrong.
+    #[error("cannot reach the node on {}: {source}", path.display())]
+    Connect {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The gRPC connection could not be set up or broke while serving.
+    #[error("the gRPC transport failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
