@@ -1,0 +1,165 @@
+//! The log: every stored message of an owner, in the order the owner gave.
+//! Delivery is a cursor over it (`cursor`), message archives and offline
+//! storage are reads of it. What enters, and for how long, features decide.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use starling_xmpp::jid::{BareJid, Jid};
+use starling_xmpp::time::UnixMillis;
+
+use crate::{Error, Position};
+
+/// Most entries one page may hold, whatever the query asks for.
+pub const PAGE_ENTRIES_MAX: usize = 1_000;
+
+/// Most entries a tally counts; a tally that reached it means "at least".
+pub const TALLY_ENTRIES_MAX: u64 = 10_000;
+
+/// One stored message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its key and its place in the order.
+    pub position: Position,
+    /// The same in the sender's and in the recipient's log.
+    pub id: u128,
+    /// The other side.
+    pub peer: Jid,
+    /// Whether the owner sent or received it.
+    pub direction: Direction,
+    /// The whole stanza, standalone, as it was accepted.
+    pub stanza: Bytes,
+    /// When it was accepted; never goes back within a log.
+    pub stored_at: UnixMillis,
+    /// Whether it waits for a resource of the owner (XEP-0160) as long as the
+    /// account's cursor stands before it.
+    pub is_offline: bool,
+}
+
+/// Who sent the entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The owner received it.
+    In,
+    /// The owner sent it.
+    Out,
+}
+
+/// What happens to a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Stores the entry under its position. The same position again replaces
+    /// it: a repeated commit stores nothing twice, a retraction leaves a
+    /// tombstone in place.
+    Append(Entry),
+    /// Removes every entry up to and including this one. Logs are shortened
+    /// only from the oldest end, so that paging never finds a hole.
+    Purge {
+        /// The last entry to go.
+        through: Position,
+    },
+}
+
+/// Which entries of a log to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Query {
+    /// Only entries behind this one.
+    pub after: Option<Position>,
+    /// Only entries ahead of this one.
+    pub before: Option<Position>,
+    /// From which end the limit counts, and the order of the answer.
+    pub order: Order,
+    /// Most entries to return; capped at [`PAGE_ENTRIES_MAX`].
+    pub limit: usize,
+    /// Only entries that wait for delivery.
+    pub is_offline_only: bool,
+}
+
+/// From which end of the range to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Oldest first.
+    #[default]
+    Ascending,
+    /// Newest first.
+    Descending,
+}
+
+impl Query {
+    /// The oldest `limit` entries behind `after`, oldest first.
+    #[must_use]
+    pub fn after(after: Position, limit: usize) -> Self {
+        Query {
+            after: Some(after),
+            before: None,
+            order: Order::Ascending,
+            limit,
+            is_offline_only: false,
+        }
+    }
+
+    /// The newest `limit` entries ahead of `before`, newest first; of the
+    /// whole log without it.
+    #[must_use]
+    pub fn before(before: Option<Position>, limit: usize) -> Self {
+        Query {
+            after: None,
+            before,
+            order: Order::Descending,
+            limit,
+            is_offline_only: false,
+        }
+    }
+
+    /// The same, of offline entries only.
+    #[must_use]
+    pub fn offline_only(mut self) -> Self {
+        self.is_offline_only = true;
+        self
+    }
+
+    /// The limit that holds.
+    #[must_use]
+    pub fn limit_capped(&self) -> usize {
+        self.limit.min(PAGE_ENTRIES_MAX)
+    }
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Entries, at most [`TALLY_ENTRIES_MAX`].
+    pub entries: u64,
+    /// Bytes of their stanzas.
+    pub bytes: u64,
+}
+
+impl Tally {
+    /// Counts one more stanza of this size.
+    pub fn add(&mut self, stanza_bytes: usize) {
+        self.entries += 1;
+        self.bytes += stanza_bytes as u64;
+    }
+
+    /// Whether counting stopped at the bound.
+    #[must_use]
+    pub fn is_at_least(&self) -> bool {
+        self.entries >= TALLY_ENTRIES_MAX
+    }
+}
+
+/// Reads of the log.
+#[async_trait]
+pub trait Read: Send + Sync {
+    /// A page of entries. Ask for one more than you need to learn whether it
+    /// was the last.
+    async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error>;
+
+    /// The entry at exactly this position.
+    async fn archive_entry(&self, owner: &BareJid, at: Position) -> Result<Option<Entry>, Error>;
+
+    /// The newest position, of any entry.
+    async fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Error>;
+
+    /// How many offline entries follow `after`.
+    async fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Error>;
+}

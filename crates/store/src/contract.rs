@@ -1,0 +1,62 @@
+//! The suite every backend runs: each function is one sentence of the contract
+//! and takes a fresh, empty store. What a restart or a crash must preserve is
+//! for each backend's own tests, which can cause one.
+//!
+//! A backend's tests say `starling_store::contract_suite!(open().await);`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "tests panic on failure"
+)]
+
+pub mod accounts;
+pub mod archive;
+pub mod rest;
+pub mod rosters;
+pub mod sample;
+
+/// Makes one `#[tokio::test]` of every function of the contract.
+///
+/// The argument is an expression that makes a fresh store; it may await. What
+/// it evaluates to must deref to a [`Store`](crate::Store), and may carry what
+/// has to live as long, such as a temporary folder.
+#[macro_export]
+macro_rules! contract_suite {
+    ($fresh:expr) => {
+        $crate::contract_suite!(@ $fresh;
+            accounts: an_account_is_created_once,
+            accounts: of_two_creations_at_once_one_wins,
+            accounts: every_change_of_an_account_is_read_back,
+            accounts: changes_of_no_account_are_lost,
+            accounts: accounts_are_listed_by_host_in_order,
+            accounts: removal_erases_every_domain_and_no_neighbour,
+            archive: a_log_is_read_in_order,
+            archive: a_repeated_append_stores_one_entry,
+            archive: pages_are_bounded,
+            archive: only_offline_entries_when_asked,
+            archive: a_log_is_shortened_from_its_oldest_end,
+            archive: logs_of_similar_owners_do_not_mix,
+            archive: a_large_stanza_comes_back_byte_for_byte,
+            rosters: items_are_replaced_whole,
+            rosters: removals_are_remembered_until_forgotten,
+            rosters: a_pending_request_is_kept_whole_and_unlisted,
+            rosters: versions_never_repeat_for_a_new_account,
+            rest: later_writes_of_a_batch_win,
+            rest: cursors_are_kept_per_device,
+            rest: block_lists_are_kept,
+            rest: private_elements_are_kept_by_name,
+            rest: a_vcard_is_kept,
+            rest: nodes_agree_on_the_first_meta_value,
+            rest: the_login_bundle_agrees_with_every_read,
+        );
+    };
+    (@ $fresh:expr; $($file:ident: $test:ident),+ $(,)?) => {
+        $(#[tokio::test]
+        async fn $test() {
+            let fresh = $fresh;
+            $crate::contract::$file::$test(&*fresh).await;
+        })+
+    };
+}

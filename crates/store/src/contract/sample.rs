@@ -1,0 +1,139 @@
+//! Values the suite stores, and the few words it stores them with.
+
+use bytes::Bytes;
+use starling_xmpp::credentials::{Credentials, FastSlot, FastToken, ScramHash, ScramVerifier};
+use starling_xmpp::jid::{BareJid, Jid};
+use starling_xmpp::time::UnixMillis;
+
+use crate::account::LastActivity;
+use crate::archive::{Direction, Entry};
+use crate::private_xml::Key;
+use crate::{
+    Account, Change, Position, Stamp, Store, Write, account, archive, blocklist, cursor,
+    private_xml, roster, vcard,
+};
+
+/// A time in 2026.
+pub const NOW: UnixMillis = UnixMillis(1_795_000_000_000);
+
+/// A bare JID.
+#[must_use]
+pub fn bare(text: &str) -> BareJid {
+    BareJid::parse(text).unwrap()
+}
+
+/// A JID.
+#[must_use]
+pub fn jid(text: &str) -> Jid {
+    Jid::parse(text).unwrap()
+}
+
+/// A verifier that is told from others by `tag`.
+#[must_use]
+pub fn verifier(hash: ScramHash, tag: u8) -> ScramVerifier {
+    ScramVerifier {
+        hash,
+        salt: vec![tag; 16],
+        iterations: 10_000,
+        stored_key: vec![tag; hash.output_octets()],
+        server_key: vec![!tag; hash.output_octets()],
+    }
+}
+
+/// A token of a device.
+#[must_use]
+pub fn token(device: &str, slot: FastSlot, tag: u8) -> FastToken {
+    FastToken {
+        device: device.into(),
+        slot,
+        mechanism: "HT-SHA-256-EXPR".into(),
+        secret: vec![tag; 32],
+        expires_at: UnixMillis(NOW.0 + 1),
+        count: tag.is_multiple_of(2).then_some(u32::from(tag)),
+    }
+}
+
+/// An account with verifiers of every hash.
+#[must_use]
+pub fn account(text: &str) -> Account {
+    let verifiers = ScramHash::ALL.map(|hash| verifier(hash, 1)).to_vec();
+    let credentials = Credentials {
+        verifiers,
+        ..Credentials::default()
+    };
+    Account::new(bare(text), credentials, NOW)
+}
+
+/// A log entry whose content is derived from its position.
+#[must_use]
+pub fn entry(epoch: u32, seq: u64, is_offline: bool) -> Entry {
+    let position = Position::new(epoch, seq);
+    Entry {
+        position,
+        id: (u128::from(epoch) << 64) | u128::from(seq) | (1 << 127),
+        peer: jid("romeo@montague.example/orchard"),
+        direction: if seq.is_multiple_of(2) {
+            Direction::In
+        } else {
+            Direction::Out
+        },
+        stanza: Bytes::from(format!(
+            "<message xmlns='jabber:client'><body>{position}</body></message>"
+        )),
+        stored_at: UnixMillis(NOW.0 + i64::try_from(seq).unwrap()),
+        is_offline,
+    }
+}
+
+/// Changes that leave something in every domain.
+#[must_use]
+pub fn everything() -> Vec<Change> {
+    let contact = roster::Item::new(jid("romeo@montague.example"));
+    vec![
+        account::Change::PutToken(token("phone", FastSlot::Current, 1)).into(),
+        account::Change::SetLastActivity(LastActivity {
+            at: NOW,
+            status: None,
+        })
+        .into(),
+        account::Change::SetAttribute {
+            name: "a".into(),
+            value: Some("b".into()),
+        }
+        .into(),
+        archive::Change::Append(entry(1, 1, true)).into(),
+        archive::Change::Append(entry(2, 2, false)).into(),
+        blocklist::Change::Block(jid("tybalt@capulet.example")).into(),
+        cursor::Change::SetOffline(Position::START).into(),
+        cursor::Change::SetDevice {
+            device: "d".into(),
+            position: Position::START,
+        }
+        .into(),
+        private_xml::Change::Put {
+            key: Key::new("n", "e"),
+            element: "<e/>".into(),
+        }
+        .into(),
+        roster::Change::Put(contact).into(),
+        roster::Change::Remove {
+            jid: jid("paris@verona.example"),
+            version: 9,
+        }
+        .into(),
+        vcard::Change::Put("<vCard/>".into()).into(),
+    ]
+}
+
+/// Commits changes of one owner.
+pub async fn commit<C: Into<Change>>(
+    store: &dyn Store,
+    owner: &str,
+    changes: impl IntoIterator<Item = C>,
+) {
+    let owner = bare(owner);
+    let writes = changes.into_iter().enumerate();
+    let batch =
+        writes.map(|(n, change)| Write::new(owner.clone(), Stamp::new(1, n as u64), change));
+    store.commit(batch.collect()).await.unwrap();
+}

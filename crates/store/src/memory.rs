@@ -1,0 +1,313 @@
+//! The reference: a store in memory that loses everything with the process.
+//! It exists to say in the fewest words what a backend must do, and to make
+//! tests fast.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use starling_xmpp::jid::BareJid;
+
+use crate::archive::{self, Entry, Order, Query, Tally};
+use crate::blocklist::{self, Blocklist};
+use crate::cursor::{self, Cursors};
+use crate::roster::{self, Roster};
+use crate::{
+    Account, Backup, Change, Creation, Error, LoginBundle, Position, Store, Write, account, meta,
+    private_xml, vcard,
+};
+
+/// A store in memory.
+#[derive(Debug, Default)]
+pub struct Memory {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// By host, then by local part: the order in which accounts are listed.
+    spaces: BTreeMap<(String, String), Space>,
+    meta: BTreeMap<String, Bytes>,
+}
+
+/// Everything of one owner.
+#[derive(Debug, Default)]
+struct Space {
+    account: Option<Account>,
+    archive: BTreeMap<Position, Entry>,
+    blocklist: Blocklist,
+    cursors: Cursors,
+    private_xml: BTreeMap<private_xml::Key, Bytes>,
+    roster: Roster,
+    vcard: Option<Bytes>,
+}
+
+impl Memory {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        Memory::default()
+    }
+
+    /// A panic elsewhere cannot leave half a change behind: changes do not
+    /// panic. So a poisoned lock is as good as another.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T: Default>(&self, owner: &BareJid, read: impl FnOnce(&Space) -> T) -> T {
+        self.state()
+            .spaces
+            .get(&key(owner))
+            .map(read)
+            .unwrap_or_default()
+    }
+}
+
+fn key(owner: &BareJid) -> (String, String) {
+    (
+        owner.domain().to_owned(),
+        owner.local().unwrap_or_default().to_owned(),
+    )
+}
+
+impl Space {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Account(change) => {
+                if let Some(account) = &mut self.account {
+                    account.apply(&change);
+                }
+            }
+            Change::Archive(archive::Change::Append(entry)) => {
+                self.archive.insert(entry.position, entry);
+            }
+            Change::Archive(archive::Change::Purge { through }) => {
+                self.archive.retain(|position, _| *position > through);
+            }
+            Change::Blocklist(change) => change.apply_to(&mut self.blocklist),
+            Change::Cursor(change) => self.cursors.apply(&change),
+            Change::PrivateXml(private_xml::Change::Put { key, element }) => {
+                self.private_xml.insert(key, element);
+            }
+            Change::PrivateXml(private_xml::Change::Remove { key }) => {
+                self.private_xml.remove(&key);
+            }
+            Change::Roster(change) => self.roster.apply(&change),
+            Change::VCard(vcard::Change::Put(element)) => self.vcard = Some(element),
+            Change::VCard(vcard::Change::Remove) => self.vcard = None,
+        }
+    }
+
+    fn roster(&self) -> Roster {
+        let first = self
+            .account
+            .as_ref()
+            .map_or(0, Account::roster_version_first);
+        let mut roster = self.roster.clone();
+        roster.version = roster.version.max(first);
+        roster.floor = roster.floor.max(first);
+        roster
+    }
+
+    fn page(&self, query: &Query) -> Vec<Entry> {
+        let (after, before) = (query.after.unwrap_or_default(), query.before);
+        if before.is_some_and(|before| before <= after) {
+            return Vec::new();
+        }
+        let until = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self
+            .archive
+            .range((Bound::Excluded(after), until))
+            .map(|(_, entry)| entry);
+        let admits = |entry: &&Entry| entry.is_offline || !query.is_offline_only;
+        let limit = query.limit_capped();
+        match query.order {
+            Order::Ascending => range.filter(admits).take(limit).cloned().collect(),
+            Order::Descending => range.rev().filter(admits).take(limit).cloned().collect(),
+        }
+    }
+
+    fn offline_tally(&self, after: Position) -> Tally {
+        let mut tally = Tally::default();
+        let range = self
+            .archive
+            .range((Bound::Excluded(after), Bound::Unbounded));
+        for (_, entry) in range.filter(|(_, entry)| entry.is_offline) {
+            if tally.is_at_least() {
+                break;
+            }
+            tally.add(entry.stanza.len());
+        }
+        tally
+    }
+}
+
+#[async_trait]
+impl Store for Memory {
+    async fn commit(&self, batch: Vec<Write>) -> Result<(), Error> {
+        let mut state = self.state();
+        for write in batch {
+            let key = key(&write.owner);
+            if write.change == Change::Account(account::Change::Remove) {
+                state.spaces.remove(&key);
+            } else {
+                state.spaces.entry(key).or_default().apply(write.change);
+            }
+        }
+        Ok(())
+    }
+
+    async fn create_account(&self, account: Account) -> Result<Creation, Error> {
+        let mut state = self.state();
+        let slot = &mut state.spaces.entry(key(&account.jid)).or_default().account;
+        if slot.is_some() {
+            return Ok(Creation::AlreadyExists);
+        }
+        *slot = Some(account);
+        Ok(Creation::Created)
+    }
+
+    async fn login(&self, owner: &BareJid) -> Result<Option<LoginBundle>, Error> {
+        Ok(self.read(owner, |space| {
+            Some(LoginBundle {
+                account: space.account.clone()?,
+                roster: space.roster(),
+                blocklist: space.blocklist.clone(),
+                cursors: space.cursors.clone(),
+                last_position: space.archive.keys().next_back().copied(),
+                offline: space.offline_tally(space.cursors.offline_or_start()),
+            })
+        }))
+    }
+
+    async fn backup(&self, _to: &Path) -> Result<Backup, Error> {
+        Err(Error::Refused {
+            reason: "a store in memory has nothing to back up".to_owned(),
+        })
+    }
+}
+
+#[async_trait]
+impl account::Read for Memory {
+    async fn account(&self, jid: &BareJid) -> Result<Option<Account>, Error> {
+        Ok(self.read(jid, |space| space.account.clone()))
+    }
+
+    async fn accounts(
+        &self,
+        host: &str,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<Account>, Error> {
+        let from = match after {
+            Some(after) => Bound::Excluded(key(after)),
+            None => Bound::Included((host.to_owned(), String::new())),
+        };
+        let state = self.state();
+        let spaces = state.spaces.range((from, Bound::Unbounded));
+        Ok(spaces
+            .take_while(|((domain, _), _)| domain == host)
+            .filter_map(|(_, space)| space.account.clone())
+            .take(limit.min(account::LIST_ACCOUNTS_MAX))
+            .collect())
+    }
+
+    async fn account_count(&self, host: &str) -> Result<u64, Error> {
+        let state = self.state();
+        let accounts = state
+            .spaces
+            .iter()
+            .filter(|((domain, _), space)| domain == host && space.account.is_some());
+        Ok(accounts.count() as u64)
+    }
+}
+
+#[async_trait]
+impl archive::Read for Memory {
+    async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error> {
+        Ok(self.read(owner, |space| space.page(query)))
+    }
+
+    async fn archive_entry(&self, owner: &BareJid, at: Position) -> Result<Option<Entry>, Error> {
+        Ok(self.read(owner, |space| space.archive.get(&at).cloned()))
+    }
+
+    async fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Error> {
+        Ok(self.read(owner, |space| space.archive.keys().next_back().copied()))
+    }
+
+    async fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Error> {
+        Ok(self.read(owner, |space| space.offline_tally(after)))
+    }
+}
+
+#[async_trait]
+impl blocklist::Read for Memory {
+    async fn blocklist(&self, owner: &BareJid) -> Result<Blocklist, Error> {
+        Ok(self.read(owner, |space| space.blocklist.clone()))
+    }
+}
+
+#[async_trait]
+impl cursor::Read for Memory {
+    async fn cursors(&self, owner: &BareJid) -> Result<Cursors, Error> {
+        Ok(self.read(owner, |space| space.cursors.clone()))
+    }
+}
+
+#[async_trait]
+impl meta::Meta for Memory {
+    async fn meta(&self, key: &str) -> Result<Option<Bytes>, Error> {
+        Ok(self.state().meta.get(key).cloned())
+    }
+
+    async fn init_meta(&self, key: &str, value: Bytes) -> Result<Bytes, Error> {
+        Ok(self
+            .state()
+            .meta
+            .entry(key.to_owned())
+            .or_insert(value)
+            .clone())
+    }
+
+    async fn set_meta(&self, key: &str, value: Bytes) -> Result<(), Error> {
+        self.state().meta.insert(key.to_owned(), value);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl private_xml::Read for Memory {
+    async fn private_xml(
+        &self,
+        owner: &BareJid,
+        key: &private_xml::Key,
+    ) -> Result<Option<Bytes>, Error> {
+        Ok(self.read(owner, |space| space.private_xml.get(key).cloned()))
+    }
+}
+
+#[async_trait]
+impl roster::Read for Memory {
+    async fn roster(&self, owner: &BareJid) -> Result<Roster, Error> {
+        Ok(self.read(owner, Space::roster))
+    }
+}
+
+#[async_trait]
+impl vcard::Read for Memory {
+    async fn vcard(&self, owner: &BareJid) -> Result<Option<Bytes>, Error> {
+        Ok(self.read(owner, |space| space.vcard.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Memory;
+
+    crate::contract_suite!(Box::new(Memory::new()) as Box<dyn crate::Store>);
+}
