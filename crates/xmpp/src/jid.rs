@@ -13,11 +13,17 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 mod bare;
+mod class;
 mod domain;
 mod error;
 mod fast;
 mod prepare;
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
 mod tests;
 
 pub use bare::BareJid;

@@ -9,25 +9,25 @@ use std::net::Ipv6Addr;
 
 use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
 
+use super::prepare::INPUT_OCTETS_MAX;
 use super::{Error, PART_OCTETS_MAX, Part};
-
-/// Mapping can shorten (full-width letters have three octets), so more than
-/// the limit is looked at, but not much more.
-const INPUT_OCTETS_MAX: usize = 4 * PART_OCTETS_MAX;
 
 pub(super) fn prepare(domain: &str) -> Result<Cow<'_, str>, Error> {
     if domain.len() > INPUT_OCTETS_MAX {
         return Err(Error::TooLong(Part::Domain));
     }
     // RFC 7622 §3.2: the dot of the root is stripped before anything else.
-    let domain = domain.strip_suffix('.').unwrap_or(domain);
+    let (domain, is_rooted) = match domain.strip_suffix('.') {
+        Some(shorter) => (shorter, true),
+        None => (domain, false),
+    };
     if domain.is_empty() {
         return Err(Error::Empty(Part::Domain));
     }
     if let Some(inner) = domain.strip_prefix('[') {
         return literal(inner);
     }
-    let name = to_unicode(domain)?;
+    let name = to_unicode(domain, is_rooted)?;
     if name.len() > PART_OCTETS_MAX {
         return Err(Error::TooLong(Part::Domain));
     }
@@ -46,7 +46,7 @@ fn literal(inner: &str) -> Result<Cow<'static, str>, Error> {
 /// UTS 46 non-transitional mapping with STD3 rules. Symbols that IDNA 2003
 /// peers store pass; that is wider than RFC 5892 and harms nobody, as a name
 /// is only ever resolved or compared.
-fn to_unicode(domain: &str) -> Result<Cow<'_, str>, Error> {
+fn to_unicode(domain: &str, is_rooted: bool) -> Result<Cow<'_, str>, Error> {
     let forbidden = Error::Forbidden(Part::Domain);
     let (name, valid) = Uts46::new().to_unicode(
         domain.as_bytes(),
@@ -54,10 +54,11 @@ fn to_unicode(domain: &str) -> Result<Cow<'_, str>, Error> {
         Hyphens::CheckFirstLast,
     );
     valid.map_err(|_| forbidden)?;
-    // Other full stops (U+3002 …) have become dots by now, the last one too.
+    // Other full stops (U+3002 …) have become dots by now, and one of them may
+    // be the dot of the root.
     let name = match name.strip_suffix('.') {
-        Some(shorter) => Cow::Owned(shorter.to_owned()),
-        None => name,
+        Some(shorter) if !is_rooted => Cow::Owned(shorter.to_owned()),
+        _ => name,
     };
     if name.split('.').any(str::is_empty) {
         return Err(forbidden);

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use super::prepare::LOCAL_BARRED;
 use super::{Jid, PART_OCTETS_MAX};
 
 /// What an ASCII octet may be part of.
@@ -14,9 +15,6 @@ const LABEL: u8 = 2;
 const RESOURCE: u8 = 4;
 const UPPER: u8 = 8;
 
-/// RFC 7622 §3.3.1: allowed by the `IdentifierClass` and still barred.
-const LOCAL_BARRED: &[u8] = b"\"&'/:<>@";
-
 const CLASS: [u8; 256] = classes();
 
 const fn classes() -> [u8; 256] {
@@ -24,7 +22,7 @@ const fn classes() -> [u8; 256] {
     let mut octet = 0x20_u8;
     while octet < 0x7f {
         let mut class = RESOURCE;
-        if octet != b' ' && !contains(LOCAL_BARRED, octet) {
+        if octet != b' ' && !contains(&LOCAL_BARRED, octet) {
             class |= LOCAL;
         }
         if octet.is_ascii_alphanumeric() || octet == b'-' {
