@@ -1,0 +1,94 @@
+//! From stanza to bytes.
+//!
+//! Only the stanza's own tag is written anew; the content is copied.
+
+use std::fmt;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+use super::Stanza;
+use crate::ns;
+use crate::xml::escape;
+
+/// Room for the names, quotes and tags around the values of a head.
+const HEAD_BYTES: usize = 96;
+
+impl Stanza {
+    /// Writes the stanza within a stream, whose content namespace is the
+    /// default one: `jabber:client`, or `jabber:server` between servers.
+    pub fn write(&self, out: &mut BytesMut) {
+        self.write_as(None, out);
+    }
+
+    /// Writes the stanza standing alone, with its namespace: for the store,
+    /// the link, WebSocket and as a payload of another stanza.
+    pub fn write_standalone(&self, out: &mut BytesMut) {
+        self.write_as(Some(ns::CLIENT), out);
+    }
+
+    /// The stanza standing alone.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(self.len_estimate());
+        self.write_standalone(&mut out);
+        out.freeze()
+    }
+
+    /// About how many bytes the stanza has when written.
+    #[must_use]
+    pub fn len_estimate(&self) -> usize {
+        let head = &self.head;
+        let jid = |jid: &Option<crate::jid::Jid>| jid.as_ref().map_or(0, |j| j.as_str().len());
+        HEAD_BYTES
+            + jid(&head.to)
+            + jid(&head.from)
+            + head.id.as_ref().map_or(0, |id| id.len())
+            + head.extra().len()
+            + self.content().len()
+    }
+
+    fn write_as(&self, ns: Option<&str>, out: &mut BytesMut) {
+        out.reserve(self.len_estimate());
+        let head = &self.head;
+        let name = head.kind.as_str();
+        out.put_u8(b'<');
+        out.put_slice(name.as_bytes());
+        let values = [
+            ("xmlns", ns),
+            ("type", head.type_.as_str()),
+            ("id", head.id.as_deref()),
+            ("to", head.to.as_ref().map(|to| to.as_str())),
+            ("from", head.from.as_ref().map(|from| from.as_str())),
+            ("xml:lang", head.lang.as_deref()),
+        ];
+        for (name, value) in values {
+            if let Some(value) = value {
+                escape::write_attribute(name, value, out);
+            }
+        }
+        out.put_slice(head.extra().as_bytes());
+        if self.content().is_empty() {
+            out.put_slice(b"/>");
+            return;
+        }
+        out.put_u8(b'>');
+        out.put_slice(self.content());
+        out.put_slice(b"</");
+        out.put_slice(name.as_bytes());
+        out.put_u8(b'>');
+    }
+}
+
+impl fmt::Display for Stanza {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = BytesMut::new();
+        self.write(&mut out);
+        f.write_str(&String::from_utf8_lossy(&out))
+    }
+}
+
+impl fmt::Debug for Stanza {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

@@ -1,0 +1,129 @@
+//! The attributes of one start tag, cut and checked.
+//!
+//! Resolving their prefixes and finding duplicates is left to the reader,
+//! which knows the namespaces.
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use super::namespaces::{NsId, Scope};
+use super::{Error, Limit, chars, escape};
+
+/// One attribute as it stands in the text. Namespace declarations are
+/// attributes here too.
+#[derive(Clone, Copy, Debug)]
+pub struct Attribute<'a> {
+    prefix: &'a str,
+    local: &'a str,
+    raw_value: &'a str,
+    raw: &'a str,
+    pub(super) ns: NsId,
+}
+
+/// The attributes of one tag; most have few.
+pub(super) type Attributes<'a> = SmallVec<[Attribute<'a>; 8]>;
+
+impl<'a> Attribute<'a> {
+    /// The prefix; empty without one.
+    #[must_use]
+    pub fn prefix(&self) -> &'a str {
+        self.prefix
+    }
+
+    /// The name without its prefix.
+    #[must_use]
+    pub fn local(&self) -> &'a str {
+        self.local
+    }
+
+    /// The value, references resolved and white space normalised.
+    #[must_use]
+    pub fn value(&self) -> Cow<'a, str> {
+        escape::read_value(self.raw_value)
+    }
+
+    /// `name='value'` exactly as it came.
+    #[must_use]
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
+    /// The prefix this attribute declares, empty for the default namespace;
+    /// `None` when it declares none.
+    #[must_use]
+    pub fn declares(&self) -> Option<&'a str> {
+        match (self.prefix, self.local) {
+            ("", "xmlns") => Some(""),
+            ("xmlns", local) => Some(local),
+            _ => None,
+        }
+    }
+
+    /// Whether this is `xml:lang`.
+    #[must_use]
+    pub fn is_lang(&self) -> bool {
+        self.prefix == "xml" && self.local == "lang"
+    }
+}
+
+/// Cuts `text`, all that follows the name in a start tag, into attributes.
+pub(super) fn read<'a>(
+    text: &'a str,
+    attributes_max: usize,
+    out: &mut Attributes<'a>,
+) -> Result<(), Error> {
+    let bytes = text.as_bytes();
+    let mut at = 0;
+    loop {
+        let start = skip_space(bytes, at);
+        if start == bytes.len() {
+            return Ok(());
+        }
+        if start == at {
+            return Err(Error::NotWellFormed("no space before an attribute"));
+        }
+        if out.len() == attributes_max {
+            return Err(Error::Limit(Limit::Attributes));
+        }
+        let name_end = bytes[start..]
+            .iter()
+            .position(|&b| b == b'=' || chars::is_space(b))
+            .map_or(bytes.len(), |n| start + n);
+        let (prefix, local) = chars::split_name(&text[start..name_end])?;
+        let equals = skip_space(bytes, name_end);
+        let quote = skip_space(bytes, equals + 1);
+        let value = match (bytes.get(equals), bytes.get(quote)) {
+            (Some(b'='), Some(&mark @ (b'\'' | b'"'))) => {
+                let length = memchr::memchr(mark, &bytes[quote + 1..]);
+                length.map(|length| quote + 1..quote + 1 + length)
+            }
+            _ => None,
+        };
+        let value = value.ok_or(Error::NotWellFormed("attribute without a quoted value"))?;
+        let raw_value = &text[value.clone()];
+        check_value(raw_value)?;
+        at = value.end + 1;
+        out.push(Attribute {
+            prefix,
+            local,
+            raw_value,
+            raw: &text[start..at],
+            ns: Scope::NONE,
+        });
+    }
+}
+
+fn check_value(raw: &str) -> Result<(), Error> {
+    match memchr::memchr2(b'<', b'&', raw.as_bytes()) {
+        None => Ok(()),
+        Some(_) if raw.contains('<') => Err(Error::NotWellFormed("'<' in an attribute")),
+        Some(_) => escape::check_references(raw),
+    }
+}
+
+fn skip_space(bytes: &[u8], from: usize) -> usize {
+    let rest = bytes.get(from..).unwrap_or_default();
+    let spaces = rest.iter().take_while(|&&b| chars::is_space(b)).count();
+    (from + spaces).min(bytes.len())
+}
