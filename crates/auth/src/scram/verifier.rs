@@ -1,0 +1,133 @@
+//! Making what is stored instead of a password (RFC 5802 §3).
+//!
+//! Storing it, and choosing which hashes a host wants, is left to others.
+
+use starling_xmpp::credentials::{ScramHash, ScramVerifier};
+
+use crate::error::Error;
+use crate::hash;
+use crate::prep;
+use crate::random;
+
+/// RFC 7677 §4 and XEP-0480 §3: no fewer.
+pub const ITERATIONS_MIN: u32 = 4096;
+
+/// More would let one login keep a client busy for seconds.
+pub const ITERATIONS_MAX: u32 = 10_000_000;
+
+/// What new verifiers get unless the operator says otherwise.
+pub const ITERATIONS_DEFAULT: u32 = 10_000;
+
+/// The length of the salts made here.
+pub const SALT_BYTES: usize = 16;
+
+/// How verifiers are made from a new password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Derivation {
+    /// One verifier of each.
+    pub hashes: Vec<ScramHash>,
+    /// RFC 5802 §5.1, attribute `i`.
+    pub iterations: u32,
+}
+
+impl Default for Derivation {
+    fn default() -> Self {
+        Self {
+            hashes: ScramHash::ALL.to_vec(),
+            iterations: ITERATIONS_DEFAULT,
+        }
+    }
+}
+
+/// The verifiers of a new password, each with a salt of its own. It takes
+/// milliseconds for each hash, so keep it away from where messages flow.
+///
+/// # Errors
+///
+/// When SASLprep refuses the password, or the iteration count is out of bounds.
+pub fn verifiers_for(password: &str, how: &Derivation) -> Result<Vec<ScramVerifier>, Error> {
+    how.hashes
+        .iter()
+        .map(|&hash| {
+            derive(
+                password,
+                hash,
+                &random::bytes::<SALT_BYTES>(),
+                how.iterations,
+            )
+        })
+        .collect()
+}
+
+/// The verifier of `password` with this salt and iteration count.
+///
+/// # Errors
+///
+/// As [`verifiers_for`], and when the salt is empty.
+pub fn derive(
+    password: &str,
+    hash: ScramHash,
+    salt: &[u8],
+    iterations: u32,
+) -> Result<ScramVerifier, Error> {
+    let password = prep::password(password)?;
+    check_parameters(salt, iterations)?;
+    let salted = hash::hi(hash, password.as_bytes(), salt, iterations);
+    from_salted_password(&salted, hash, salt, iterations)
+}
+
+/// The verifier of a `SaltedPassword` that the client derived (XEP-0480 §3).
+///
+/// # Errors
+///
+/// When its length is not that of the hash, or a parameter is out of bounds.
+pub fn from_salted_password(
+    salted: &[u8],
+    hash: ScramHash,
+    salt: &[u8],
+    iterations: u32,
+) -> Result<ScramVerifier, Error> {
+    check_parameters(salt, iterations)?;
+    check_length(hash, salted)?;
+    let client_key = hash::hmac(hash, salted, &[b"Client Key"]);
+    Ok(ScramVerifier {
+        hash,
+        salt: salt.to_vec(),
+        iterations,
+        stored_key: hash::digest(hash, &client_key).to_vec(),
+        server_key: hash::hmac(hash, salted, &[b"Server Key"]).to_vec(),
+    })
+}
+
+/// Whether a verifier from elsewhere, an import or the store, can be used.
+///
+/// # Errors
+///
+/// When a key has the wrong length, the salt is empty or the iteration count
+/// is out of bounds.
+pub fn check(verifier: &ScramVerifier) -> Result<(), Error> {
+    check_parameters(&verifier.salt, verifier.iterations)?;
+    check_length(verifier.hash, &verifier.stored_key)?;
+    check_length(verifier.hash, &verifier.server_key)
+}
+
+fn check_parameters(salt: &[u8], iterations: u32) -> Result<(), Error> {
+    if salt.is_empty() {
+        return Err(Error::SaltEmpty);
+    }
+    if !(ITERATIONS_MIN..=ITERATIONS_MAX).contains(&iterations) {
+        return Err(Error::Iterations(iterations));
+    }
+    Ok(())
+}
+
+fn check_length(hash: ScramHash, key: &[u8]) -> Result<(), Error> {
+    let expected = hash.output_octets();
+    if key.len() != expected {
+        return Err(Error::KeyLength {
+            expected,
+            given: key.len(),
+        });
+    }
+    Ok(())
+}
