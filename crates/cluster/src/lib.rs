@@ -1,1 +1,17 @@
-//! Shards, nodes, epochs and the placement of JIDs on them.
+//! Who owns what: shards, nodes, epochs and the placement of accounts on them.
+//!
+//! An account, a room or a pubsub node belongs to the [`Shard`] its bare JID
+//! hashes to; a shard belongs to one node at a time, under an [`Epoch`] that
+//! grows with every change of owner. This crate holds the vocabulary, the pure
+//! placement function and the one-node [`Membership`]. Leases, watches and the
+//! assignment table in etcd are the work of a crate of their own.
+
+mod membership;
+mod node;
+mod placement;
+mod shard;
+
+pub use membership::{Membership, Owner, SingleNode};
+pub use node::NodeId;
+pub use placement::Placement;
+pub use shard::{Epoch, SHARDS, Shard};
