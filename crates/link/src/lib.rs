@@ -1,1 +1,26 @@
-//! The contract between nodes as Rust traits, and its in-process form.
+//! The contract between nodes: what an edge may ask of a session node, what
+//! session nodes send each other, and what comes back.
+//!
+//! [`SessionNode`] is the contract, [`Link`] finds the node that owns an
+//! account, [`Outlet`] is the way back to a client. [`LocalLink`] joins the two
+//! ends inside one process; the gRPC form lives in the crate that speaks
+//! protobuf, and nothing here knows which one is in use.
+
+mod error;
+mod frame;
+mod local;
+mod mailbox;
+mod node;
+mod outlet;
+mod session;
+
+pub use error::{BindError, Error, Refused};
+pub use frame::{Frame, Routed};
+pub use local::LocalLink;
+pub use mailbox::Mailbox;
+pub use node::{Link, SessionNode};
+pub use outlet::{Close, Full, Outlet};
+pub use session::{
+    Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,
+    SessionInfo, SessionKey,
+};

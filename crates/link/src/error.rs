@@ -1,0 +1,55 @@
+//! What can go wrong between two nodes, one variant per thing a caller does
+//! differently. Stanza and stream errors are made from these at the borders.
+
+/// A request to a session node failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The shard is between two owners, or its owner cannot be reached: try
+    /// again in a moment.
+    #[error("no node serves this account at the moment")]
+    Unavailable,
+    /// The owner could not read or write what was asked; the text is for a log.
+    #[error("the store failed: {0}")]
+    Store(String),
+    /// The node is draining and takes no new work.
+    #[error("the node is shutting down")]
+    ShuttingDown,
+}
+
+/// Why a stream was not given a session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindError {
+    /// RFC 6120 §7.7.2.1: the resource is not a valid one.
+    #[error("the requested resource is not a valid resourcepart")]
+    BadResource,
+    /// RFC 6120 §7.7.2.2, under [`crate::ConflictPolicy::Refuse`].
+    #[error("the requested resource is in use")]
+    Conflict,
+    /// RFC 6120 §7.6.2.1: the account has as many sessions as it may.
+    #[error("the account has too many sessions")]
+    TooManySessions,
+    /// The account is gone or disabled.
+    #[error("the account does not exist or is disabled")]
+    NoAccount,
+    /// The node could not answer.
+    #[error(transparent)]
+    Link(#[from] Error),
+}
+
+/// A frame that was not taken, handed back so that nothing is lost.
+#[derive(Debug)]
+pub enum Refused<T> {
+    /// The receiver has as much as it can hold: wait for [`crate::Mailbox::room`].
+    Full(T),
+    /// Nobody serves the shard at the moment.
+    Unavailable(T),
+}
+
+impl<T> Refused<T> {
+    /// The frame that was refused.
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Full(frame) | Self::Unavailable(frame) => frame,
+        }
+    }
+}

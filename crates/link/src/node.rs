@@ -1,0 +1,72 @@
+//! The contract of a session node, and how to find the one that owns an account.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use starling_xmpp::BareJid;
+use starling_xmpp::credentials::Credentials;
+
+use crate::{
+    Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, SessionInfo,
+    SessionKey,
+};
+
+/// What a node that owns shards does for the others.
+#[async_trait]
+pub trait SessionNode: Send + Sync {
+    /// Takes a frame without waiting; frames of one sender keep their order.
+    ///
+    /// # Errors
+    /// The frame comes back when there is no room for it.
+    fn push(&self, frame: Frame) -> Result<(), Refused<Frame>>;
+
+    /// Waits until a frame for this account is likely to be taken.
+    async fn room(&self, account: &BareJid);
+
+    /// What proves this account's identity; `None` if there is no such account.
+    async fn credentials(&self, account: &BareJid) -> Result<Option<Credentials>, Error>;
+
+    /// Changes it. Durable when this returns.
+    async fn change_credentials(
+        &self,
+        account: &BareJid,
+        change: CredentialChange,
+    ) -> Result<(), Error>;
+
+    /// Makes an account. `false` if the address is taken.
+    async fn register(&self, registration: Registration) -> Result<bool, Error>;
+
+    /// Ends every session of an account and erases all that is stored for it.
+    /// `false` if there was none.
+    async fn remove(&self, account: &BareJid) -> Result<bool, Error>;
+
+    /// Gives an authenticated stream its session.
+    async fn bind(&self, bind: Bind) -> Result<Bound, BindError>;
+
+    /// The sessions of one account.
+    async fn sessions(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error>;
+
+    /// The sessions of every account on this node, up to `limit`.
+    async fn all_sessions(&self, limit: usize) -> Result<Vec<SessionInfo>, Error>;
+
+    /// Ends a session. `false` if it was gone already.
+    async fn kick(&self, session: &SessionKey) -> Result<bool, Error>;
+}
+
+/// Finds the node that owns an account and hands it frames.
+pub trait Link: Send + Sync {
+    /// Puts a frame on its way to the owner of its target.
+    ///
+    /// # Errors
+    /// The frame comes back when nobody can take it.
+    fn push(&self, frame: Frame) -> Result<(), Refused<Frame>>;
+
+    /// The owner of an account, to ask it for something.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] while there is none.
+    fn owner(&self, account: &BareJid) -> Result<Arc<dyn SessionNode>, Error>;
+
+    /// Every node that owns shards, for questions about all accounts.
+    fn nodes(&self) -> Vec<Arc<dyn SessionNode>>;
+}

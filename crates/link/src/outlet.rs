@@ -1,0 +1,43 @@
+//! The way from a session back to its client.
+//!
+//! A session node holds one [`Outlet`] per session. In one process it is the
+//! connection's own queue; between two it is a lane with the connection's number.
+
+use starling_xmpp::Stanza;
+
+/// The session's edge holds as much for this client as it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the client does not read as fast as it is sent to")]
+pub struct Full;
+
+/// Why a session node ends a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// RFC 6120 §4.9.3.3: a new session took its resource.
+    Conflict,
+    /// An administrator ended it, or the account was removed or disabled.
+    NotAuthorized,
+    /// RFC 6120 §4.9.3.17: its client does not take what it is sent.
+    ResourceConstraint,
+    /// RFC 6120 §4.9.3.20: the node stops.
+    SystemShutdown,
+    /// RFC 6120 §4.9.3.6: the node could not keep its promise for this session.
+    InternalServerError,
+}
+
+/// Where the stanzas of one session go. None of these waits.
+pub trait Outlet: Send + Sync {
+    /// Puts a stanza behind all earlier ones.
+    ///
+    /// # Errors
+    /// [`Full`] when the bound is reached: nothing was taken, and the session
+    /// is to be closed, because leaving one stanza out would break the order.
+    fn deliver(&self, stanza: &Stanza) -> Result<(), Full>;
+
+    /// The oldest `count` stanzas from this client that were not reported yet
+    /// are dealt with, and what had to be durable is: gives that much credit.
+    fn committed(&self, count: u32);
+
+    /// Ends the stream after all that was delivered before.
+    fn close(&self, why: Close);
+}
