@@ -1,0 +1,151 @@
+//! A program as a child process: started, awaited, killed, started again.
+//!
+//! It knows nothing of the program but the line that says it is ready.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// How long a program may take to be ready, or to end. A bound, not a wait.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How to start a program.
+#[derive(Clone, Debug)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// What a line of its standard output contains once it is ready.
+    pub ready: String,
+}
+
+/// A running program, killed when dropped.
+pub struct Process {
+    child: Child,
+}
+
+/// What a program did that ran to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+impl Program {
+    /// Starts it and waits until it is ready.
+    ///
+    /// # Panics
+    /// If it is not ready in time, with what it wrote.
+    pub async fn start(&self) -> Process {
+        let mut child = self.spawn();
+        let Some(out) = child.stdout.take() else {
+            panic!("{} has no output", self.path.display())
+        };
+        let mut lines = BufReader::new(out).lines();
+        let mut seen = Vec::new();
+        let ready = async {
+            while let Ok(Some(line)) = lines.next_line().await {
+                let is_ready = line.contains(&self.ready);
+                seen.push(line);
+                if is_ready {
+                    return true;
+                }
+            }
+            false
+        };
+        if !timeout(DEADLINE, ready).await.unwrap_or(false) {
+            let mut err = Vec::new();
+            let _ = child.start_kill();
+            if let Some(mut stream) = child.stderr.take() {
+                let _ = timeout(DEADLINE, stream.read_to_end(&mut err)).await;
+            }
+            let (seen, err) = (seen.join("\n"), String::from_utf8_lossy(&err));
+            panic!(
+                "{} is not ready, it wrote:\n{seen}\n{err}",
+                self.path.display()
+            );
+        }
+        // What it writes later must not fill the pipes.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        if let Some(mut err) = child.stderr.take() {
+            tokio::spawn(async move { tokio::io::copy(&mut err, &mut tokio::io::sink()).await });
+        }
+        Process { child }
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    pub async fn run(&self) -> Output {
+        match timeout(DEADLINE, self.spawn().wait_with_output()).await {
+            Ok(Ok(output)) => Output {
+                code: output.status.code(),
+                out: String::from_utf8_lossy(&output.stdout).into_owned(),
+                err: String::from_utf8_lossy(&output.stderr).into_owned(),
+            },
+            other => panic!(
+                "{} {:?} did not end: {other:?}",
+                self.path.display(),
+                self.arguments
+            ),
+        }
+    }
+
+    fn spawn(&self) -> Child {
+        let child = Command::new(&self.path)
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        child.unwrap_or_else(|error| panic!("cannot run {}: {error}", self.path.display()))
+    }
+}
+
+impl Process {
+    /// Kills it at once, as `kill -9` does, and sees it gone.
+    ///
+    /// # Panics
+    /// If it cannot be killed.
+    pub async fn kill(mut self) {
+        if let Err(error) = self.child.kill().await {
+            panic!("cannot kill the program: {error}");
+        }
+    }
+
+    /// Sends it a signal, by name, as in `TERM`.
+    ///
+    /// # Panics
+    /// If there is no program `kill`, or the process has ended.
+    pub async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap_or_default().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await;
+        assert!(
+            sent.is_ok_and(|status| status.success()),
+            "cannot send SIG{name}"
+        );
+    }
+
+    /// Sees it end by itself and returns its exit code.
+    ///
+    /// # Panics
+    /// If it does not end in time.
+    pub async fn ends(mut self) -> Option<i32> {
+        match timeout(DEADLINE, self.child.wait()).await {
+            Ok(Ok(status)) => status.code(),
+            other => panic!("the program did not end: {other:?}"),
+        }
+    }
+}

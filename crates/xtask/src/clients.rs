@@ -1,0 +1,59 @@
+//! Clients by other hands, driven against the program as users run it.
+//!
+//! Each client gets a node of its own with an empty data folder, and is a
+//! script in `crates/server/tests/clients` that does what a person would do,
+//! prints a line for each thing it checked and ends with `N passed, N failed`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::command::Command;
+use crate::node::Node;
+use crate::report::Outcome;
+use crate::{tools, workspace};
+
+/// slixmpp, in Python.
+pub(crate) fn slixmpp() -> Result<Outcome> {
+    let scripts = scripts();
+    let python = tools::python(&scripts.join("requirements.txt"))?;
+    let node = Node::start()?;
+    let script = scripts.join("slixmpp_client.py");
+    // Unbuffered, so that a script that hangs shows how far it came.
+    node.describe_to(Command::new(python).args(&["-u"]).args(&[script]))
+        .counted(counts)
+}
+
+/// `@xmpp/client`, in JavaScript.
+pub(crate) fn xmpp_js() -> Result<Outcome> {
+    let scripts = scripts();
+    let folder = tools::node(&scripts)?;
+    let script = folder.join("xmpp_js_client.mjs");
+    // Node.js looks for packages beside the script.
+    fs::copy(scripts.join("xmpp_js_client.mjs"), &script).context("cannot copy the script")?;
+    let node = Node::start()?;
+    node.describe_to(Command::new("node").args(&[script]))
+        .counted(counts)
+}
+
+fn scripts() -> PathBuf {
+    workspace::root().join("crates/server/tests/clients")
+}
+
+/// What the last line of a script counts.
+fn counts(line: &str) -> Option<(u64, u64)> {
+    let (passed, failed) = line.strip_suffix(" failed")?.split_once(" passed, ")?;
+    Some((passed.parse().ok()?, failed.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn the_last_line_of_a_script_is_counted() {
+        assert_eq!(counts("7 passed, 1 failed"), Some((7, 1)));
+        assert_eq!(counts("ok: a message came"), None);
+    }
+}

@@ -1,0 +1,36 @@
+//! Project chores, run as `cargo xtask CHORE`.
+//!
+//! What a chore does is in its module. This file only reads the command line.
+//! Nothing here is needed to build or run Starling.
+
+mod clients;
+mod command;
+mod node;
+mod report;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Project chores")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Checks and tests everything: what must pass before a change is merged.
+    Test(test::Options),
+}
+
+fn main() -> Result<ExitCode> {
+    match Arguments::parse().chore {
+        Chore::Test(options) => test::run(&options),
+    }
+}

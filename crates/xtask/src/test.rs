@@ -1,0 +1,127 @@
+//! `cargo xtask test`: the steps, in order, and what each one runs.
+//!
+//! Cheap steps come first. All of them run even if one fails, so that one run
+//! tells everything. They share one profile and one target folder, so that a
+//! dependency is checked once and compiled once. How steps are timed and
+//! counted is in `report`.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+
+use crate::command::Command;
+use crate::report::{Outcome, Report};
+use crate::{clients, tools, workspace};
+
+/// What to leave out.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Leaves a step out; may be given more than once.
+    #[arg(long, value_name = "NAME", conflicts_with = "only")]
+    skip: Vec<Step>,
+    /// Runs only this step; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<Step>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Step {
+    /// rustfmt finds nothing to change.
+    Fmt,
+    /// clippy finds nothing to warn of.
+    Clippy,
+    /// rustdoc finds nothing to warn of.
+    Doc,
+    /// Licences, sources and banned crates, by cargo-deny.
+    Deny,
+    /// Published weaknesses of dependencies, by cargo-deny.
+    Advisories,
+    /// Unit, contract, scenario and documentation tests.
+    Test,
+    /// A Python client, slixmpp, against the binary.
+    Slixmpp,
+    /// A JavaScript client, @xmpp/client, against the binary.
+    XmppJs,
+}
+
+impl Step {
+    fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    fn run(self) -> Result<Outcome> {
+        match self {
+            Self::Fmt => cargo(&["fmt", "--all", "--check"]).outcome(),
+            Self::Clippy => cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--locked",
+                "--",
+                "-D",
+                "warnings",
+            ])
+            .outcome(),
+            Self::Doc => cargo(&["doc", "--workspace", "--no-deps", "--locked"])
+                .env("RUSTDOCFLAGS", "-D warnings")
+                .outcome(),
+            Self::Deny => tools::deny(&["check", "bans", "licenses", "sources"]),
+            Self::Advisories => tools::advisories(),
+            Self::Test => cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+                .counted(libtest_counts),
+            Self::Slixmpp => clients::slixmpp(),
+            Self::XmppJs => clients::xmpp_js(),
+        }
+    }
+}
+
+/// Runs the steps asked for and says how they went.
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    let mut report = Report::new();
+    for step in Step::value_variants() {
+        let is_wanted = if options.only.is_empty() {
+            !options.skip.contains(step)
+        } else {
+            options.only.contains(step)
+        };
+        if is_wanted {
+            report.step(&step.name(), || step.run());
+        } else {
+            report.left_out(&step.name(), "by the command line");
+        }
+    }
+    if report.is_empty() {
+        bail!("every step was left out");
+    }
+    Ok(report.finish())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    Command::new("cargo")
+        .args(arguments)
+        .folder(&workspace::root())
+}
+
+/// What one line of a test binary's output adds: passed and failed tests.
+fn libtest_counts(line: &str) -> Option<(u64, u64)> {
+    let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+    let mut numbers = counts
+        .split("; ")
+        .map(|part| part.split(' ').next()?.parse().ok());
+    Some((numbers.next()??, numbers.next()??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::libtest_counts;
+
+    #[test]
+    fn the_result_line_of_a_test_binary_is_counted() {
+        let line =
+            "test result: FAILED. 12 passed; 3 failed; 1 ignored; 0 measured; 0 filtered out";
+        assert_eq!(libtest_counts(line), Some((12, 3)));
+        assert_eq!(libtest_counts("test foo ... ok"), None);
+    }
+}

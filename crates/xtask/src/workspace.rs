@@ -1,0 +1,43 @@
+//! Where things are: the root of the workspace, the cache folder, the binary.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::command::Command;
+
+/// The root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .ancestors()
+        .nth(2)
+        .unwrap_or(Path::new("."))
+        .to_owned()
+}
+
+/// A folder for what the chores install, ignored by Git.
+pub(crate) fn cache() -> PathBuf {
+    root().join(".cache")
+}
+
+/// Builds the program `starling` as the tests do, and says where it is.
+pub(crate) fn starling() -> Result<PathBuf> {
+    let messages = Command::new("cargo")
+        .args(&[
+            "build",
+            "--locked",
+            "--package",
+            "starling-server",
+            "--bin",
+            "starling",
+        ])
+        .args(&["--message-format", "json-render-diagnostics"])
+        .folder(&root())
+        .output()?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo did not say where it put the program starling")
+}
