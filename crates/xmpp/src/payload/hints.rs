@@ -1,0 +1,65 @@
+//! XEP-0334: Message Processing Hints, version 1.0.0: what a sender would
+//! like not to happen to a message, or to happen.
+//!
+//! Hints in an error message are to be ignored (§5); the caller knows the
+//! type.
+
+use crate::ns;
+
+/// The hints of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hints {
+    /// §4.1: not into any archive.
+    pub is_no_permanent_store: bool,
+    /// §4.2: nor kept for a client that is offline.
+    pub is_no_store: bool,
+    /// §4.3: no carbons.
+    pub is_no_copy: bool,
+    /// §4.4: kept even when it would not be.
+    pub is_store: bool,
+}
+
+impl Hints {
+    /// Gathers the hints among the names of a message's children, each with
+    /// its namespace first.
+    pub fn among<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut hints = Self::default();
+        for (namespace, name) in names {
+            if namespace != ns::HINTS {
+                continue;
+            }
+            match name {
+                "no-permanent-store" => hints.is_no_permanent_store = true,
+                "no-store" => hints.is_no_store = true,
+                "no-copy" => hints.is_no_copy = true,
+                "store" => hints.is_store = true,
+                _ => {}
+            }
+        }
+        hints
+    }
+
+    /// Whether the archive is asked to stay away. `store` beside it does not
+    /// change that: not keeping is the request that protects someone.
+    #[must_use]
+    pub const fn forbids_archive(self) -> bool {
+        self.is_no_permanent_store || self.is_no_store
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Hints;
+    use crate::ns;
+
+    /// XEP-0334 §4.
+    #[test]
+    fn each_hint_is_known_by_name_and_namespace() {
+        let hints = Hints::among([(ns::CLIENT, "body"), (ns::HINTS, "no-copy"), ("x", "store")]);
+        assert_eq!(hints, Hints { is_no_copy: true, ..Hints::default() });
+        assert!(!hints.forbids_archive());
+        let hints = Hints::among([(ns::HINTS, "no-store"), (ns::HINTS, "store")]);
+        assert!(hints.forbids_archive() && hints.is_store);
+        assert!(Hints::among([(ns::HINTS, "no-permanent-store")]).forbids_archive());
+    }
+}
