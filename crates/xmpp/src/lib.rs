@@ -10,6 +10,7 @@ pub mod element;
 pub mod error;
 pub mod jid;
 pub mod ns;
+pub mod payload;
 pub mod stanza;
 pub mod time;
 pub mod xml;

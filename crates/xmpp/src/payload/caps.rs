@@ -32,7 +32,11 @@ impl Caps {
     #[must_use]
     pub fn of(node: &str, info: &Info) -> Self {
         let hash = Hash::Sha1;
-        Self { node: node.into(), ver: ver(info, hash), hash: hash.name().into() }
+        Self {
+            node: node.into(),
+            ver: ver(info, hash),
+            hash: hash.name().into(),
+        }
     }
 
     /// Reads `<c/>`; `None` when it is another element or in the legacy
@@ -43,7 +47,11 @@ impl Caps {
             return None;
         }
         let attribute = |name| element.attribute(name).map(str::to_owned);
-        Some(Self { node: attribute("node")?, ver: attribute("ver")?, hash: attribute("hash")? })
+        Some(Self {
+            node: attribute("node")?,
+            ver: attribute("ver")?,
+            hash: attribute("hash")?,
+        })
     }
 
     /// Writes `<c/>`.
@@ -84,7 +92,9 @@ impl Hash {
     /// The function of that name, if we have it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Sha1, Self::Sha256].into_iter().find(|hash| hash.name() == name)
+        [Self::Sha1, Self::Sha256]
+            .into_iter()
+            .find(|hash| hash.name() == name)
     }
 }
 
@@ -111,7 +121,11 @@ pub fn verify(caps: &Caps, info: &Info) -> Verdict {
     if is_ill_formed(info) {
         return Verdict::IllFormed;
     }
-    if ver(info, hash) == caps.ver { Verdict::Valid } else { Verdict::Mismatch }
+    if ver(info, hash) == caps.ver {
+        Verdict::Valid
+    } else {
+        Verdict::Mismatch
+    }
 }
 
 /// §5.1: the hash that stands for `info`.
@@ -132,18 +146,30 @@ fn verification_text(info: &Info) -> String {
         text.push('<');
     };
     let mut identities: Vec<_> = info.identities.iter().collect();
-    identities.sort_by_key(|id| (&id.category, &id.type_, id.lang.as_deref().unwrap_or_default()));
+    identities.sort_by_key(|id| {
+        (
+            &id.category,
+            &id.type_,
+            id.lang.as_deref().unwrap_or_default(),
+        )
+    });
     for identity in identities {
         let lang = identity.lang.as_deref().unwrap_or_default();
         let name = identity.name.as_deref().unwrap_or_default();
-        push(&format!("{}/{}/{lang}/{name}", identity.category, identity.type_));
+        push(&format!(
+            "{}/{}/{lang}/{name}",
+            identity.category, identity.type_
+        ));
     }
     let mut features: Vec<_> = info.features.iter().collect();
     features.sort();
     features.into_iter().for_each(|feature| push(feature));
     // §5.4 step 3.6: a form without a hidden FORM_TYPE does not count.
-    let mut forms: Vec<_> =
-        info.forms.iter().filter_map(|form| Some((form.form_type()?, form))).collect();
+    let mut forms: Vec<_> = info
+        .forms
+        .iter()
+        .filter_map(|form| Some((form.form_type()?, form)))
+        .collect();
     forms.sort_by_key(|(form_type, _)| *form_type);
     for (form_type, form) in forms {
         push(form_type);
@@ -177,15 +203,26 @@ fn is_ill_formed(info: &Info) -> bool {
     }
     info.features.iter().for_each(|feature| see(feature));
     for form in &info.forms {
-        form.fields.iter().filter_map(|field| field.var.as_ref()).for_each(|var| see(var));
-        form.fields.iter().flat_map(|field| &field.values).for_each(|value| see(value));
+        form.fields
+            .iter()
+            .filter_map(|field| field.var.as_ref())
+            .for_each(|var| see(var));
+        form.fields
+            .iter()
+            .flat_map(|field| &field.values)
+            .for_each(|value| see(value));
     }
 
     is_ambiguous
-        || !info.identities.iter().all(|identity| identities.insert(identity))
+        || !info
+            .identities
+            .iter()
+            .all(|identity| identities.insert(identity))
         || !info.features.iter().all(|feature| features.insert(feature))
         || info.forms.iter().any(|form| {
-            let Some(form_type) = form.form_type() else { return false };
+            let Some(form_type) = form.form_type() else {
+                return false;
+            };
             let values = form.get("FORM_TYPE").map_or(&[][..], |field| &field.values);
             values.iter().any(|value| value != form_type) || !form_types.insert(form_type)
         })
@@ -204,7 +241,9 @@ mod tests {
     fn exodus() -> Info {
         Info {
             identities: vec![Identity::new("client", "pc", Some("Exodus 0.9.1"))],
-            features: [ns::MUC, ns::DISCO_INFO, ns::DISCO_ITEMS, ns::CAPS].map(Into::into).into(),
+            features: [ns::MUC, ns::DISCO_INFO, ns::DISCO_ITEMS, ns::CAPS]
+                .map(Into::into)
+                .into(),
             ..Info::default()
         }
     }
@@ -229,22 +268,35 @@ mod tests {
     }
 
     fn claims(ver: &str) -> Caps {
-        Caps { node: "http://psi-im.org".into(), ver: ver.into(), hash: "sha-1".into() }
+        Caps {
+            node: "http://psi-im.org".into(),
+            ver: ver.into(),
+            hash: "sha-1".into(),
+        }
     }
 
     #[test]
     fn the_examples_of_the_xep_have_their_hashes() {
         assert_eq!(ver(&exodus(), Hash::Sha1), "QgayPKawpkPSDYmwT/WM94uAlu0=");
         assert_eq!(ver(&psi(), Hash::Sha1), "q07IKJEyjvHSyhy//CH0CxmKi8w=");
-        assert_eq!(verify(&claims("q07IKJEyjvHSyhy//CH0CxmKi8w="), &psi()), Verdict::Valid);
-        assert_eq!(verify(&claims("q07IKJEyjvHSyhy//CH0CxmKi8w="), &exodus()), Verdict::Mismatch);
+        assert_eq!(
+            verify(&claims("q07IKJEyjvHSyhy//CH0CxmKi8w="), &psi()),
+            Verdict::Valid
+        );
+        assert_eq!(
+            verify(&claims("q07IKJEyjvHSyhy//CH0CxmKi8w="), &exodus()),
+            Verdict::Mismatch
+        );
         let sha256 = Caps {
             ver: ver(&psi(), Hash::Sha256),
             hash: "sha-256".into(),
             ..claims("")
         };
         assert_eq!(verify(&sha256, &psi()), Verdict::Valid);
-        let unknown = Caps { hash: "md5".into(), ..claims("x") };
+        let unknown = Caps {
+            hash: "md5".into(),
+            ..claims("x")
+        };
         assert_eq!(verify(&unknown, &psi()), Verdict::Unsupported);
     }
 
@@ -262,15 +314,22 @@ mod tests {
         twice.features.push(ns::MUC.into());
         assert!(is_ill_formed(&twice));
         let mut twice = psi();
-        twice.forms.push(Form::typed(Kind::Result, "urn:xmpp:dataforms:softwareinfo"));
+        twice
+            .forms
+            .push(Form::typed(Kind::Result, "urn:xmpp:dataforms:softwareinfo"));
         assert!(is_ill_formed(&twice));
         let mut two_types = psi();
         two_types.forms[0].fields[0].values.push("x".into());
         assert!(is_ill_formed(&two_types));
 
         let mut untyped = psi();
-        untyped.forms.push(Form::new(Kind::Result).field(Field::answer("FORM_TYPE").value("x")));
-        assert_eq!(verify(&claims("q07IKJEyjvHSyhy//CH0CxmKi8w="), &untyped), Verdict::Valid);
+        untyped
+            .forms
+            .push(Form::new(Kind::Result).field(Field::answer("FORM_TYPE").value("x")));
+        assert_eq!(
+            verify(&claims("q07IKJEyjvHSyhy//CH0CxmKi8w="), &untyped),
+            Verdict::Valid
+        );
     }
 
     /// XEP-0115 §9.3; `PROTOCOL.md` 125: a feature hidden in the name of
@@ -292,8 +351,13 @@ mod tests {
     fn caps_are_read_and_written() {
         let caps = Caps::of("https://starling.example", &exodus());
         assert_eq!(Caps::from_element(&caps.to_element()), Some(caps.clone()));
-        assert_eq!(caps.disco_node(), "https://starling.example#QgayPKawpkPSDYmwT/WM94uAlu0=");
-        let legacy = Element::new(ns::CAPS, "c").attr("node", "n").attr("ver", "0.9");
+        assert_eq!(
+            caps.disco_node(),
+            "https://starling.example#QgayPKawpkPSDYmwT/WM94uAlu0="
+        );
+        let legacy = Element::new(ns::CAPS, "c")
+            .attr("node", "n")
+            .attr("ver", "0.9");
         assert_eq!(Caps::from_element(&legacy), None);
     }
 }

@@ -23,7 +23,11 @@ impl Delay {
     /// A delay without a reason.
     #[must_use]
     pub fn new(from: impl Into<Jid>, stamp: UnixMillis) -> Self {
-        Self { from: Some(from.into()), stamp, reason: None }
+        Self {
+            from: Some(from.into()),
+            stamp,
+            reason: None,
+        }
     }
 
     /// Reads `<delay/>`. `None` when it is another element, or its stamp or
@@ -36,8 +40,14 @@ impl Delay {
         let from = element.attribute("from").map(Jid::parse).transpose().ok()?;
         let stamp = time::parse(element.attribute("stamp")?)?;
         let reason = element.text_content();
-        let reason = Some(reason.trim()).filter(|text| !text.is_empty()).map(str::to_owned);
-        Some(Self { from, stamp, reason })
+        let reason = Some(reason.trim())
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned);
+        Some(Self {
+            from,
+            stamp,
+            reason,
+        })
     }
 
     /// Writes `<delay/>`.

@@ -65,7 +65,10 @@ impl Info {
         if !element.is(ns::DISCO_INFO, "query") {
             return Err(Malformed("this is no disco#info"));
         }
-        let mut info = Self { node: owned(element, "node"), ..Self::default() };
+        let mut info = Self {
+            node: owned(element, "node"),
+            ..Self::default()
+        };
         for child in element.children() {
             match (child.ns(), child.name()) {
                 (ns::DISCO_INFO, "identity") => info.identities.push(identity(child)?),
@@ -93,7 +96,8 @@ impl Info {
                 None => element,
             }
         });
-        let feature = |var: &String| Element::new(ns::DISCO_INFO, "feature").attr("var", var.as_str());
+        let feature =
+            |var: &String| Element::new(ns::DISCO_INFO, "feature").attr("var", var.as_str());
         Element::new(ns::DISCO_INFO, "query")
             .attr_if("node", self.node.as_deref())
             .with_children(identities)
@@ -131,7 +135,9 @@ impl Items {
         if !element.is(ns::DISCO_ITEMS, "query") {
             return Err(Malformed("this is no disco#items"));
         }
-        let items = element.children().filter(|child| child.is(ns::DISCO_ITEMS, "item"));
+        let items = element
+            .children()
+            .filter(|child| child.is(ns::DISCO_ITEMS, "item"));
         let items = items.map(|item| {
             let jid = item.attribute("jid").and_then(|jid| Jid::parse(jid).ok());
             Ok(Item {
@@ -140,7 +146,10 @@ impl Items {
                 name: owned(item, "name"),
             })
         });
-        Ok(Self { node: owned(element, "node"), items: items.collect::<Result<_, _>>()? })
+        Ok(Self {
+            node: owned(element, "node"),
+            items: items.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Writes `<query/>`.
@@ -160,7 +169,9 @@ impl Items {
 
 fn identity(element: &Element) -> Result<Identity, Malformed> {
     let part = |name, error| {
-        owned(element, name).filter(|part| !part.is_empty()).ok_or(Malformed(error))
+        owned(element, name)
+            .filter(|part| !part.is_empty())
+            .ok_or(Malformed(error))
     };
     Ok(Identity {
         category: part("category", "an identity has no category")?,
@@ -189,7 +200,10 @@ mod tests {
             node: Some("n".into()),
             identities: vec![
                 Identity::new("server", "im", Some("Starling")),
-                Identity { lang: Some("de".into()), ..Identity::new("server", "im", None) },
+                Identity {
+                    lang: Some("de".into()),
+                    ..Identity::new("server", "im", None)
+                },
             ],
             features: vec![ns::DISCO_INFO.into(), ns::PING.into()],
             forms: vec![Form::typed(Kind::Result, ns::SERVER_INFO)],
@@ -201,20 +215,33 @@ mod tests {
     #[test]
     fn items_are_what_they_were_after_writing() {
         let jid = Jid::parse("chat.example.com").unwrap();
-        let item = Item { jid, node: None, name: Some("Rooms".into()) };
-        let items = Items { node: None, items: vec![item] };
+        let item = Item {
+            jid,
+            node: None,
+            name: Some("Rooms".into()),
+        };
+        let items = Items {
+            node: None,
+            items: vec![item],
+        };
         assert_eq!(Items::from_element(&items.to_element()), Ok(items));
     }
 
     /// XEP-0030 §3.1, §4.1: what an answer must say.
     #[test]
     fn answers_that_lack_something_are_refused() {
-        for content in ["<feature/>", "<identity category='a'/>", "<identity type='a' category=''/>"]
-        {
+        for content in [
+            "<feature/>",
+            "<identity category='a'/>",
+            "<identity type='a' category=''/>",
+        ] {
             let xml = format!("<query xmlns='{}'>{content}</query>", ns::DISCO_INFO);
             assert!(Info::from_element(&Element::parse(xml.as_bytes()).unwrap()).is_err());
         }
-        let xml = format!("<query xmlns='{}'><item name='x'/></query>", ns::DISCO_ITEMS);
+        let xml = format!(
+            "<query xmlns='{}'><item name='x'/></query>",
+            ns::DISCO_ITEMS
+        );
         assert!(Items::from_element(&Element::parse(xml.as_bytes()).unwrap()).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! XEP-0004: Data Forms, version 2.13.1, with the `FORM_TYPE` of XEP-0068.
+//! XEP-0004: Data Forms, version 2.13.2, with the `FORM_TYPE` of XEP-0068.
 //!
 //! What fields there are and which values they take is for whoever owns the
 //! form. Children of a field that XEP-0004 does not know (XEP-0122, XEP-0221)
@@ -6,7 +6,11 @@
 
 mod field;
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::expect_used, reason = "tests panic on failure")]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
 mod tests;
 
 pub use field::{Choice, Field, FieldType};
@@ -15,7 +19,7 @@ use super::Malformed;
 use crate::element::Element;
 use crate::ns;
 
-/// The field that names what a form is about (XEP-0068 §2).
+/// The field that names what a form is about (XEP-0068 §3.1).
 const FORM_TYPE: &str = "FORM_TYPE";
 
 /// `<x xmlns='jabber:x:data'/>`.
@@ -104,22 +108,21 @@ impl Form {
         self
     }
 
-    /// What the form is about. XEP-0068 §2: only a hidden field says so; in
-    /// what is submitted, types may be left out.
+    /// What the form is about. XEP-0068 §4.1: a hidden field says so; in what
+    /// is submitted, of whatever type it is.
     #[must_use]
     pub fn form_type(&self) -> Option<&str> {
         let field = self.get(FORM_TYPE)?;
-        let is_hidden = match field.kind {
-            Some(kind) => kind == FieldType::Hidden,
-            None => self.kind == Kind::Submit,
-        };
-        if is_hidden { field.first() } else { None }
+        let is_telling = self.kind == Kind::Submit || field.kind == Some(FieldType::Hidden);
+        if is_telling { field.first() } else { None }
     }
 
     /// The field of that name.
     #[must_use]
     pub fn get(&self, var: &str) -> Option<&Field> {
-        self.fields.iter().find(|field| field.var.as_deref() == Some(var))
+        self.fields
+            .iter()
+            .find(|field| field.var.as_deref() == Some(var))
     }
 
     /// The first value of the field of that name.
@@ -130,7 +133,10 @@ impl Form {
 
     /// The fields that carry data: with a name, and not `FORM_TYPE`.
     pub fn data(&self) -> impl Iterator<Item = (&str, &Field)> {
-        let named = self.fields.iter().filter_map(|field| Some((field.var.as_deref()?, field)));
+        let named = self
+            .fields
+            .iter()
+            .filter_map(|field| Some((field.var.as_deref()?, field)));
         named.filter(|(var, _)| *var != FORM_TYPE)
     }
 
@@ -169,7 +175,11 @@ impl Form {
         Element::new(ns::FORM, "x")
             .attr("type", self.kind.name())
             .with_children(self.title.as_ref().map(|title| text("title", title)))
-            .with_children(self.instructions.iter().map(|lines| text("instructions", lines)))
+            .with_children(
+                self.instructions
+                    .iter()
+                    .map(|lines| text("instructions", lines)),
+            )
             .with_children(self.fields.iter().map(Field::to_element))
             .with_children(reported)
             .with_children(self.items.iter().map(|item| row("item", item)))

@@ -26,7 +26,9 @@ impl Forwarded {
         if !element.is(ns::FORWARD, "forwarded") {
             return None;
         }
-        let delay = element.get(ns::DELAY, "delay").and_then(Delay::from_element);
+        let delay = element
+            .get(ns::DELAY, "delay")
+            .and_then(Delay::from_element);
         let mut stanzas = element.children().filter(|child| is_stanza(child));
         let stanza = stanzas.next()?.clone();
         stanzas.next().is_none().then_some(Self { delay, stanza })

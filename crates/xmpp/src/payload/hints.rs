@@ -56,7 +56,13 @@ mod tests {
     #[test]
     fn each_hint_is_known_by_name_and_namespace() {
         let hints = Hints::among([(ns::CLIENT, "body"), (ns::HINTS, "no-copy"), ("x", "store")]);
-        assert_eq!(hints, Hints { is_no_copy: true, ..Hints::default() });
+        assert_eq!(
+            hints,
+            Hints {
+                is_no_copy: true,
+                ..Hints::default()
+            }
+        );
         assert!(!hints.forbids_archive());
         let hints = Hints::among([(ns::HINTS, "no-store"), (ns::HINTS, "store")]);
         assert!(hints.forbids_archive() && hints.is_store);

@@ -30,9 +30,15 @@ impl Request {
         if !element.is(ns::RSM, "set") {
             return Err(Malformed("a result set is asked for with <set/>"));
         }
-        let text = |name| element.child_text(ns::RSM, name).map(|text| text.trim().to_owned());
+        let text = |name| {
+            element
+                .child_text(ns::RSM, name)
+                .map(|text| text.trim().to_owned())
+        };
         let number = |name, error| {
-            text(name).map(|text| text.parse().map_err(|_| Malformed(error))).transpose()
+            text(name)
+                .map(|text| text.parse().map_err(|_| Malformed(error)))
+                .transpose()
         };
         Ok(Self {
             max: number("max", "<max/> of a result set is no number")?,
@@ -81,8 +87,14 @@ impl Page {
         if !element.is(ns::RSM, "set") {
             return None;
         }
-        let text = |name| element.child_text(ns::RSM, name).map(|text| text.trim().to_owned());
-        let index = element.get(ns::RSM, "first").and_then(|first| first.attribute("index"));
+        let text = |name| {
+            element
+                .child_text(ns::RSM, name)
+                .map(|text| text.trim().to_owned())
+        };
+        let index = element
+            .get(ns::RSM, "first")
+            .and_then(|first| first.attribute("index"));
         Some(Self {
             first: text("first"),
             first_index: index.and_then(|index| index.parse().ok()),
@@ -97,7 +109,11 @@ impl Page {
         let child = |name, text: String| Element::new(ns::RSM, name).text(text);
         let index = self.first_index.map(|index| index.to_string());
         Element::new(ns::RSM, "set")
-            .with_children(self.first.clone().map(|id| child("first", id).attr_if("index", index)))
+            .with_children(
+                self.first
+                    .clone()
+                    .map(|id| child("first", id).attr_if("index", index)),
+            )
             .with_children(self.last.clone().map(|id| child("last", id)))
             .with_children(self.count.map(|count| child("count", count.to_string())))
     }
@@ -117,14 +133,29 @@ mod tests {
     /// XEP-0059 §2.1–§2.7.
     #[test]
     fn every_way_of_asking_is_read() {
-        let ten = Request { max: Some(10), ..Request::default() };
+        let ten = Request {
+            max: Some(10),
+            ..Request::default()
+        };
         assert_eq!(request("<max>10</max>"), Ok(ten.clone()));
-        let after = Request { after: Some("p@x".into()), ..ten.clone() };
+        let after = Request {
+            after: Some("p@x".into()),
+            ..ten.clone()
+        };
         assert_eq!(request("<max> 10 </max><after>p@x</after>"), Ok(after));
         let last = request("<max>10</max><before/>").unwrap();
-        assert_eq!((last.before.as_deref(), last.is_backwards()), (Some(""), true));
-        let index = Request { index: Some(371), ..ten.clone() };
-        assert_eq!(request("<max>10</max><index>371</index>"), Ok(index.clone()));
+        assert_eq!(
+            (last.before.as_deref(), last.is_backwards()),
+            (Some(""), true)
+        );
+        let index = Request {
+            index: Some(371),
+            ..ten.clone()
+        };
+        assert_eq!(
+            request("<max>10</max><index>371</index>"),
+            Ok(index.clone())
+        );
         assert_eq!(Request::from_element(&index.to_element()), Ok(index));
         assert_eq!(request("<max>10</max><after/>"), Ok(ten));
         assert_eq!(request(""), Ok(Request::default()));
@@ -132,7 +163,12 @@ mod tests {
 
     #[test]
     fn numbers_are_numbers() {
-        for content in ["<max/>", "<max>-1</max>", "<max>ten</max>", "<index>4294967296</index>"] {
+        for content in [
+            "<max/>",
+            "<max>-1</max>",
+            "<max>ten</max>",
+            "<index>4294967296</index>",
+        ] {
             assert!(request(content).is_err(), "{content}");
         }
     }
@@ -148,9 +184,15 @@ mod tests {
         };
         let expected = "<set xmlns='http://jabber.org/protocol/rsm'>\
             <first index='0'>s</first><last>p</last><count>800</count></set>";
-        assert_eq!(page.to_element(), Element::parse(expected.as_bytes()).unwrap());
+        assert_eq!(
+            page.to_element(),
+            Element::parse(expected.as_bytes()).unwrap()
+        );
         assert_eq!(Page::from_element(&page.to_element()), Some(page));
-        let empty = Page { count: Some(0), ..Page::default() };
+        let empty = Page {
+            count: Some(0),
+            ..Page::default()
+        };
         assert_eq!(empty.to_element().children().count(), 1);
     }
 }

@@ -20,7 +20,10 @@ impl StanzaId {
     /// An id that `by` assigned.
     #[must_use]
     pub fn new(id: impl Into<String>, by: impl Into<Jid>) -> Self {
-        Self { id: id.into(), by: by.into() }
+        Self {
+            id: id.into(),
+            by: by.into(),
+        }
     }
 
     /// Reads `<stanza-id/>`; §3 rule 5: both attributes are there.
@@ -30,13 +33,18 @@ impl StanzaId {
             return None;
         }
         let id = element.attribute("id").filter(|id| !id.is_empty())?;
-        Some(Self { id: id.to_owned(), by: Jid::parse(element.attribute("by")?).ok()? })
+        Some(Self {
+            id: id.to_owned(),
+            by: Jid::parse(element.attribute("by")?).ok()?,
+        })
     }
 
     /// Writes `<stanza-id/>`.
     #[must_use]
     pub fn to_element(&self) -> Element {
-        Element::new(ns::SID, "stanza-id").attr("id", self.id.as_str()).attr("by", self.by.as_str())
+        Element::new(ns::SID, "stanza-id")
+            .attr("id", self.id.as_str())
+            .attr("by", self.by.as_str())
     }
 }
 
@@ -69,21 +77,35 @@ mod tests {
     use crate::ns;
 
     fn claimed(by: &str) -> Element {
-        Element::new(ns::SID, "stanza-id").attr("id", "x").attr("by", by)
+        Element::new(ns::SID, "stanza-id")
+            .attr("id", "x")
+            .attr("by", by)
     }
 
     /// XEP-0359 §3 rules 2 and 3.
     #[test]
     fn a_forged_id_is_recognised_in_any_spelling() {
         let us = Jid::parse("juliet@capulet.lit").unwrap();
-        for by in ["juliet@capulet.lit", "JULIET@capulet.lit.", " juliet@capulet.lit"] {
+        for by in [
+            "juliet@capulet.lit",
+            "JULIET@capulet.lit.",
+            " juliet@capulet.lit",
+        ] {
             assert!(is_forged(&claimed(by), &us), "{by}");
         }
-        for by in ["romeo@montague.lit", "juliet@capulet.lit/balcony", "capulet.lit", "@"] {
+        for by in [
+            "romeo@montague.lit",
+            "juliet@capulet.lit/balcony",
+            "capulet.lit",
+            "@",
+        ] {
             assert!(!is_forged(&claimed(by), &us), "{by}");
         }
         assert!(is_forged(&Element::new(ns::SID, "stanza-id"), &us));
-        assert!(!is_forged(&Element::new(ns::SID, "origin-id").attr("id", "x"), &us));
+        assert!(!is_forged(
+            &Element::new(ns::SID, "origin-id").attr("id", "x"),
+            &us
+        ));
     }
 
     /// XEP-0359 §3 rules 5 and 6.

@@ -86,7 +86,10 @@ impl FieldType {
 
     /// §3.3: a type that is not understood is `text-single`.
     fn from_name(name: &str) -> Self {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::TextSingle)
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.name() == name)
+            .unwrap_or(Self::TextSingle)
     }
 }
 
@@ -94,13 +97,20 @@ impl Field {
     /// A field of a form to fill in.
     #[must_use]
     pub fn new(kind: FieldType, var: impl Into<String>) -> Self {
-        Self { var: Some(var.into()), kind: Some(kind), ..Self::default() }
+        Self {
+            var: Some(var.into()),
+            kind: Some(kind),
+            ..Self::default()
+        }
     }
 
     /// A field of an answer, which needs no type.
     #[must_use]
     pub fn answer(var: impl Into<String>) -> Self {
-        Self { var: Some(var.into()), ..Self::default() }
+        Self {
+            var: Some(var.into()),
+            ..Self::default()
+        }
     }
 
     /// With one more value.
@@ -127,7 +137,10 @@ impl Field {
     /// With one more option to choose.
     #[must_use]
     pub fn option(mut self, value: impl Into<String>, label: Option<&str>) -> Self {
-        self.options.push(Choice { label: label.map(Into::into), value: value.into() });
+        self.options.push(Choice {
+            label: label.map(Into::into),
+            value: value.into(),
+        });
         self
     }
 
@@ -189,7 +202,10 @@ impl Field {
                 "required" => field.is_required = true,
                 "option" => field.options.push(Choice {
                     label: child.attribute("label").map(str::to_owned),
-                    value: child.child_text(ns::FORM, "value").unwrap_or_default().into_owned(),
+                    value: child
+                        .child_text(ns::FORM, "value")
+                        .unwrap_or_default()
+                        .into_owned(),
                 }),
                 _ => {}
             }
