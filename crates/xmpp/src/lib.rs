@@ -12,6 +12,7 @@ pub mod jid;
 pub mod ns;
 pub mod payload;
 pub mod stanza;
+pub mod stream;
 pub mod time;
 pub mod xml;
 

@@ -8,6 +8,7 @@
 
 mod attributes;
 mod chars;
+mod declaration;
 mod error;
 pub mod escape;
 mod limits;
@@ -20,4 +21,5 @@ pub use limits::Limits;
 pub use namespaces::Declaration;
 pub use reader::{Reader, Start, Token};
 
-pub(crate) use chars::{is_space, is_space_only};
+pub(crate) use chars::is_space;
+pub(crate) use declaration::{Declared, read_declaration};

@@ -49,6 +49,15 @@ impl<'a> Attribute<'a> {
         self.raw
     }
 
+    /// The name as written.
+    pub(super) fn raw_name(&self) -> &'a str {
+        let length = match self.prefix {
+            "" => self.local.len(),
+            prefix => prefix.len() + 1 + self.local.len(),
+        };
+        &self.raw[..length]
+    }
+
     /// The prefix this attribute declares, empty for the default namespace;
     /// `None` when it declares none.
     #[must_use]

@@ -9,11 +9,6 @@ pub(crate) const fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r')
 }
 
-/// Whether `text` has no character that is not white space.
-pub(crate) fn is_space_only(text: &str) -> bool {
-    text.bytes().all(is_space)
-}
-
 /// XML 1.0 production 2: whether a document may contain `c`, also as a
 /// character reference.
 pub(super) const fn is_char(c: char) -> bool {
