@@ -26,7 +26,7 @@ pub enum Frame {
         how: Detached,
     },
     /// A stanza for the account from another shard, a component or a server.
-    Routed(Box<Routed>),
+    Routed(Routed),
 }
 
 /// A stanza on its way between two accounts.

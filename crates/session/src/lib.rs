@@ -1,1 +1,59 @@
-//! The engine of a session node: shards, accounts, routing, the phase pipeline.
+//! The engine of a session node: it owns shards, and a shard owns accounts.
+//!
+//! A stanza reaches [`Engine`] as a [`starling_link::Frame`], goes to the one
+//! worker that owns its shard, finds its account, and is taken through the
+//! named [`Phase`]s. Features only look and push effects; the worker makes the
+//! durable ones durable and only then releases the rest.
+//!
+//! RFC 6121 lives here, because presence and delivery are routing. No XEP
+//! does: those are [`Feature`]s, handed in by whoever builds the engine.
+
+mod account;
+mod bind;
+mod clock;
+mod commit;
+mod component;
+mod config;
+mod ctx;
+mod delivery;
+mod effects;
+mod engine;
+mod env;
+mod feature;
+mod hosts;
+mod inbound;
+mod iq;
+mod metrics;
+mod outbound;
+mod password;
+mod pipeline;
+mod presence;
+mod registry;
+mod reject;
+mod router;
+mod session;
+mod shard;
+mod slots;
+mod tasks;
+mod work;
+mod worker;
+
+pub use account::Account;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use component::Component;
+pub use config::Config;
+pub use ctx::{Ctx, Origin};
+pub use delivery::Targets;
+pub use effects::{Effect, Effects};
+pub use engine::{Engine, Parts};
+pub use env::{Env, Software};
+pub use feature::{
+    BoxFuture, Event, EventKind, Feature, Hook, Manifest, Outcome, Phase, Side, Spec, To,
+};
+pub use hosts::{Host, Hosts};
+pub use metrics::describe as describe_metrics;
+pub use password::PasswordDeriver;
+
+pub use registry::Registry;
+pub use session::Session;
+pub use slots::Slots;

@@ -1,0 +1,151 @@
+//! An account in memory: what was read of it once, and its sessions.
+//!
+//! It is owned by one shard, so nothing here is locked. What is durable in it
+//! equals the store plus the writes that are on their way there.
+
+use starling_cluster::Epoch;
+use starling_link::SessionId;
+use starling_store::archive::Tally;
+use starling_store::blocklist::Blocklist;
+use starling_store::cursor::Cursors;
+use starling_store::roster::Roster;
+use starling_store::{LoginBundle, Position};
+use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{BareJid, Jid};
+
+use crate::commit::CycleNumber;
+use crate::{Session, Slots};
+
+/// A loaded account, or a host standing in for one when a stanza is for the
+/// host itself.
+pub struct Account {
+    /// Its bare JID.
+    pub jid: BareJid,
+    /// What lasts: an account of the store, one that lives as long as its
+    /// session, or no account at all.
+    pub lasting: Lasting,
+    /// RFC 6121 §2: its contacts.
+    pub roster: Roster,
+    /// Whom it has blocked.
+    pub blocklist: Blocklist,
+    /// How far its log has been delivered.
+    pub cursors: Cursors,
+    /// Entries of its log that wait for a resource.
+    pub offline: Tally,
+    /// When it was last seen, and with which parting words (XEP-0012).
+    pub last_seen: Option<LastSeen>,
+    /// Its sessions, in the order in which they were bound.
+    pub sessions: Vec<Session>,
+    /// What features remember of it.
+    pub slots: Slots,
+    /// The end of its log.
+    last_position: Position,
+    /// Display times never go back within a log, whatever the clock does.
+    last_stored_at: UnixMillis,
+    /// The last commit cycle that has something of this account.
+    pub(crate) cycle: CycleNumber,
+}
+
+/// Where an account lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// In the store.
+    Stored,
+    /// With its only session: SASL ANONYMOUS.
+    Session,
+    /// Nowhere: this is a host.
+    Host,
+}
+
+/// The end of an account's last session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastSeen {
+    /// When it was.
+    pub at: UnixMillis,
+    /// The `<status/>` of the last unavailable presence.
+    pub status: Option<String>,
+}
+
+impl Account {
+    /// An account as the store has it.
+    pub(crate) fn stored(jid: BareJid, bundle: LoginBundle) -> Self {
+        let last_seen = bundle.account.last_activity.map(|last| LastSeen {
+            at: last.at,
+            status: last.status,
+        });
+        Self {
+            lasting: Lasting::Stored,
+            roster: bundle.roster,
+            blocklist: bundle.blocklist,
+            cursors: bundle.cursors,
+            offline: bundle.offline,
+            last_seen,
+            last_position: bundle.last_position.unwrap_or(Position::START),
+            ..Self::empty(jid)
+        }
+    }
+
+    /// An account that nothing is stored of.
+    pub(crate) fn unstored(jid: BareJid, lasting: Lasting) -> Self {
+        Self {
+            lasting,
+            ..Self::empty(jid)
+        }
+    }
+
+    fn empty(jid: BareJid) -> Self {
+        Self {
+            jid,
+            lasting: Lasting::Host,
+            roster: Roster::default(),
+            blocklist: Blocklist::default(),
+            cursors: Cursors::default(),
+            offline: Tally::default(),
+            last_seen: None,
+            sessions: Vec::new(),
+            slots: Slots::default(),
+            last_position: Position::START,
+            last_stored_at: UnixMillis(0),
+            cycle: CycleNumber::default(),
+        }
+    }
+
+    /// The session with this number.
+    pub fn session(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.id == id)
+    }
+
+    /// The session with this number, to change it.
+    pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|session| session.id == id)
+    }
+
+    /// The session with this full JID.
+    pub fn session_by_jid(&self, jid: &Jid) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.jid == *jid)
+    }
+
+    /// Sessions that sent initial presence.
+    pub fn available(&self) -> impl Iterator<Item = &Session> {
+        self.sessions
+            .iter()
+            .filter(|session| session.is_available())
+    }
+
+    /// Whether this JID is the account itself or one of its resources.
+    pub fn is_self(&self, jid: &Jid) -> bool {
+        jid.is_same_bare(&self.jid)
+    }
+
+    /// The place and the display time of the next entry of its log.
+    pub(crate) fn next_entry(&mut self, epoch: Epoch, now: UnixMillis) -> (Position, UnixMillis) {
+        self.last_position = self.last_position.next(epoch.0);
+        self.last_stored_at = self.last_stored_at.max(now);
+        (self.last_position, self.last_stored_at)
+    }
+
+    /// The end of its log.
+    pub fn last_position(&self) -> Position {
+        self.last_position
+    }
+}

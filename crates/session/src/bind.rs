@@ -1,0 +1,125 @@
+//! RFC 6120 §7: an authenticated stream gets its resource and becomes a session.
+
+use std::collections::{HashSet, VecDeque};
+
+use starling_link::{Bind, BindError, Bound, Close, ConflictPolicy, SessionId};
+use starling_xmpp::Jid;
+use tokio::sync::oneshot;
+
+use crate::account::Lasting;
+use crate::effects::Effect;
+use crate::{Ctx, Event, Session, Slots, iq, pipeline, tasks};
+
+/// Binds, or says why not. The answer leaves with the effects, so that a
+/// session that had to make way is told before the new one begins.
+pub(crate) fn bind(
+    ctx: &mut Ctx,
+    request: Bind,
+    id: SessionId,
+    answer: oneshot::Sender<Result<Bound, BindError>>,
+) {
+    let bound = admit(ctx, &request)
+        .and_then(|()| choose(ctx, &request))
+        .map(|jid| {
+            let at = ctx.now();
+            open(
+                ctx,
+                request,
+                Bound {
+                    session: id,
+                    jid,
+                    at,
+                },
+            )
+        });
+    ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+        let _ = answer.send(bound);
+    })));
+}
+
+fn admit(ctx: &Ctx, request: &Bind) -> Result<(), BindError> {
+    let is_known = match ctx.account.lasting {
+        Lasting::Stored => !request.is_anonymous,
+        Lasting::Session => request.is_anonymous,
+        Lasting::Host => false,
+    };
+    if !is_known {
+        return Err(BindError::NoAccount);
+    }
+    let is_replacing = request.conflict == ConflictPolicy::Replace
+        && wanted(ctx, request)
+            .is_ok_and(|jid| jid.is_some_and(|jid| ctx.account.session_by_jid(&jid).is_some()));
+    if ctx.account.sessions.len() >= ctx.env.config.sessions_per_account_max && !is_replacing {
+        return Err(BindError::TooManySessions);
+    }
+    Ok(())
+}
+
+/// The full JID that the client asks for.
+fn wanted(ctx: &Ctx, request: &Bind) -> Result<Option<Jid>, BindError> {
+    let with = |resource: &str| ctx.account.jid.with_resource(resource);
+    match &request.resource {
+        Some(resource) => with(resource).map(Some).map_err(|_| BindError::BadResource),
+        None => Ok(None),
+    }
+}
+
+/// RFC 6120 §7.7.2.2: the full JID it gets.
+fn choose(ctx: &mut Ctx, request: &Bind) -> Result<Jid, BindError> {
+    let Some(jid) = wanted(ctx, request)? else {
+        return made(ctx, request);
+    };
+    let Some(older) = ctx.account.session_by_jid(&jid).map(|session| session.id) else {
+        return Ok(jid);
+    };
+    match request.conflict {
+        ConflictPolicy::Replace => {
+            tasks::end(ctx, older, Close::Conflict);
+            Ok(jid)
+        }
+        ConflictPolicy::Rename => made(ctx, request),
+        ConflictPolicy::Refuse => Err(BindError::Conflict),
+    }
+}
+
+/// A resource that the server makes: nobody can guess it (XEP-0386 §3.2.1).
+fn made(ctx: &Ctx, request: &Bind) -> Result<Jid, BindError> {
+    let random = iq::random_text();
+    let resource = match &request.tag {
+        Some(tag) => format!("{tag}/{random}"),
+        None => random.to_string(),
+    };
+    ctx.account
+        .jid
+        .with_resource(&resource)
+        .map_err(|_| BindError::BadResource)
+}
+
+fn open(ctx: &mut Ctx, request: Bind, bound: Bound) -> Bound {
+    // XEP-0388 §2.2, XEP-0386 §3.2: a user agent that comes back takes the
+    // place of its own older session, whatever that one's resource.
+    let older: Option<SessionId> = request.client.user_agent_id.as_ref().and_then(|agent| {
+        let mut sessions = ctx.account.sessions.iter();
+        sessions
+            .find(|s| s.client.user_agent_id.as_ref() == Some(agent))
+            .map(|s| s.id)
+    });
+    if let Some(older) = older {
+        tasks::end(ctx, older, Close::Conflict);
+    }
+    ctx.account.sessions.push(Session {
+        id: bound.session,
+        jid: bound.jid.clone(),
+        client: request.client,
+        since: bound.at,
+        outlet: request.outlet,
+        presence: None,
+        priority: 0,
+        is_interested: false,
+        directed: HashSet::new(),
+        requests: VecDeque::new(),
+        slots: Slots::default(),
+    });
+    pipeline::fire(ctx, bound.session, &Event::Bound);
+    bound
+}

@@ -1,0 +1,41 @@
+//! What an operator may set about the engine.
+
+use serde::{Deserialize, Serialize};
+
+/// `[session]`: accounts and their sessions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Sessions one account may have at a time. Guards against a client that
+    /// binds in a loop; people rarely have more than five devices.
+    pub sessions_per_account_max: usize,
+    /// Accounts without a session that a worker keeps loaded, so that messages
+    /// to absent users need not read them again.
+    pub accounts_idle_max: usize,
+    /// Stanzas that wait for one account while it is read from the store. More
+    /// are answered with `resource-constraint`.
+    pub account_waiting_stanzas_max: usize,
+    /// Frames that a worker holds before edges have to wait.
+    pub worker_frames_max: usize,
+    /// Contacts in one roster.
+    pub roster_items_max: usize,
+    /// Addresses one session may send directed presence to at a time.
+    pub directed_presence_max: usize,
+    /// Requests of the server that one client may leave unanswered; the oldest
+    /// is forgotten first.
+    pub requests_per_session_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            sessions_per_account_max: 50,
+            accounts_idle_max: 10_000,
+            account_waiting_stanzas_max: 1_000,
+            worker_frames_max: 100_000,
+            roster_items_max: 5_000,
+            directed_presence_max: 1_000,
+            requests_per_session_max: 32,
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! What a feature sees while it handles a stanza, and where it leaves effects.
+//!
+//! A [`Ctx`] owns the account it is about: nothing else can touch that account
+//! until the handler has returned, however long it awaits.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use starling_link::{Close, SessionId, SessionKey};
+use starling_store::archive::{Direction, Entry};
+use starling_store::{Change, Position, Store, archive};
+use starling_xmpp::stanza::Type;
+use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{Element, Jid, Stanza};
+
+use crate::account::Lasting;
+use crate::effects::{Effect, Effects};
+use crate::registry::FeatureId;
+use crate::session::Request;
+use crate::{Account, Env, Host, Session, Targets};
+
+/// Where the stanza in hand comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A session of this account.
+    Session(SessionId),
+    /// Another account, host, component or server.
+    Elsewhere,
+}
+
+/// The context of one stanza at one account.
+pub struct Ctx {
+    /// The account whose policy is being applied.
+    pub account: Box<Account>,
+    /// Where the stanza in hand comes from.
+    pub origin: Origin,
+    /// The sessions that are to get the message in hand (recipient side).
+    pub targets: Targets,
+    pub(crate) env: Arc<Env>,
+    pub(crate) effects: Effects,
+    /// The feature that is being called.
+    pub(crate) feature: FeatureId,
+}
+
+impl Ctx {
+    pub(crate) fn new(env: Arc<Env>, account: Box<Account>, origin: Origin) -> Self {
+        Self {
+            account,
+            origin,
+            targets: Targets::default(),
+            env,
+            effects: Effects::default(),
+            feature: 0,
+        }
+    }
+
+    /// What the engine was given.
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The store, to read from. Writes go through [`Ctx::write`].
+    pub fn store(&self) -> &dyn Store {
+        self.env.store.as_ref()
+    }
+
+    /// The time.
+    pub fn now(&self) -> UnixMillis {
+        self.env.clock.now()
+    }
+
+    /// The settings of the account's host.
+    pub fn host(&self) -> Host {
+        let hosts = self.env.hosts.load();
+        hosts
+            .host(self.account.jid.domain())
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// The session that sent the stanza in hand.
+    pub fn session(&self) -> Option<&Session> {
+        match self.origin {
+            Origin::Session(id) => self.account.session(id),
+            Origin::Elsewhere => None,
+        }
+    }
+
+    /// The session that sent the stanza in hand, to change it.
+    pub fn session_mut(&mut self) -> Option<&mut Session> {
+        match self.origin {
+            Origin::Session(id) => self.account.session_mut(id),
+            Origin::Elsewhere => None,
+        }
+    }
+
+    /// Sends a stanza to its `to`, once everything written so far is durable.
+    /// One to a session of this very account takes the short way.
+    pub fn send(&mut self, stanza: Stanza) {
+        let local = stanza
+            .head
+            .to
+            .as_ref()
+            .and_then(|to| self.account.session_by_jid(to))
+            .map(|session| session.id);
+        match local {
+            Some(session) if !self.is_policy_due(&stanza) => self.deliver(session, stanza),
+            _ => self.effects.releases.push(Effect::Route(stanza)),
+        }
+    }
+
+    /// Hands a stanza to a session of this account.
+    pub fn deliver(&mut self, session: SessionId, stanza: Stanza) {
+        if let Some(found) = self.account.session(session) {
+            self.effects.releases.push(Effect::Deliver {
+                session: SessionKey {
+                    account: self.account.jid.clone(),
+                    id: session,
+                },
+                outlet: Arc::clone(&found.outlet),
+                stanza,
+            });
+        }
+    }
+
+    /// Sends a request of the server to a client of this account; its answer
+    /// comes back through [`crate::Feature::answer`].
+    pub fn request(&mut self, session: SessionId, is_set: bool, payload: &Element) {
+        let kept_max = self.env.config.requests_per_session_max;
+        let feature = self.feature;
+        let account = self.account.jid.clone();
+        let Some(found) = self.account.session_mut(session) else {
+            return;
+        };
+        // RFC 6120 §8.1.3: an answer is matched by its id, so ids are not guessable.
+        let id = crate::iq::request_id();
+        if found.requests.len() >= kept_max {
+            found.requests.pop_front();
+        }
+        found.requests.push_back(Request {
+            id: id.clone(),
+            feature,
+        });
+        let kind = if is_set { Type::Set } else { Type::Get };
+        let request = Stanza::iq(kind, id)
+            .from(account)
+            .to(found.jid.clone())
+            .child(payload);
+        self.deliver(session, request);
+    }
+
+    /// Makes a change durable before anything pushed after or before it in
+    /// this handling is released. Memory is the caller's to change.
+    pub fn write(&mut self, change: impl Into<Change>) {
+        if self.account.lasting == Lasting::Stored {
+            self.effects.writes.push(change.into());
+        }
+    }
+
+    /// Appends a message to the account's log and answers its place and time.
+    pub fn append(
+        &mut self,
+        id: u128,
+        peer: Jid,
+        direction: Direction,
+        stanza: Bytes,
+        is_offline: bool,
+    ) -> (Position, UnixMillis) {
+        let (now, epoch) = (self.now(), self.env.epoch(&self.account.jid));
+        let (position, stored_at) = self.account.next_entry(epoch, now);
+        if is_offline {
+            self.account.offline.add(stanza.len());
+        }
+        self.write(archive::Change::Append(Entry {
+            position,
+            id,
+            peer,
+            direction,
+            stanza,
+            stored_at,
+            is_offline,
+        }));
+        (position, stored_at)
+    }
+
+    /// Ends a session of this account, after what was delivered to it.
+    pub fn close(&mut self, session: SessionId, why: Close) {
+        if let Some(found) = self.account.session(session) {
+            let outlet = Arc::clone(&found.outlet);
+            self.effects.releases.push(Effect::Close { outlet, why });
+        }
+    }
+
+    /// A message between two resources of one account is subject to the
+    /// recipient side like any other; answers and presence are not.
+    fn is_policy_due(&self, stanza: &Stanza) -> bool {
+        use starling_xmpp::stanza::Kind;
+        stanza.head.kind == Kind::Message && stanza.head.type_ != Type::Error
+    }
+}

@@ -1,0 +1,60 @@
+//! What every part of the engine is given at its birth. There is no ambient
+//! state: a test replaces any of these.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use starling_cluster::{Epoch, Membership, Placement};
+use starling_link::Link;
+use starling_store::Store;
+use starling_xmpp::BareJid;
+
+use crate::{Clock, Config, Hosts, PasswordDeriver, Registry};
+
+/// The surroundings of an engine.
+pub struct Env {
+    /// Settings.
+    pub config: Config,
+    /// The domains this node serves; replaced as a whole on reload.
+    pub hosts: ArcSwap<Hosts>,
+    /// Where everything durable goes.
+    pub store: Arc<dyn Store>,
+    /// The way to other shards.
+    pub link: Arc<dyn Link>,
+    /// From an account to its shard.
+    pub placement: Placement,
+    /// Who owns which shard, and under which epoch.
+    pub membership: Arc<dyn Membership>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes verifiers from passwords.
+    pub passwords: Arc<dyn PasswordDeriver>,
+    /// The features.
+    pub registry: Registry,
+    /// The name and version that the node tells others (XEP-0092).
+    pub software: Software,
+}
+
+/// What the node says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Software {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// The operating system, if it is to be told.
+    pub os: Option<String>,
+}
+
+impl Env {
+    /// The epoch under which this node owns an account.
+    ///
+    /// While a shard is between owners the first epoch is answered: such a
+    /// node has no frames for it, and a stale write loses by its stamp.
+    pub(crate) fn epoch(&self, account: &BareJid) -> Epoch {
+        let shard = self.placement.shard_of(account);
+        self.membership
+            .owner(shard)
+            .map_or(Epoch::FIRST, |owner| owner.epoch)
+    }
+}

@@ -1,0 +1,96 @@
+//! RFC 6120 §8.2.3: a request gets exactly one answer, from the feature that
+//! asked for it or from here; and an answer goes to the feature that asked.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use rand::distr::{Alphanumeric, SampleString};
+use smol_str::SmolStr;
+use starling_link::SessionId;
+use starling_xmpp::{Condition, Stanza, StanzaError};
+
+use crate::registry::FeatureId;
+use crate::registry::Known;
+use crate::tasks::Handling;
+use crate::{Ctx, Origin, Outcome, To, pipeline, reject};
+
+/// Letters and digits of a random id or resource: 95 bits.
+const RANDOM_CHARS: usize = 16;
+
+/// Text that nobody can guess.
+pub(crate) fn random_text() -> SmolStr {
+    Alphanumeric
+        .sample_string(&mut rand::rng(), RANDOM_CHARS)
+        .into()
+}
+
+/// The id of a request of the server.
+pub(crate) fn request_id() -> SmolStr {
+    random_text()
+}
+
+/// Answers a request that is for the server.
+pub(crate) fn answer(mut ctx: Ctx, stanza: Stanza, asked: &[To]) -> Handling {
+    match ctx.env.registry.iq(asked, &stanza) {
+        Known::Feature(feature) => ask(ctx, stanza, feature),
+        Known::NamespaceOnly => {
+            let error = StanzaError::new(Condition::FeatureNotImplemented);
+            reject::reply(&mut ctx, &stanza, &error);
+            Handling::Done(ctx)
+        }
+        Known::No => {
+            reject::unavailable(&mut ctx, &stanza);
+            Handling::Done(ctx)
+        }
+    }
+}
+
+/// Has a feature answer. Most need no read and are ready at once.
+fn ask(mut ctx: Ctx, stanza: Stanza, id: FeatureId) -> Handling {
+    ctx.feature = id;
+    let env = Arc::clone(&ctx.env);
+    let mut handler = Box::pin(async move {
+        let outcome = pipeline::feature(&env, id).handle(&stanza, &mut ctx).await;
+        conclude(&mut ctx, &stanza, outcome);
+        ctx
+    });
+    match handler
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
+        Poll::Ready(ctx) => Handling::Done(ctx),
+        // It is polled again with a real waker as soon as it has its place.
+        Poll::Pending => Handling::Waiting(handler),
+    }
+}
+
+fn conclude(ctx: &mut Ctx, stanza: &Stanza, outcome: Outcome) {
+    match outcome {
+        Outcome::Done => {}
+        Outcome::Reject(error) => reject::reply(ctx, stanza, &error),
+        // Nobody else is asked, so the request would stay without an answer.
+        Outcome::Pass | Outcome::Skip(_) => reject::unavailable(ctx, stanza),
+    }
+}
+
+/// Gives an answer of a client to the feature that asked for it.
+///
+/// RFC 6120 §8.1.3: only a session's own answers are looked up under its
+/// requests, so nobody can answer for somebody else.
+pub(crate) fn take_answer(ctx: &mut Ctx, stanza: &mut Stanza) {
+    let Origin::Session(session) = ctx.origin else {
+        return;
+    };
+    if let Some(feature) = take_request(ctx, session, stanza) {
+        let env = Arc::clone(&ctx.env);
+        ctx.feature = feature;
+        pipeline::feature(&env, feature).answer(stanza, session, ctx);
+    }
+}
+
+fn take_request(ctx: &mut Ctx, session: SessionId, answer: &Stanza) -> Option<FeatureId> {
+    let id = answer.head.id.as_ref()?;
+    let requests = &mut ctx.account.session_mut(session)?.requests;
+    let place = requests.iter().position(|request| request.id == *id)?;
+    requests.remove(place).map(|request| request.feature)
+}

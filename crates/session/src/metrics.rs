@@ -1,0 +1,70 @@
+//! What the engine counts. Each has a sentence an operator can act on.
+
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use starling_xmpp::stanza::Kind;
+
+const ROUTED: &str = "starling_session_routed_stanzas";
+const DELIVERED: &str = "starling_session_delivered_stanzas";
+const UNDELIVERED: &str = "starling_session_undelivered_stanzas";
+const OVERLOADED: &str = "starling_session_overloaded_stanzas";
+const COMMIT_WRITES: &str = "starling_session_commit_writes";
+const COMMIT_RETRIES: &str = "starling_session_commit_retries";
+
+/// Registers the descriptions with the recorder that is installed.
+pub fn describe() {
+    describe_counter!(
+        ROUTED,
+        Unit::Count,
+        "Stanzas sent on to an account of this service, by kind."
+    );
+    describe_counter!(
+        DELIVERED,
+        Unit::Count,
+        "Stanzas handed to clients, by kind."
+    );
+    describe_counter!(
+        UNDELIVERED,
+        Unit::Count,
+        "Stanzas that a client's full queue refused: its session was closed. If it grows, clients are slow or the queue is small."
+    );
+    describe_counter!(
+        OVERLOADED,
+        Unit::Count,
+        "Stanzas refused because too many waited for one account: someone floods it, or the store is slow to read."
+    );
+    describe_histogram!(
+        COMMIT_WRITES,
+        Unit::Count,
+        "Writes made durable together. Large batches mean a busy node or a slow store."
+    );
+    describe_counter!(
+        COMMIT_RETRIES,
+        Unit::Count,
+        "Batches that the store did not take at once. Anything but zero means that senders wait: look at the store."
+    );
+}
+
+pub(crate) fn routed(kind: Kind) {
+    counter!(ROUTED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn delivered(kind: Kind) {
+    counter!(DELIVERED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn undelivered() {
+    counter!(UNDELIVERED).increment(1);
+}
+
+pub(crate) fn account_overloaded() {
+    counter!(OVERLOADED).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "batches are far below 2^52")]
+pub(crate) fn commit_started(writes: usize) {
+    histogram!(COMMIT_WRITES).record(writes as f64);
+}
+
+pub(crate) fn commit_retried() {
+    counter!(COMMIT_RETRIES).increment(1);
+}

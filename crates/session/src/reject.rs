@@ -1,0 +1,88 @@
+//! The border where what went wrong becomes a stanza error. Everything that
+//! refuses a stanza does it here, so RFC 6120 §8.3.1 is kept in one place: an
+//! error or a result is never answered.
+
+use starling_link::{BindError, Error, Frame};
+use starling_xmpp::stanza::Kind;
+use starling_xmpp::{Condition, Stanza, StanzaError};
+
+use crate::Ctx;
+use crate::effects::Effect;
+use crate::work::Task;
+
+/// Answers a stanza with an error, if it may be answered.
+pub(crate) fn reply(ctx: &mut Ctx, stanza: &Stanza, error: &StanzaError) {
+    if let Some(mut answer) = stanza.error(error) {
+        if answer.head.from.is_none() {
+            answer.head.from = Some(ctx.account.jid.clone().into());
+        }
+        if answer.head.to.is_some() {
+            ctx.send(answer);
+        }
+    }
+}
+
+/// Answers that nobody takes it: also for an account that does not exist, so
+/// that nobody can find out which do (RFC 6120 §8.3.3.19, RFC 6121 §8.5.1).
+pub(crate) fn unavailable(ctx: &mut Ctx, stanza: &Stanza) {
+    reply(
+        ctx,
+        stanza,
+        &StanzaError::new(Condition::ServiceUnavailable),
+    );
+}
+
+/// What is said when too much waits for an account.
+pub(crate) fn overloaded(task: Task) -> Vec<Effect> {
+    let error = StanzaError::new(Condition::ResourceConstraint)
+        .text("too many stanzas wait for this account; send again later");
+    refuse(task, &error, &Error::Unavailable)
+}
+
+/// What is said when an account cannot be read.
+pub(crate) fn unreadable(task: Task, cause: &starling_store::Error) -> Vec<Effect> {
+    let error = StanzaError::new(Condition::InternalServerError)
+        .text("the account cannot be read at the moment; send again later");
+    refuse(task, &error, &Error::Store(cause.to_string()))
+}
+
+fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
+    match task {
+        Task::Frame(Frame::FromClient { stanza, .. }) => answer(&stanza, error),
+        Task::Frame(Frame::Routed(routed)) => answer(&routed.stanza, error),
+        // A session that cannot be reached is found to be gone when its
+        // account is read again: sessions live in memory only.
+        Task::Frame(Frame::Detach { .. }) | Task::Undelivered { .. } => Vec::new(),
+        Task::Bind(_, told) => {
+            let _ = told.send(Err(BindError::Link(cause.clone())));
+            Vec::new()
+        }
+        Task::Sessions(told) => {
+            let _ = told.send(Vec::new());
+            Vec::new()
+        }
+        Task::Kick { answer: told, .. } => {
+            let _ = told.send(false);
+            Vec::new()
+        }
+        Task::Change(_, told) => {
+            let _ = told.send(Err(cause.clone()));
+            Vec::new()
+        }
+        Task::Remove(told) => {
+            let _ = told.send(Err(cause.clone()));
+            Vec::new()
+        }
+    }
+}
+
+/// Presence is not answered: it is soft, and the next one replaces it.
+fn answer(stanza: &Stanza, error: &StanzaError) -> Vec<Effect> {
+    if stanza.head.kind == Kind::Presence {
+        return Vec::new();
+    }
+    let answer = stanza
+        .error(error)
+        .filter(|answer| answer.head.to.is_some());
+    answer.map(Effect::Route).into_iter().collect()
+}

@@ -1,0 +1,70 @@
+//! One bound resource: what the engine knows of it while its client is there.
+
+use std::collections::HashSet;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+use starling_link::{Client, Outlet, SessionId, SessionInfo};
+use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{Jid, Stanza};
+
+use crate::Slots;
+use crate::registry::FeatureId;
+
+/// A session. Soft state: it dies with its stream, and nothing in it must
+/// outlive the node.
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// Its full JID.
+    pub jid: Jid,
+    /// The client behind it.
+    pub client: Client,
+    /// When it was bound.
+    pub since: UnixMillis,
+    /// Where its stanzas go.
+    pub(crate) outlet: Arc<dyn Outlet>,
+    /// RFC 6121 §4.2: the last available presence, whole and as it was sent;
+    /// `None` until initial presence and after unavailable presence.
+    pub presence: Option<Stanza>,
+    /// RFC 6121 §4.7.2.3; meaningful while `presence` is there.
+    pub priority: i8,
+    /// RFC 6121 §2.1.6: it asked for the roster, so it gets roster pushes.
+    pub is_interested: bool,
+    /// RFC 6121 §4.6.3: who got directed presence and must learn of its end.
+    pub directed: HashSet<Jid>,
+    /// Requests the server sent to this client that wait for an answer.
+    pub(crate) requests: VecDeque<Request>,
+    /// What features remember of it.
+    pub slots: Slots,
+}
+
+/// A request of the server to a client.
+pub(crate) struct Request {
+    pub(crate) id: SmolStr,
+    pub(crate) feature: FeatureId,
+}
+
+impl Session {
+    /// Whether it sent initial presence and is still available.
+    pub fn is_available(&self) -> bool {
+        self.presence.is_some()
+    }
+
+    /// RFC 6121 §8.5.2.1.1: whether it takes messages for the bare JID.
+    pub fn is_reachable(&self) -> bool {
+        self.is_available() && self.priority >= 0
+    }
+
+    /// As an administrator sees it.
+    pub(crate) fn info(&self) -> SessionInfo {
+        SessionInfo {
+            jid: self.jid.clone(),
+            session: self.id,
+            client: self.client.clone(),
+            since: self.since,
+            priority: self.is_available().then_some(self.priority),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! A shard: the accounts that hash to it and are loaded.
+//!
+//! It only keeps them. Reading them from the store and acting on them is the
+//! worker's part, which owns the shard and is its only thread.
+
+use std::collections::{HashMap, VecDeque};
+
+use starling_xmpp::BareJid;
+
+use crate::Account;
+use crate::work::Task;
+
+/// The loaded accounts of one shard.
+#[derive(Default)]
+pub(crate) struct Shard {
+    accounts: HashMap<BareJid, Slot>,
+}
+
+/// Where an account is.
+enum Slot {
+    /// Here, and free.
+    Ready(Box<Account>),
+    /// Being read, or in the hands of a handler that waits. Work queues here,
+    /// so that its order is kept.
+    Away(VecDeque<Task>),
+}
+
+/// What was found under a name.
+pub(crate) enum Found {
+    /// The account, taken out: put it back or mark it away.
+    Ready(Box<Account>, Task),
+    /// It is away, and the task waits for it.
+    Queued,
+    /// It is away, and too much waits for it already.
+    Overloaded(Task),
+    /// It is not loaded. It now counts as away, with the task waiting.
+    Absent,
+}
+
+impl Shard {
+    /// Takes an account out to do something, or lets the task wait for it.
+    pub(crate) fn take(&mut self, name: &BareJid, task: Task, waiting_max: usize) -> Found {
+        match self.accounts.get_mut(name) {
+            Some(Slot::Away(waiting)) if waiting.len() >= waiting_max => Found::Overloaded(task),
+            Some(Slot::Away(waiting)) => {
+                waiting.push_back(task);
+                Found::Queued
+            }
+            Some(slot @ Slot::Ready(_)) => {
+                match std::mem::replace(slot, Slot::Away(VecDeque::new())) {
+                    Slot::Ready(account) => Found::Ready(account, task),
+                    Slot::Away(_) => Found::Queued,
+                }
+            }
+            None => {
+                self.accounts
+                    .insert(name.clone(), Slot::Away(VecDeque::from([task])));
+                Found::Absent
+            }
+        }
+    }
+
+    /// Puts an account back. If work waits for it, it is not put back: it is
+    /// returned with the oldest task.
+    pub(crate) fn put(&mut self, account: Box<Account>) -> Option<(Box<Account>, Task)> {
+        match self.accounts.get_mut(&account.jid) {
+            Some(Slot::Away(waiting)) => {
+                if let Some(task) = waiting.pop_front() {
+                    return Some((account, task));
+                }
+            }
+            Some(Slot::Ready(_)) | None => {
+                debug_assert!(false, "only an account that was taken is put back");
+            }
+        }
+        self.accounts
+            .insert(account.jid.clone(), Slot::Ready(account));
+        None
+    }
+
+    /// Forgets an account that is away and hands over what waited for it.
+    pub(crate) fn forget(&mut self, name: &BareJid) -> VecDeque<Task> {
+        match self.accounts.remove(name) {
+            Some(Slot::Away(waiting)) => waiting,
+            Some(Slot::Ready(_)) | None => VecDeque::new(),
+        }
+    }
+
+    /// Unloads an account that is here, if the caller agrees.
+    pub(crate) fn unload_if(&mut self, name: &BareJid, agree: impl FnOnce(&Account) -> bool) {
+        if let Some(Slot::Ready(account)) = self.accounts.get(name)
+            && agree(account)
+        {
+            self.accounts.remove(name);
+        }
+    }
+
+    /// The accounts that are here.
+    pub(crate) fn ready(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values().filter_map(|slot| match slot {
+            Slot::Ready(account) => Some(account.as_ref()),
+            Slot::Away(_) => None,
+        })
+    }
+}

@@ -1,0 +1,202 @@
+//! What each kind of work does at an account. Every one of these is a function
+//! from an account and a task to a context full of effects.
+
+use std::sync::Arc;
+
+use starling_link::{Close, Detached, Frame, SessionId, SessionInfo};
+use starling_store::account::Change;
+use starling_xmpp::Stanza;
+use starling_xmpp::stanza::{Kind, Type};
+use tokio::sync::oneshot;
+
+use crate::account::Lasting;
+use crate::effects::Effect;
+use crate::feature::BoxFuture;
+use crate::work::Task;
+use crate::{Account, Ctx, Env, Origin, bind, inbound, outbound, presence, reject};
+
+/// How far a piece of work has come.
+pub(crate) enum Handling {
+    /// It is done. Nearly all work is, at once.
+    Done(Ctx),
+    /// Its handler waits for a read; the account waits with it.
+    Waiting(BoxFuture<'static, Ctx>),
+}
+
+impl Handling {
+    /// Does something more when the work is done.
+    fn then(self, more: impl FnOnce(&mut Ctx) + Send + 'static) -> Self {
+        match self {
+            Self::Done(mut ctx) => {
+                more(&mut ctx);
+                Self::Done(ctx)
+            }
+            Self::Waiting(handler) => Self::Waiting(Box::pin(async move {
+                let mut ctx = handler.await;
+                more(&mut ctx);
+                ctx
+            })),
+        }
+    }
+}
+
+/// Gives sessions their numbers. Each worker has a range of its own.
+pub(crate) struct SessionNumbers {
+    next: u64,
+}
+
+impl SessionNumbers {
+    /// Bits below the worker's number: more sessions than any node will see.
+    const COUNTER_BITS: u32 = 48;
+
+    pub(crate) fn of_worker(number: u64) -> Self {
+        Self {
+            next: (number << Self::COUNTER_BITS) + 1,
+        }
+    }
+
+    pub(crate) fn take(&mut self) -> SessionId {
+        let id = SessionId(self.next);
+        self.next += 1;
+        id
+    }
+}
+
+/// Does one piece of work at an account.
+pub(crate) fn run(
+    env: Arc<Env>,
+    account: Box<Account>,
+    task: Task,
+    numbers: &mut SessionNumbers,
+) -> Handling {
+    let mut ctx = Ctx::new(env, account, Origin::Elsewhere);
+    match task {
+        Task::Frame(Frame::FromClient { session, stanza }) => {
+            return from_client(ctx, session.id, stanza);
+        }
+        Task::Frame(Frame::Routed(routed)) => return inbound::handle(ctx, routed.stanza),
+        Task::Frame(Frame::Detach { session, how }) => detach(&mut ctx, session.id, how),
+        Task::Bind(request, answer) => bind::bind(&mut ctx, *request, numbers.take(), answer),
+        Task::Sessions(answer) => sessions(&ctx, answer),
+        Task::Kick {
+            session,
+            why,
+            answer,
+        } => kick(&mut ctx, session, why, answer),
+        Task::Change(changes, answer) => change(&mut ctx, changes, answer),
+        Task::Remove(answer) => remove(&mut ctx, answer),
+        Task::Undelivered { session, stanza } => return undelivered(ctx, session, stanza),
+    }
+    Handling::Done(ctx)
+}
+
+fn from_client(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
+    let Some(found) = ctx.account.session(session) else {
+        // Its session ended while the stanza was on its way.
+        return Handling::Done(ctx);
+    };
+    let outlet = Arc::clone(&found.outlet);
+    ctx.origin = Origin::Session(session);
+    outbound::handle(ctx, stanza).then(move |ctx| {
+        ctx.effects.releases.push(Effect::Committed { outlet });
+    })
+}
+
+fn detach(ctx: &mut Ctx, session: SessionId, how: Detached) {
+    if ctx.account.session(session).is_some() {
+        ctx.origin = Origin::Session(session);
+        presence::ended(ctx, session, how);
+    }
+}
+
+fn sessions(ctx: &Ctx, answer: oneshot::Sender<Vec<SessionInfo>>) {
+    let _ = answer.send(
+        ctx.account
+            .sessions
+            .iter()
+            .map(crate::Session::info)
+            .collect(),
+    );
+}
+
+fn kick(ctx: &mut Ctx, which: Option<SessionId>, why: Close, answer: oneshot::Sender<bool>) {
+    let ids: Vec<SessionId> = ctx
+        .account
+        .sessions
+        .iter()
+        .map(|session| session.id)
+        .filter(|id| which.is_none_or(|which| which == *id))
+        .collect();
+    let is_any = !ids.is_empty();
+    for id in ids {
+        end(ctx, id, why);
+    }
+    ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+        let _ = answer.send(is_any);
+    })));
+}
+
+/// Ends a session from this side: its client is told, its contacts too.
+pub(crate) fn end(ctx: &mut Ctx, session: SessionId, why: Close) {
+    ctx.close(session, why);
+    ctx.origin = Origin::Session(session);
+    presence::ended(ctx, session, Detached::Lost);
+}
+
+fn change(
+    ctx: &mut Ctx,
+    changes: Vec<Change>,
+    answer: oneshot::Sender<Result<(), starling_link::Error>>,
+) {
+    for change in changes {
+        ctx.write(change);
+    }
+    ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+        let _ = answer.send(Ok(()));
+    })));
+}
+
+fn remove(ctx: &mut Ctx, answer: oneshot::Sender<Result<bool, starling_link::Error>>) {
+    let was_there = ctx.account.lasting == Lasting::Stored;
+    if was_there {
+        erase(ctx);
+    }
+    ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+        let _ = answer.send(Ok(was_there));
+    })));
+}
+
+/// Ends every session, tells every contact, and erases all that is stored.
+pub(crate) fn erase(ctx: &mut Ctx) {
+    let ids: Vec<SessionId> = ctx
+        .account
+        .sessions
+        .iter()
+        .map(|session| session.id)
+        .collect();
+    for id in ids {
+        end(ctx, id, Close::NotAuthorized);
+    }
+    presence::account_removed(ctx);
+    // Whatever was written before in this handling would come back to life.
+    ctx.effects.writes.clear();
+    ctx.write(Change::Remove);
+    ctx.account.lasting = Lasting::Session;
+}
+
+/// A session's queue was full: the session is over. What it did not take goes
+/// to the account again if it is a message, and is answered if it is a request.
+fn undelivered(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
+    if ctx.account.session(session).is_some() {
+        end(&mut ctx, session, Close::ResourceConstraint);
+    }
+    ctx.origin = Origin::Elsewhere;
+    match (stanza.head.kind, stanza.head.type_) {
+        (Kind::Message, _) => inbound::handle(ctx, stanza),
+        (Kind::Iq, Type::Get | Type::Set) => {
+            reject::unavailable(&mut ctx, &stanza);
+            Handling::Done(ctx)
+        }
+        (Kind::Iq | Kind::Presence, _) => Handling::Done(ctx),
+    }
+}
