@@ -14,6 +14,8 @@ const LOCAL: u8 = 1;
 const LABEL: u8 = 2;
 const RESOURCE: u8 = 4;
 const UPPER: u8 = 8;
+/// `.` and `-`: allowed in a domain, but not at an end nor side by side.
+const INNER: u8 = 16;
 
 const CLASS: [u8; 256] = classes();
 
@@ -25,8 +27,11 @@ const fn classes() -> [u8; 256] {
         if octet != b' ' && !contains(&LOCAL_BARRED, octet) {
             class |= LOCAL;
         }
-        if octet.is_ascii_alphanumeric() || octet == b'-' {
+        if octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'.' {
             class |= LABEL;
+        }
+        if octet == b'-' || octet == b'.' {
+            class |= INNER;
         }
         if octet.is_ascii_uppercase() {
             class |= UPPER;
@@ -90,27 +95,23 @@ fn scan(part: &[u8], wanted: u8) -> Option<u8> {
     (all & wanted != 0).then_some(any)
 }
 
-/// Letters, digits and inner hyphens in labels that are not empty; anything
+/// Letters and digits, with single hyphens and dots between them. Anything
 /// with `--` in it (A-labels begin with `xn--`) goes the long way.
 fn scan_domain(domain: &[u8]) -> Option<u8> {
     if domain.is_empty() || domain.len() > PART_OCTETS_MAX {
         return None;
     }
+    let mut all = LABEL;
     let mut any = 0;
-    let mut last = b'.';
+    let mut is_beside = 0;
+    let mut last = INNER;
     for &octet in domain {
         let class = CLASS[usize::from(octet)];
-        let is_separator = octet == b'.';
-        let is_edge = !last.is_ascii_alphanumeric();
-        if (class & LABEL == 0 && !is_separator) || (is_edge && (is_separator || octet == b'-')) {
-            // `.-`, `-.`, `--`, `..` and a separator in front.
-            return None;
-        }
-        if is_separator && last == b'-' {
-            return None;
-        }
+        all &= class;
         any |= class;
-        last = octet;
+        is_beside |= last & class & INNER;
+        last = class;
     }
-    last.is_ascii_alphanumeric().then_some(any)
+    let is_plain = all != 0 && is_beside == 0 && last & INNER == 0;
+    is_plain.then_some(any)
 }

@@ -6,6 +6,7 @@
 use crate::element::Element;
 use crate::jid::Jid;
 use crate::ns;
+use crate::stanza::Stanza;
 use crate::time::{self, UnixMillis};
 
 /// `<delay xmlns='urn:xmpp:delay'/>`.
@@ -28,6 +29,13 @@ impl Delay {
             stamp,
             reason: None,
         }
+    }
+
+    /// The first delay that a stanza tells of, whoever put it there.
+    #[must_use]
+    pub fn of(stanza: &Stanza) -> Option<Self> {
+        let delay = stanza.payload(ns::DELAY, "delay")?;
+        Self::from_element(&delay.element())
     }
 
     /// Reads `<delay/>`. `None` when it is another element, or its stamp or
@@ -65,6 +73,7 @@ impl Delay {
 mod tests {
     use super::Delay;
     use crate::element::Element;
+    use crate::stanza::{Stanza, Type};
     use crate::time::UnixMillis;
 
     /// XEP-0203 §3, example 1.
@@ -78,7 +87,8 @@ mod tests {
         assert_eq!(delay.from.as_ref().unwrap().as_str(), "capulet.com");
         assert_eq!(delay.stamp, UnixMillis(1_031_699_305_000));
         assert_eq!(delay.reason.as_deref(), Some("Offline Storage"));
-        assert_eq!(Delay::from_element(&delay.to_element()), Some(delay));
+        let stanza = Stanza::message(Type::Chat).child(&delay.to_element());
+        assert_eq!(Delay::of(&stanza), Some(delay));
     }
 
     #[test]

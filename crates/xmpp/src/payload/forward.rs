@@ -43,8 +43,8 @@ impl Forwarded {
     }
 }
 
-/// Writes `<forwarded/>` around a stanza that stands alone, that is, declares
-/// its own namespace (§3.2), without looking into it.
+/// Writes `<forwarded/>` around a stanza that stands alone (§3.2: it declares
+/// its own namespace), as the archive keeps it, without looking into it.
 pub fn write(out: &mut BytesMut, delay: Option<&Delay>, standalone: &[u8]) {
     out.put_slice(b"<forwarded xmlns='urn:xmpp:forward:0'>");
     if let Some(delay) = delay {

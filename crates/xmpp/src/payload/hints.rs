@@ -1,10 +1,10 @@
 //! XEP-0334: Message Processing Hints, version 1.0.0: what a sender would
 //! like not to happen to a message, or to happen.
 //!
-//! Hints in an error message are to be ignored (§5); the caller knows the
-//! type.
+//! What to make of them is for whoever stores or copies messages.
 
 use crate::ns;
+use crate::stanza::{Stanza, Type};
 
 /// The hints of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,9 +20,22 @@ pub struct Hints {
 }
 
 impl Hints {
+    /// The hints of a stanza. §5: those in an error are someone else's.
+    #[must_use]
+    pub fn of(stanza: &Stanza) -> Self {
+        if stanza.head.type_ == Type::Error {
+            return Self::default();
+        }
+        Self::among(
+            stanza
+                .payloads()
+                .map(|payload| (payload.ns(), payload.name())),
+        )
+    }
+
     /// Gathers the hints among the names of a message's children, each with
     /// its namespace first.
-    pub fn among<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    fn among<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut hints = Self::default();
         for (namespace, name) in names {
             if namespace != ns::HINTS {
@@ -50,7 +63,9 @@ impl Hints {
 #[cfg(test)]
 mod tests {
     use super::Hints;
+    use crate::element::Element;
     use crate::ns;
+    use crate::stanza::{Stanza, Type};
 
     /// XEP-0334 §4.
     #[test]
@@ -67,5 +82,14 @@ mod tests {
         let hints = Hints::among([(ns::HINTS, "no-store"), (ns::HINTS, "store")]);
         assert!(hints.forbids_archive() && hints.is_store);
         assert!(Hints::among([(ns::HINTS, "no-permanent-store")]).forbids_archive());
+    }
+
+    /// XEP-0334 §5.
+    #[test]
+    fn the_hints_of_an_error_do_not_count() {
+        let hint = Element::new(ns::HINTS, "no-store");
+        let hints = |type_| Hints::of(&Stanza::message(type_).child(&hint));
+        assert!(hints(Type::Chat).is_no_store);
+        assert_eq!(hints(Type::Error), Hints::default());
     }
 }

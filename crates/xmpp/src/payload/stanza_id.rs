@@ -3,9 +3,12 @@
 //! Where ids come from is for whoever assigns them; here they are read,
 //! written, and forged ones are recognised.
 
+use std::borrow::Cow;
+
 use crate::element::Element;
 use crate::jid::Jid;
 use crate::ns;
+use crate::stanza::{Payload, Stanza};
 
 /// `<stanza-id xmlns='urn:xmpp:sid:0'/>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,20 +55,20 @@ impl StanzaId {
 /// assign it: §3 rule 2 wants it gone. Spelling `by` otherwise is no way out,
 /// and one without any `by` is no id at all.
 #[must_use]
-pub fn is_forged(element: &Element, by: &Jid) -> bool {
-    element.is(ns::SID, "stanza-id")
-        && element
+pub fn is_forged(payload: &Payload<'_>, by: &Jid) -> bool {
+    payload.is(ns::SID, "stanza-id")
+        && payload
             .attribute("by")
             .is_none_or(|claimed| Jid::parse(claimed.trim()).is_ok_and(|claimed| claimed == *by))
 }
 
-/// Reads `<origin-id/>`: the id that the sending client chose.
+/// The id that the sending client chose.
 #[must_use]
-pub fn origin_id(element: &Element) -> Option<&str> {
-    if !element.is(ns::SID, "origin-id") {
-        return None;
-    }
-    element.attribute("id").filter(|id| !id.is_empty())
+pub fn origin_id(stanza: &Stanza) -> Option<Cow<'_, str>> {
+    stanza
+        .payload(ns::SID, "origin-id")?
+        .attribute("id")
+        .filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]
@@ -75,6 +78,11 @@ mod tests {
     use crate::element::Element;
     use crate::jid::Jid;
     use crate::ns;
+    use crate::stanza::{Stanza, Type};
+
+    fn message(payload: &Element) -> Stanza {
+        Stanza::message(Type::Chat).child(payload)
+    }
 
     fn claimed(by: &str) -> Element {
         Element::new(ns::SID, "stanza-id")
@@ -86,12 +94,14 @@ mod tests {
     #[test]
     fn a_forged_id_is_recognised_in_any_spelling() {
         let us = Jid::parse("juliet@capulet.lit").unwrap();
+        let is_taken =
+            |payload: &Element| message(payload).strip(|payload| is_forged(payload, &us));
         for by in [
             "juliet@capulet.lit",
             "JULIET@capulet.lit.",
             " juliet@capulet.lit",
         ] {
-            assert!(is_forged(&claimed(by), &us), "{by}");
+            assert!(is_taken(&claimed(by)), "{by}");
         }
         for by in [
             "romeo@montague.lit",
@@ -99,12 +109,11 @@ mod tests {
             "capulet.lit",
             "@",
         ] {
-            assert!(!is_forged(&claimed(by), &us), "{by}");
+            assert!(!is_taken(&claimed(by)), "{by}");
         }
-        assert!(is_forged(&Element::new(ns::SID, "stanza-id"), &us));
-        assert!(!is_forged(
-            &Element::new(ns::SID, "origin-id").attr("id", "x"),
-            &us
+        assert!(is_taken(&Element::new(ns::SID, "stanza-id")));
+        assert!(!is_taken(
+            &Element::new(ns::SID, "origin-id").attr("id", "x")
         ));
     }
 
@@ -115,7 +124,7 @@ mod tests {
         assert_eq!(StanzaId::from_element(&id.to_element()), Some(id));
         assert_eq!(StanzaId::from_element(&claimed("")), None);
         let origin = Element::new(ns::SID, "origin-id").attr("id", "5f3dbc5e");
-        assert_eq!(origin_id(&origin), Some("5f3dbc5e"));
-        assert_eq!(origin_id(&claimed("a@b")), None);
+        assert_eq!(origin_id(&message(&origin)).as_deref(), Some("5f3dbc5e"));
+        assert_eq!(origin_id(&message(&claimed("a@b"))), None);
     }
 }
