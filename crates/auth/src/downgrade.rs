@@ -55,6 +55,7 @@ mod tests {
             fast: vec![Mechanism::Ht(None)],
             bindings: vec![CbType::TlsServerEndPoint, CbType::TlsExporter],
             upgrades: Vec::new(),
+            has_downgrade_hash: true,
         };
         let expected = "G6k/rBLDqgOhRRaCuuatSDFkJ08=";
         assert_eq!(offer_hash(&offer, ScramHash::Sha1), expected);

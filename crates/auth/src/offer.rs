@@ -33,6 +33,10 @@ pub struct Policy {
     pub has_anonymous: bool,
     /// Whether FAST tokens (XEP-0484) are given out and accepted.
     pub has_fast: bool,
+    /// Whether SCRAM tells the hash of XEP-0474. A client that builds the
+    /// server's first message anew instead of keeping it, against RFC 5802 §5.1,
+    /// cannot log in with it.
+    pub has_downgrade_hash: bool,
     /// The SCRAM hashes whose verifiers clients are asked to add (XEP-0480).
     pub upgrades: Vec<ScramHash>,
 }
@@ -45,6 +49,7 @@ impl Default for Policy {
             has_external: true,
             has_anonymous: false,
             has_fast: true,
+            has_downgrade_hash: true,
             upgrades: vec![ScramHash::Sha512, ScramHash::Sha256],
         }
     }
@@ -83,6 +88,8 @@ pub struct Offer {
     pub bindings: Vec<CbType>,
     /// `<upgrade/>` elements of XEP-0480.
     pub upgrades: Vec<Task>,
+    /// Whether SCRAM tells the hash of this list (XEP-0474).
+    pub has_downgrade_hash: bool,
 }
 
 impl Offer {
@@ -100,6 +107,7 @@ impl Offer {
             fast: Vec::new(),
             bindings: Vec::new(),
             upgrades: Vec::new(),
+            has_downgrade_hash: policy.has_downgrade_hash,
         };
         if is_sasl2 && !now.is_encrypted {
             return offer;

@@ -132,12 +132,13 @@ impl Scram {
     }
 
     fn challenge(&self, context: &Context, verifier: &ScramVerifier, nonce: &str) -> String {
-        format!(
-            "r={nonce},s={},i={},h={}",
-            BASE64_STANDARD.encode(&verifier.salt),
-            verifier.iterations,
-            downgrade::offer_hash(&context.offer, self.hash),
-        )
+        let salt = BASE64_STANDARD.encode(&verifier.salt);
+        let mut text = format!("r={nonce},s={salt},i={}", verifier.iterations);
+        if context.offer.has_downgrade_hash {
+            text.push_str(",h=");
+            text.push_str(&downgrade::offer_hash(&context.offer, self.hash));
+        }
+        text
     }
 }
 
