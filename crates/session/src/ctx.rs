@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use starling_link::{Close, SessionId, SessionKey};
 use starling_store::archive::{Direction, Entry};
 use starling_store::{Change, Position, Store, archive};
@@ -28,6 +27,15 @@ pub enum Origin {
     Elsewhere,
 }
 
+/// A place in an account's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Its key.
+    pub position: Position,
+    /// When the entry was accepted; never goes back within a log.
+    pub at: UnixMillis,
+}
+
 /// The context of one stanza at one account.
 pub struct Ctx {
     /// The account whose policy is being applied.
@@ -36,6 +44,7 @@ pub struct Ctx {
     pub origin: Origin,
     /// The sessions that are to get the message in hand (recipient side).
     pub targets: Targets,
+    place: Option<Place>,
     pub(crate) env: Arc<Env>,
     pub(crate) effects: Effects,
     /// The feature that is being called.
@@ -48,6 +57,7 @@ impl Ctx {
             account,
             origin,
             targets: Targets::default(),
+            place: None,
             env,
             effects: Effects::default(),
             feature: 0,
@@ -157,30 +167,33 @@ impl Ctx {
         }
     }
 
-    /// Appends a message to the account's log and answers its place and time.
-    pub fn append(
-        &mut self,
-        id: u128,
-        peer: Jid,
-        direction: Direction,
-        stanza: Bytes,
-        is_offline: bool,
-    ) -> (Position, UnixMillis) {
+    /// The place that the message in hand has, or would have, in the account's
+    /// log, and its time there. A place that stays unused is a harmless gap.
+    pub fn place(&mut self) -> Place {
+        if let Some(place) = self.place {
+            return place;
+        }
         let (now, epoch) = (self.now(), self.env.epoch(&self.account.jid));
-        let (position, stored_at) = self.account.next_entry(epoch, now);
+        let (position, at) = self.account.next_entry(epoch, now);
+        *self.place.insert(Place { position, at })
+    }
+
+    /// Appends the message in hand to the account's log, at its place.
+    pub fn append(&mut self, message: &Stanza, peer: Jid, direction: Direction, is_offline: bool) {
+        let Place { position, at } = self.place();
+        let stanza = message.to_bytes();
         if is_offline {
             self.account.offline.add(stanza.len());
         }
         self.write(archive::Change::Append(Entry {
             position,
-            id,
+            id: rand::random(),
             peer,
             direction,
             stanza,
-            stored_at,
+            stored_at: at,
             is_offline,
         }));
-        (position, stored_at)
     }
 
     /// Ends a session of this account, after what was delivered to it.

@@ -9,7 +9,7 @@ use starling_link::Link;
 use starling_store::Store;
 use starling_xmpp::BareJid;
 
-use crate::{Clock, Config, Hosts, PasswordDeriver, Registry};
+use crate::{Clock, Config, EntryIds, Hosts, PasswordDeriver, Registry};
 
 /// The surroundings of an engine.
 pub struct Env {
@@ -29,6 +29,8 @@ pub struct Env {
     pub clock: Arc<dyn Clock>,
     /// Makes verifiers from passwords.
     pub passwords: Arc<dyn PasswordDeriver>,
+    /// The ids that clients see for entries of a log.
+    pub entry_ids: EntryIds,
     /// The features.
     pub registry: Registry,
     /// The name and version that the node tells others (XEP-0092).

@@ -18,6 +18,7 @@ mod ctx;
 mod delivery;
 mod effects;
 mod engine;
+mod entry_id;
 mod env;
 mod feature;
 mod hosts;
@@ -42,10 +43,11 @@ pub use account::Account;
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use component::Component;
 pub use config::Config;
-pub use ctx::{Ctx, Origin};
+pub use ctx::{Ctx, Origin, Place};
 pub use delivery::Targets;
 pub use effects::{Effect, Effects};
 pub use engine::{Engine, Parts};
+pub use entry_id::EntryIds;
 pub use env::{Env, Software};
 pub use feature::{
     BoxFuture, Event, EventKind, Feature, Hook, Manifest, Outcome, Phase, Side, Spec, To,

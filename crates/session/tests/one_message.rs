@@ -11,7 +11,7 @@ use starling_link::{
     Registration, SessionKey, SessionNode,
 };
 use starling_session::{
-    Config, Engine, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
+    Config, Engine, EntryIds, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
 };
 use starling_xmpp::credentials::ScramVerifier;
 use starling_xmpp::{BareJid, Condition, Stanza, Type};
@@ -84,6 +84,7 @@ impl Node {
             membership: Arc::new(SingleNode::new(NodeId::new("alone"))),
             clock: Arc::new(SystemClock),
             passwords: Arc::new(NoPasswords),
+            entry_ids: EntryIds::new([2; 16]),
             registry: Registry::new(Vec::new()),
             software: Software {
                 name: "Starling".into(),
