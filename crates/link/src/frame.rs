@@ -18,6 +18,12 @@ pub enum Frame {
         /// What it sent.
         stanza: Stanza,
     },
+    /// Everything that was delivered to a session before it asked for this
+    /// report ([`crate::Outlet::report_drained`]) is written to its connection.
+    Drained {
+        /// The session.
+        session: SessionKey,
+    },
     /// A session's stream has ended.
     Detach {
         /// The session.
@@ -42,7 +48,9 @@ impl Frame {
     /// The account whose shard must see this frame.
     pub fn target(&self) -> &BareJid {
         match self {
-            Self::FromClient { session, .. } | Self::Detach { session, .. } => &session.account,
+            Self::FromClient { session, .. }
+            | Self::Drained { session }
+            | Self::Detach { session, .. } => &session.account,
             Self::Routed(routed) => &routed.target,
         }
     }

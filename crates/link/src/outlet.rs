@@ -38,6 +38,11 @@ pub trait Outlet: Send + Sync {
     /// are dealt with, and what had to be durable is: gives that much credit.
     fn committed(&self, count: u32);
 
+    /// Asks the edge to send [`crate::Frame::Drained`] once everything that was
+    /// delivered so far is written to the client's connection. A long list is
+    /// sent page by page this way, at the pace of its reader.
+    fn report_drained(&self);
+
     /// Ends the stream after all that was delivered before.
     fn close(&self, why: Close);
 }

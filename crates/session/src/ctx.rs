@@ -49,6 +49,8 @@ pub struct Ctx {
     pub(crate) effects: Effects,
     /// The feature that is being called.
     pub(crate) feature: FeatureId,
+    /// What features still want to do, with time to read.
+    pub(crate) follow_ups: Vec<(FeatureId, SessionId)>,
 }
 
 impl Ctx {
@@ -61,6 +63,7 @@ impl Ctx {
             env,
             effects: Effects::default(),
             feature: 0,
+            follow_ups: Vec::new(),
         }
     }
 
@@ -157,6 +160,21 @@ impl Ctx {
             .to(found.jid.clone())
             .child(payload);
         self.deliver(session, request);
+    }
+
+    /// Has [`crate::Feature::follow_up`] called before anything else happens
+    /// at this account: for hooks that find out that they have to read.
+    pub fn follow_up(&mut self, session: SessionId) {
+        self.follow_ups.push((self.feature, session));
+    }
+
+    /// Has [`crate::Event::Drained`] fired once all that was delivered to a
+    /// session so far is written to its connection.
+    pub fn report_drained(&mut self, session: SessionId) {
+        if let Some(found) = self.account.session(session) {
+            let outlet = Arc::clone(&found.outlet);
+            self.effects.releases.push(Effect::ReportDrained { outlet });
+        }
     }
 
     /// Makes a change durable before anything pushed after or before it in

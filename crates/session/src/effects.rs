@@ -25,6 +25,11 @@ pub enum Effect {
         /// The client's way out.
         outlet: Arc<dyn Outlet>,
     },
+    /// Ask to be told when a client has been sent everything.
+    ReportDrained {
+        /// The client's way out.
+        outlet: Arc<dyn Outlet>,
+    },
     /// End a session's stream.
     Close {
         /// Its way out.

@@ -65,7 +65,10 @@ mod tests {
     fn neighbours_have_ids_without_anything_in_common() {
         // XEP-0313 §6.2: ids must not be guessable from others.
         let ids = EntryIds::new([9; 16]);
-        let (one, two) = (ids.id_of(Position::new(1, 1)), ids.id_of(Position::new(1, 2)));
+        let (one, two) = (
+            ids.id_of(Position::new(1, 1)),
+            ids.id_of(Position::new(1, 2)),
+        );
         assert_ne!(one[..8], two[..8]);
     }
 
@@ -73,7 +76,13 @@ mod tests {
     fn an_id_that_was_made_up_is_nobodys() {
         let ids = EntryIds::new([9; 16]);
         let foreign = EntryIds::new([8; 16]).id_of(Position::new(1, 1));
-        for id in [foreign.as_str(), "", "zz", "éééééééééééééééé", &"+1".repeat(16)] {
+        for id in [
+            foreign.as_str(),
+            "",
+            "zz",
+            "éééééééééééééééé",
+            &"+1".repeat(16),
+        ] {
             assert_eq!(ids.position_of(id), None, "{id}");
         }
     }

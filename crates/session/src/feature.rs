@@ -9,6 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use starling_link::SessionId;
+use starling_xmpp::payload::disco;
 
 use starling_xmpp::{Stanza, StanzaError};
 
@@ -128,6 +129,9 @@ pub enum Event<'a> {
     /// The session now takes messages for the bare JID and did not before: its
     /// priority is not negative (RFC 6121 §8.5.2.1.1).
     Reachable,
+    /// What was delivered before [`Ctx::report_drained`] is written to the
+    /// client's connection.
+    Drained,
     /// The session became unavailable or ended; `presence` is what others see.
     Unavailable {
         /// The unavailable presence.
@@ -146,6 +150,8 @@ pub enum EventKind {
     Changed,
     /// [`Event::Reachable`].
     Reachable,
+    /// [`Event::Drained`].
+    Drained,
     /// [`Event::Unavailable`].
     Unavailable,
 }
@@ -158,6 +164,7 @@ impl Event<'_> {
             Self::Available { .. } => EventKind::Available,
             Self::Changed { .. } => EventKind::Changed,
             Self::Reachable => EventKind::Reachable,
+            Self::Drained => EventKind::Drained,
             Self::Unavailable { .. } => EventKind::Unavailable,
         }
     }
@@ -269,9 +276,22 @@ pub trait Feature: Send + Sync + 'static {
         let _ = (event, session, ctx);
     }
 
+    /// Goes on after [`Ctx::follow_up`], with time to await a read. The account
+    /// waits meanwhile, so whatever came later is handled later.
+    fn follow_up<'a>(&'a self, session: SessionId, ctx: &'a mut Ctx) -> BoxFuture<'a, ()> {
+        let _ = (session, ctx);
+        Box::pin(std::future::ready(()))
+    }
+
     /// Gets the answer (result or error) to a request it sent with
     /// [`Ctx::request`].
     fn answer(&self, answer: &Stanza, session: SessionId, ctx: &mut Ctx) {
         let _ = (answer, session, ctx);
+    }
+
+    /// Adds what only it knows to an answer of disco#info: identities, forms,
+    /// features that depend on settings.
+    fn describe(&self, of: To, info: &mut disco::Info, ctx: &Ctx) {
+        let _ = (of, info, ctx);
     }
 }

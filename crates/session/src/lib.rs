@@ -59,3 +59,4 @@ pub use password::PasswordDeriver;
 pub use registry::Registry;
 pub use session::Session;
 pub use slots::Slots;
+pub use starling_link::SessionId;

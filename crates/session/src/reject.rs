@@ -52,7 +52,9 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
         Task::Frame(Frame::Routed(routed)) => answer(&routed.stanza, error),
         // A session that cannot be reached is found to be gone when its
         // account is read again: sessions live in memory only.
-        Task::Frame(Frame::Detach { .. }) | Task::Undelivered { .. } => Vec::new(),
+        Task::Frame(Frame::Detach { .. } | Frame::Drained { .. }) | Task::Undelivered { .. } => {
+            Vec::new()
+        }
         Task::Bind(_, told) => {
             let _ = told.send(Err(BindError::Link(cause.clone())));
             Vec::new()

@@ -30,6 +30,7 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
             }
         }
         Effect::Committed { outlet } => outlet.committed(1),
+        Effect::ReportDrained { outlet } => outlet.report_drained(),
         Effect::Close { outlet, why } => outlet.close(why),
         Effect::Tell(tell) => tell(),
     }

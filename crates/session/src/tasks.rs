@@ -13,7 +13,9 @@ use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::Task;
-use crate::{Account, Ctx, Env, Origin, bind, inbound, outbound, presence, reject};
+use crate::{
+    Account, Ctx, Env, Event, Origin, bind, inbound, outbound, pipeline, presence, reject,
+};
 
 /// How far a piece of work has come.
 pub(crate) enum Handling {
@@ -69,13 +71,21 @@ pub(crate) fn run(
     task: Task,
     numbers: &mut SessionNumbers,
 ) -> Handling {
-    let mut ctx = Ctx::new(env, account, Origin::Elsewhere);
+    follow_up(begin(
+        Ctx::new(env, account, Origin::Elsewhere),
+        task,
+        numbers,
+    ))
+}
+
+fn begin(mut ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {
     match task {
         Task::Frame(Frame::FromClient { session, stanza }) => {
             return from_client(ctx, session.id, stanza);
         }
         Task::Frame(Frame::Routed(routed)) => return inbound::handle(ctx, routed.stanza),
         Task::Frame(Frame::Detach { session, how }) => detach(&mut ctx, session.id, how),
+        Task::Frame(Frame::Drained { session }) => drained(&mut ctx, session.id),
         Task::Bind(request, answer) => bind::bind(&mut ctx, *request, numbers.take(), answer),
         Task::Sessions(answer) => sessions(&ctx, answer),
         Task::Kick {
@@ -88,6 +98,38 @@ pub(crate) fn run(
         Task::Undelivered { session, stanza } => return undelivered(ctx, session, stanza),
     }
     Handling::Done(ctx)
+}
+
+/// Lets features that found out that they have to read do so. Rare: nearly all
+/// work leaves nothing to follow.
+fn follow_up(handling: Handling) -> Handling {
+    match handling {
+        Handling::Done(ctx) if ctx.follow_ups.is_empty() => Handling::Done(ctx),
+        Handling::Done(ctx) => Handling::Waiting(Box::pin(follow_all(ctx))),
+        Handling::Waiting(handler) => {
+            Handling::Waiting(Box::pin(async move { follow_all(handler.await).await }))
+        }
+    }
+}
+
+async fn follow_all(mut ctx: Ctx) -> Ctx {
+    let env = Arc::clone(&ctx.env);
+    while !ctx.follow_ups.is_empty() {
+        for (feature, session) in std::mem::take(&mut ctx.follow_ups) {
+            ctx.feature = feature;
+            env.registry
+                .feature(feature)
+                .follow_up(session, &mut ctx)
+                .await;
+        }
+    }
+    ctx
+}
+
+fn drained(ctx: &mut Ctx, session: SessionId) {
+    if ctx.account.session(session).is_some() {
+        pipeline::fire(ctx, session, &Event::Drained);
+    }
 }
 
 fn from_client(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {

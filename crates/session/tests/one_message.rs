@@ -52,6 +52,8 @@ impl Outlet for Recorder {
 
     fn committed(&self, _count: u32) {}
 
+    fn report_drained(&self) {}
+
     fn close(&self, why: Close) {
         *self.closed.lock().unwrap() = Some(why);
     }
