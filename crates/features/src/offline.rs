@@ -131,7 +131,7 @@ impl Feature for Offline {
             advance(ctx, written);
             let owner = ctx.account.jid.clone();
             let query = Query::after(written.through, PAGE_MESSAGES).offline_only();
-            match ctx.store().archive_page(&owner, &query).await {
+            match ctx.store().await.archive_page(&owner, &query).await {
                 Ok(page) if page.is_empty() => {
                     ctx.account.offline = Tally::default();
                     finish(ctx, session);

@@ -32,9 +32,7 @@ impl Feature for StanzaIds {
     fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
         // §6: an id "by" us that somebody else wrote is a lie.
         let us = &ctx.account.jid;
-        message.strip(|payload| {
-            payload.is(ns::SID, "stanza-id") && stanza_id::is_forged(&payload.element(), us)
-        });
+        message.strip(|payload| stanza_id::is_forged(payload, us));
         if !is_kept(message) {
             return Outcome::Pass;
         }
@@ -49,5 +47,5 @@ impl Feature for StanzaIds {
 fn is_kept(message: &Stanza) -> bool {
     matches!(message.head.type_, Type::Normal | Type::Chat)
         && message.has(ns::CLIENT, "body")
-        && !Hints::among(message.payloads().map(|p| (p.ns(), p.name()))).forbids_archive()
+        && !Hints::of(message).forbids_archive()
 }

@@ -7,11 +7,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use starling_store::{Error, Store, Write};
+use tokio::sync::Notify;
 
 use crate::effects::Effect;
 use crate::metrics;
@@ -27,6 +29,36 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct CycleNumber(u64);
 
+/// How far a worker's cycles have come, for those who wait for one of them.
+#[derive(Default)]
+pub(crate) struct Progress {
+    completed: AtomicU64,
+    advanced: Notify,
+}
+
+impl Progress {
+    /// Whether everything of a cycle has been released.
+    pub(crate) fn is_completed(&self, cycle: CycleNumber) -> bool {
+        cycle.0 <= self.completed.load(Ordering::Acquire)
+    }
+
+    /// Waits until a cycle is durable: what is read then contains it.
+    pub(crate) async fn reach(&self, cycle: CycleNumber) {
+        loop {
+            let advanced = self.advanced.notified();
+            if self.is_completed(cycle) {
+                return;
+            }
+            advanced.await;
+        }
+    }
+
+    fn advance(&self) {
+        self.completed.fetch_add(1, Ordering::Release);
+        self.advanced.notify_waiters();
+    }
+}
+
 /// The cycles of one worker.
 pub(crate) struct Commits {
     store: Arc<dyn Store>,
@@ -36,7 +68,7 @@ pub(crate) struct Commits {
     /// The number of what is being collected.
     current: CycleNumber,
     /// Everything up to here is durable and released.
-    completed: CycleNumber,
+    progress: Arc<Progress>,
     in_flight: FuturesOrdered<BoxFuture<'static, Result<(), Error>>>,
     waiting: VecDeque<Vec<Effect>>,
 }
@@ -48,15 +80,15 @@ impl Commits {
             writes: Vec::new(),
             releases: Vec::new(),
             current: CycleNumber(1),
-            completed: CycleNumber(0),
+            progress: Arc::default(),
             in_flight: FuturesOrdered::new(),
             waiting: VecDeque::new(),
         }
     }
 
-    /// Whether everything of a cycle has been released.
-    pub(crate) fn is_completed(&self, cycle: CycleNumber) -> bool {
-        cycle <= self.completed
+    /// How far they have come.
+    pub(crate) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
     }
 
     /// Adds to the cycle that is being collected and tells its number.
@@ -98,7 +130,7 @@ impl Commits {
     pub(crate) async fn next(&mut self) -> Result<Vec<Effect>, Error> {
         match self.in_flight.next().await {
             Some(Ok(())) => {
-                self.completed = CycleNumber(self.completed.0 + 1);
+                self.progress.advance();
                 Ok(self.waiting.pop_front().unwrap_or_default())
             }
             Some(Err(error)) => Err(error),

@@ -13,6 +13,7 @@ use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Element, Jid, Stanza};
 
 use crate::account::Lasting;
+use crate::commit::Progress;
 use crate::effects::{Effect, Effects};
 use crate::registry::FeatureId;
 use crate::session::Request;
@@ -46,6 +47,7 @@ pub struct Ctx {
     pub targets: Targets,
     place: Option<Place>,
     pub(crate) env: Arc<Env>,
+    progress: Arc<Progress>,
     pub(crate) effects: Effects,
     /// The feature that is being called.
     pub(crate) feature: FeatureId,
@@ -54,13 +56,14 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    pub(crate) fn new(env: Arc<Env>, account: Box<Account>, origin: Origin) -> Self {
+    pub(crate) fn new(env: Arc<Env>, progress: Arc<Progress>, account: Box<Account>) -> Self {
         Self {
             account,
-            origin,
+            origin: Origin::Elsewhere,
             targets: Targets::default(),
             place: None,
             env,
+            progress,
             effects: Effects::default(),
             feature: 0,
             follow_ups: Vec::new(),
@@ -72,9 +75,16 @@ impl Ctx {
         &self.env
     }
 
-    /// The store, to read from. Writes go through [`Ctx::write`].
-    pub fn store(&self) -> &dyn Store {
-        self.env.store.as_ref()
+    /// The store, to read from, once everything that this account has written
+    /// is in it (RFC 6120 §10.1: a request sees what those before it did).
+    /// Writes go through [`Ctx::write`].
+    pub fn store(&self) -> impl Future<Output = Arc<dyn Store>> + Send + use<> {
+        let (progress, cycle) = (Arc::clone(&self.progress), self.account.cycle);
+        let store = Arc::clone(&self.env.store);
+        async move {
+            progress.reach(cycle).await;
+            store
+        }
     }
 
     /// The time.

@@ -13,9 +13,7 @@ use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::Task;
-use crate::{
-    Account, Ctx, Env, Event, Origin, bind, inbound, outbound, pipeline, presence, reject,
-};
+use crate::{Ctx, Event, Origin, bind, inbound, outbound, pipeline, presence, reject};
 
 /// How far a piece of work has come.
 pub(crate) enum Handling {
@@ -65,17 +63,8 @@ impl SessionNumbers {
 }
 
 /// Does one piece of work at an account.
-pub(crate) fn run(
-    env: Arc<Env>,
-    account: Box<Account>,
-    task: Task,
-    numbers: &mut SessionNumbers,
-) -> Handling {
-    follow_up(begin(
-        Ctx::new(env, account, Origin::Elsewhere),
-        task,
-        numbers,
-    ))
+pub(crate) fn run(ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {
+    follow_up(begin(ctx, task, numbers))
 }
 
 fn begin(mut ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {

@@ -142,7 +142,9 @@ impl Worker {
     fn act(&mut self, number: ShardNumber, account: Box<Account>, task: Task) {
         let mut next = Some((account, task));
         while let Some((account, task)) = next.take() {
-            match tasks::run(Arc::clone(&self.env), account, task, &mut self.sessions) {
+            let progress = Arc::clone(self.commits.progress());
+            let ctx = Ctx::new(Arc::clone(&self.env), progress, account);
+            match tasks::run(ctx, task, &mut self.sessions) {
                 Handling::Done(ctx) => next = self.settle(number, ctx),
                 Handling::Waiting(handler) => {
                     let returned = async move { Returned::Handled(number, handler.await) };
@@ -160,7 +162,7 @@ impl Worker {
             mut effects,
             ..
         } = ctx;
-        let is_behind = !self.commits.is_completed(account.cycle);
+        let is_behind = !self.commits.progress().is_completed(account.cycle);
         if !effects.writes.is_empty() || is_behind {
             // Invariant: what an account releases never overtakes what it
             // released earlier and is not durable yet.
@@ -277,13 +279,13 @@ impl Worker {
     /// Unloads an account unless it has to stay: it has a session, or a write
     /// on its way without which it would be read back. `false` for the latter.
     fn unload(&mut self, number: ShardNumber, name: &BareJid) -> bool {
-        let commits = &self.commits;
+        let progress = self.commits.progress();
         let mut is_settled = true;
         self.shards
             .entry(number)
             .or_default()
             .unload_if(name, |account| {
-                is_settled = commits.is_completed(account.cycle);
+                is_settled = progress.is_completed(account.cycle);
                 is_settled && account.sessions.is_empty()
             });
         is_settled
