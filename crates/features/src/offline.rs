@@ -214,10 +214,7 @@ fn is_storable(message: &Stanza) -> bool {
     if !matches!(message.head.type_, Type::Normal | Type::Chat) {
         return false;
     }
-    let names = message
-        .payloads()
-        .map(|payload| (payload.ns(), payload.name()));
-    let hints = Hints::among(names);
+    let hints = Hints::of(message);
     if hints.is_no_store {
         return false; // XEP-0334 §4.2.
     }
