@@ -5,8 +5,6 @@
 //! later characters are judged by theirs; otherwise no nickname could have
 //! an emoji younger than 2013.
 
-use std::borrow::Cow;
-
 use icu_properties::props::{DefaultIgnorableCodePoint, GeneralCategory as Category};
 use icu_properties::{CodePointMapData, CodePointSetData};
 use precis_profiles::Nickname;
@@ -19,14 +17,15 @@ use precis_profiles::precis_core::{
 /// know that. A letter, as most of those are, and valid in both classes.
 const STAND_IN: char = 'a';
 
+/// Each contextual rule looks at the whole text, so their number is bounded.
+/// Names in Persian or Catalan need a handful.
+const CONTEXTUAL_CHARS_MAX: usize = 32;
+
 /// `IdentifierClass`: letters, digits and the rest of visible ASCII.
 pub(super) fn is_identifier(text: &str) -> bool {
-    let class = IdentifierClass::default();
-    let text = stand_in(text, |c| match class.get_value_from_char(c) {
-        DerivedPropertyValue::Unassigned => is_young_identifier(c),
-        _ => false,
-    });
-    class.allows(&text).is_ok()
+    is_within(&IdentifierClass::default(), text, |c, value| {
+        value == DerivedPropertyValue::Unassigned && is_young_identifier(c)
+    })
 }
 
 /// `FreeformClass`: also spaces, symbols and punctuation.
@@ -35,24 +34,47 @@ pub(super) fn is_identifier(text: &str) -> bool {
 /// (RFC 3920) has none, so resources with such marks exist at other servers
 /// and are let through. Joiners keep their rules: Stringprep removes them.
 pub(super) fn is_freeform(text: &str) -> bool {
-    let class = FreeformClass::default();
-    let text = stand_in(text, |c| match class.get_value_from_char(c) {
+    is_within(&FreeformClass::default(), text, |c, value| match value {
         DerivedPropertyValue::ContextO => true,
         DerivedPropertyValue::Unassigned => is_young_freeform(c),
         _ => false,
-    });
-    class.allows(&text).is_ok()
+    })
 }
 
-fn stand_in(text: &str, is_known_better: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.contains(&is_known_better) {
-        return Cow::Borrowed(text);
+/// Whether `class` holds every character, or the rule `is_known_better` says
+/// so of one that it does not hold.
+fn is_within(
+    class: &impl StringClass,
+    text: &str,
+    is_known_better: impl Fn(char, DerivedPropertyValue) -> bool,
+) -> bool {
+    let mut contextual = 0;
+    for c in text.chars() {
+        // RFC 8264 §9.11: visible ASCII is in both classes.
+        if c.is_ascii_graphic() {
+            continue;
+        }
+        match class.get_value_from_char(c) {
+            DerivedPropertyValue::PValid | DerivedPropertyValue::SpecClassPval => {}
+            value if is_known_better(c, value) => {}
+            DerivedPropertyValue::ContextJ | DerivedPropertyValue::ContextO => contextual += 1,
+            _ => return false,
+        }
     }
-    Cow::Owned(
-        text.chars()
-            .map(|c| if is_known_better(c) { STAND_IN } else { c })
-            .collect(),
-    )
+    if contextual == 0 {
+        return true;
+    }
+    let stand_in = |c| {
+        if is_known_better(c, class.get_value_from_char(c)) {
+            STAND_IN
+        } else {
+            c
+        }
+    };
+    contextual <= CONTEXTUAL_CHARS_MAX
+        && class
+            .allows(text.chars().map(stand_in).collect::<String>())
+            .is_ok()
 }
 
 /// RFC 8264 §9.1 (`LetterDigits`), §9.13 and §9.17 (`HasCompat`).

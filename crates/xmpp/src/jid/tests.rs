@@ -149,6 +149,41 @@ fn barred_characters_are_barred() {
     assert!(Jid::parse("\u{5d0}b@host").is_err());
 }
 
+/// RFC 8264 §4.2, §9.6: marks that depend on what is around them.
+#[test]
+fn contextual_marks_need_their_context() {
+    assert_eq!(jid("xl\u{b7}lx@host").local(), Some("xl\u{b7}lx"));
+    assert!(Jid::parse("x\u{b7}x@host").is_err());
+    assert_eq!(
+        jid("\u{915}\u{94d}\u{200d}@host").local(),
+        Some("\u{915}\u{94d}\u{200d}")
+    );
+    assert!(Jid::parse("a\u{200d}b@host").is_err());
+    assert!(Jid::parse("host/a\u{200d}b").is_err());
+    // Each rule reads the whole text: there is an end to how many may ask.
+    assert!(Jid::parse(&format!("l{}@host", "\u{b7}l".repeat(32))).is_ok());
+    assert!(Jid::parse(&format!("l{}@host", "\u{b7}l".repeat(33))).is_err());
+}
+
+/// Letters of Unicode 7 and later, which IANA's tables do not have.
+#[test]
+fn young_letters_are_letters() {
+    assert_eq!(jid("\u{1e900}@host").local(), Some("\u{1e922}"));
+    assert_eq!(jid("\u{10570}@host").local(), Some("\u{10597}"));
+    for text in [
+        "\u{1f92f}@host",
+        "\u{1f16c}@host",
+        "\u{180f}@host",
+        "\u{107a1}@host",
+    ] {
+        assert_eq!(
+            Jid::parse(text),
+            Err(Error::Forbidden(Part::Local)),
+            "{text}"
+        );
+    }
+}
+
 /// RFC 7622 §3.4 with RFC 8265 §4.2.
 #[test]
 fn resources_keep_their_case_and_their_spaces() {
