@@ -46,6 +46,10 @@ pub(crate) enum Source<'a> {
 }
 
 /// What the element is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "stanzas are the usual case and moved once"
+)]
 pub(crate) enum Found {
     /// A stanza.
     Stanza(Stanza),

@@ -22,6 +22,10 @@ const TAKE_BYTES_MIN: usize = 4_096;
 const CLOSE_SPACE_BYTES_MAX: usize = 64;
 
 /// What a peer sent.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "stanzas are the usual case and moved once"
+)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The opening tag of the stream.
