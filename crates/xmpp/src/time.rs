@@ -45,7 +45,7 @@ impl UnixMillis {
     }
 }
 
-/// Written as by [`format`].
+/// Written as by [`format()`].
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format(*self))
@@ -69,8 +69,8 @@ pub fn format(at: UnixMillis) -> String {
     )
 }
 
-/// Writes the offset of a time zone: `Z`, `+02:00` (XEP-0082 §3.2 TZD).
-/// `None` stands for a text that [`parse`] cannot read.
+/// Reads a date, a time and a zone: `Z`, `+02:00` (XEP-0082 §3.2).
+/// `None` when the text is anything else.
 #[must_use]
 pub fn parse(text: &str) -> Option<UnixMillis> {
     let mut rest = Reader(text.as_bytes());

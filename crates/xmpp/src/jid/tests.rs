@@ -316,7 +316,7 @@ fn odd_text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2048))]
+    #![proptest_config(ProptestConfig::with_cases(512))]
 
     /// `PROTOCOL.md` 36: no text panics; what is written reads back as itself.
     #[test]
