@@ -3,6 +3,9 @@
 //! It is owned by one shard, so nothing here is locked. What is durable in it
 //! equals the store plus the writes that are on their way there.
 
+use std::collections::BTreeMap;
+
+use smol_str::SmolStr;
 use starling_cluster::Epoch;
 use starling_link::SessionId;
 use starling_store::archive::Tally;
@@ -34,6 +37,8 @@ pub struct Account {
     pub offline: Tally,
     /// When it was last seen, and with which parting words (XEP-0012).
     pub last_seen: Option<LastSeen>,
+    /// What features and operators have noted of it, by name.
+    pub attributes: BTreeMap<SmolStr, String>,
     /// Its sessions, in the order in which they were bound.
     pub sessions: Vec<Session>,
     /// What features remember of it.
@@ -75,6 +80,7 @@ impl Account {
         });
         Self {
             lasting: Lasting::Stored,
+            attributes: bundle.account.attributes,
             roster: bundle.roster,
             blocklist: bundle.blocklist,
             cursors: bundle.cursors,
@@ -102,6 +108,7 @@ impl Account {
             cursors: Cursors::default(),
             offline: Tally::default(),
             last_seen: None,
+            attributes: BTreeMap::new(),
             sessions: Vec::new(),
             slots: Slots::default(),
             last_position: Position::START,

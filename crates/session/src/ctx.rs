@@ -8,6 +8,7 @@ use std::sync::Arc;
 use starling_link::{Close, SessionId, SessionKey};
 use starling_store::archive::{Direction, Entry};
 use starling_store::{Change, Position, Store, archive};
+use starling_xmpp::credentials::ScramVerifier;
 use starling_xmpp::stanza::Type;
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Element, Jid, Stanza};
@@ -222,6 +223,22 @@ impl Ctx {
             stored_at: at,
             is_offline,
         }));
+    }
+
+    /// What is stored for a password. Slow on purpose, and done elsewhere.
+    ///
+    /// # Errors
+    /// A sentence for the user when the password cannot be used.
+    pub async fn derive(&self, password: &str) -> Result<Vec<ScramVerifier>, String> {
+        let (passwords, password) = (Arc::clone(&self.env.passwords), password.to_owned());
+        let derived = tokio::task::spawn_blocking(move || passwords.derive(&password)).await;
+        derived.unwrap_or_else(|_| Err("the password could not be processed".to_owned()))
+    }
+
+    /// Ends every session of the account, tells every contact and erases all
+    /// that is stored for it. What was sent before still leaves first.
+    pub fn erase_account(&mut self) {
+        crate::tasks::erase(self);
     }
 
     /// Ends a session of this account, after what was delivered to it.

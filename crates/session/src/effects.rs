@@ -38,7 +38,7 @@ pub enum Effect {
         why: Close,
     },
     /// Tell someone who waits inside this process.
-    Tell(Box<dyn FnOnce() + Send>),
+    Tell(Box<dyn FnOnce() + Send + Sync>),
 }
 
 /// The effects of one stanza, in order.

@@ -13,7 +13,7 @@ use starling_xmpp::payload::disco;
 
 use starling_xmpp::{Stanza, StanzaError};
 
-use crate::Ctx;
+use crate::{Ctx, Host};
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -289,9 +289,10 @@ pub trait Feature: Send + Sync + 'static {
         let _ = (answer, session, ctx);
     }
 
-    /// Adds what only it knows to an answer of disco#info: identities, forms,
-    /// features that depend on settings.
-    fn describe(&self, of: To, info: &mut disco::Info, ctx: &Ctx) {
-        let _ = (of, info, ctx);
+    /// Adds what only it knows to an answer of disco#info about the host or an
+    /// account: identities, forms, features that depend on settings. The same
+    /// for everyone who asks, so that XEP-0115 can hash it.
+    fn describe(&self, of: To, host: &Host, info: &mut disco::Info) {
+        let _ = (of, host, info);
     }
 }

@@ -39,7 +39,7 @@ mod tasks;
 mod work;
 mod worker;
 
-pub use account::Account;
+pub use account::{Account, LastSeen, Lasting};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use component::Component;
 pub use config::Config;

@@ -7,23 +7,23 @@ use std::any::{Any, TypeId};
 
 /// A few values, at most one of each type. A list beats a map at this size.
 #[derive(Default)]
-pub struct Slots(Vec<(TypeId, Box<dyn Any + Send>)>);
+pub struct Slots(Vec<(TypeId, Box<dyn Any + Send + Sync>)>);
 
 impl Slots {
     /// The value of this type, if there is one.
-    pub fn get<T: Send + 'static>(&self) -> Option<&T> {
+    pub fn get<T: Send + Sync + 'static>(&self) -> Option<&T> {
         let (_, value) = self.0.iter().find(|(id, _)| *id == TypeId::of::<T>())?;
         value.downcast_ref()
     }
 
     /// The value of this type, to change it.
-    pub fn get_mut<T: Send + 'static>(&mut self) -> Option<&mut T> {
+    pub fn get_mut<T: Send + Sync + 'static>(&mut self) -> Option<&mut T> {
         let (_, value) = self.0.iter_mut().find(|(id, _)| *id == TypeId::of::<T>())?;
         value.downcast_mut()
     }
 
     /// Puts a value in place of the earlier one of its type.
-    pub fn set<T: Send + 'static>(&mut self, value: T) {
+    pub fn set<T: Send + Sync + 'static>(&mut self, value: T) {
         match self.get_mut::<T>() {
             Some(slot) => *slot = value,
             None => self.0.push((TypeId::of::<T>(), Box::new(value))),
@@ -31,7 +31,7 @@ impl Slots {
     }
 
     /// Takes the value of this type out.
-    pub fn take<T: Send + 'static>(&mut self) -> Option<T> {
+    pub fn take<T: Send + Sync + 'static>(&mut self) -> Option<T> {
         let place = self.0.iter().position(|(id, _)| *id == TypeId::of::<T>())?;
         let (_, value) = self.0.swap_remove(place);
         value.downcast().ok().map(|value| *value)
