@@ -122,7 +122,11 @@ pub enum Error {
     )]
     PasswordTooLong,
     /// Outside [`crate::scram::ITERATIONS_MIN`] to [`crate::scram::ITERATIONS_MAX`].
-    #[error("an iteration count of {0} is outside 4096 to 10000000")]
+    #[error(
+        "an iteration count of {0} is outside {min} to {max}",
+        min = crate::scram::ITERATIONS_MIN,
+        max = crate::scram::ITERATIONS_MAX
+    )]
     Iterations(u32),
     /// RFC 5802 §5.1 wants a salt.
     #[error("the salt is empty")]

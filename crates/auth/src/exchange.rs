@@ -87,6 +87,37 @@ pub(crate) const OUT_OF_TURN: Failure = Failure::with_text(
 ///
 /// `begin` comes first, and then what each [`Step`] asks for, until it is
 /// `Success` or `Failure`. After that the exchange only fails.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use starling_auth::*;
+/// # use starling_xmpp::{credentials::Credentials, jid::BareJid, time::UnixMillis};
+/// # let features = Circumstances {
+/// #     profile: Profile::Sasl1,
+/// #     is_encrypted: true,
+/// #     bindings: vec![],
+/// #     has_certificate: false,
+/// # };
+/// # let host = BareJid::parse("example.org").unwrap();
+/// # let send = |_: &Step| b"the client's answer".to_vec();
+/// # let fetch = |_: BareJid| None::<Credentials>;
+/// let offer = Offer::new(&Policy::default(), &features);
+/// let context = Arc::new(Context::new(host, offer, ServerSecret::generate()));
+/// let mut exchange = Exchange::new("SCRAM-SHA-256", context, None).unwrap();
+/// let initial = encoding::initial(Profile::Sasl1, Some("biwsbj1yb21lbyxyPW5vbmNl")).unwrap();
+/// let mut step = exchange.begin(initial.as_ref().map(|data| &data[..]));
+/// let failure = loop {
+///     step = match step {
+///         Step::Challenge(_) => exchange.respond(&send(&step)),
+///         Step::Lookup(account) => {
+///             exchange.supply(fetch(account).as_ref(), UnixMillis(1_700_000_000_000))
+///         }
+///         Step::Success(success) => panic!("{} does not exist", success.account),
+///         Step::Failure(failure) => break failure,
+///     }
+/// };
+/// assert_eq!(failure.condition, Condition::MalformedRequest);
+/// ```
 #[derive(Debug)]
 pub struct Exchange {
     context: Arc<Context>,

@@ -288,6 +288,3 @@ fn make_room(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,6 +15,7 @@ use starling_xmpp::credentials::{Credentials, ScramHash, ScramVerifier};
 use starling_xmpp::jid::BareJid;
 use starling_xmpp::time::UnixMillis;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroize;
 
 use crate::binding::CbType;
 use crate::context::Context;
@@ -183,6 +184,13 @@ impl Machine for Scram {
             verifier,
         }));
         Ok(Step::Challenge(server_first.into_bytes()))
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.verifier.stored_key.zeroize();
+        self.verifier.server_key.zeroize();
     }
 }
 
