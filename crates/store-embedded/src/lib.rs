@@ -1,1 +1,126 @@
-//! The embedded store: redb with group commit.
+//! The embedded store: everything in one file, through redb, with one writer
+//! and group commit.
+//!
+//! * A commit is acknowledged after the sync that covers it, never before
+//!   (`writer`).
+//! * A failed write or sync stops the store for good (`fault`); a full disk
+//!   does not get that far (`space`).
+//! * Reads see the last durable state and never wait for the writer
+//!   (`snapshot`).
+//! * What the bytes mean is written down in `record`, `key` and `table`.
+
+mod apply;
+mod backup;
+mod codec;
+pub mod config;
+pub mod error;
+mod fault;
+mod key;
+mod metrics;
+mod open;
+mod record;
+mod schema;
+mod size;
+mod snapshot;
+mod space;
+mod store;
+mod table;
+mod writer;
+
+#[cfg(test)]
+mod faults;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use redb::Database;
+use starling_store::Error;
+use tokio::sync::mpsc;
+
+pub use config::Config;
+pub use error::OpenError;
+
+use fault::Health;
+use space::Space;
+use writer::{Job, QUEUE_COMMITS_MAX, Writer};
+
+/// Name of the data file in its folder.
+pub const FILE_NAME: &str = "starling.redb";
+
+/// A store in one file.
+///
+/// Dropping it waits for what is queued, then closes the file.
+#[derive(Debug)]
+pub struct Embedded {
+    database: Arc<Database>,
+    health: Arc<Health>,
+    /// `None` only while dropping.
+    jobs: Option<mpsc::Sender<Job>>,
+    writer: Option<JoinHandle<()>>,
+    path: PathBuf,
+}
+
+impl Embedded {
+    /// Opens the store in `folder`, which must exist, and creates it if there
+    /// is none. Reads the whole file when the last end was unclean.
+    ///
+    /// # Errors
+    /// One of [`OpenError`], each with what to do about it.
+    pub fn open(folder: &Path, config: &Config) -> Result<Self, OpenError> {
+        let path = folder.join(FILE_NAME);
+        let database = open::database(&path, config.cache_bytes)?;
+        let space = Space::new(space::of_disk(folder), config.free_bytes_min);
+        Self::start(database, space, config, path.clone())
+            .map_err(|source| OpenError::Io { path, source })
+    }
+
+    fn start(
+        database: Database,
+        space: Space,
+        config: &Config,
+        path: PathBuf,
+    ) -> std::io::Result<Self> {
+        let (database, health) = (Arc::new(database), Arc::new(Health::new()));
+        let (sender, jobs) = mpsc::channel(QUEUE_COMMITS_MAX);
+        let writer = Writer {
+            database: Arc::clone(&database),
+            jobs,
+            health: Arc::clone(&health),
+            metrics: metrics::Metrics::new(),
+            space,
+            is_recovery_instant: config.is_recovery_instant,
+        };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        let writer = thread.spawn(move || writer.run())?;
+        Ok(Embedded {
+            database,
+            health,
+            jobs: Some(sender),
+            writer: Some(writer),
+            path,
+        })
+    }
+
+    /// Where the data file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Waits until the store has stopped for good; never returns while it
+    /// works. The process should exit with the error's message.
+    pub async fn failed(&self) -> Error {
+        self.health.failed().await
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(writer) = self.writer.take() {
+            // The writer catches panics and reports them to those concerned.
+            let _ = writer.join();
+        }
+    }
+}

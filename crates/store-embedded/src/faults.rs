@@ -1,0 +1,352 @@
+//! Tests on a disk that fails on demand: it keeps what was synced apart from
+//! what was only written, so that a power cut can be played.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use redb::{Database, StorageBackend};
+use starling_store::archive::Query;
+use starling_store::contract::sample;
+use starling_store::{Error, Position, Stamp, Store, Write, account, archive, vcard};
+
+use crate::space::{self, Gauge, Space};
+use crate::{Config, Embedded, schema};
+
+const OWNER: &str = "juliet@capulet.example";
+
+/// What the disk does to the next request.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+enum Mode {
+    #[default]
+    Works,
+    /// Writes fail for lack of space.
+    IsFull,
+    /// Syncs fail once; what was written is lost, as Linux does it.
+    SyncFails,
+    /// Reads fail.
+    ReadFails,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    mode: Mode,
+    /// What a reader sees.
+    written: Vec<u8>,
+    /// What is left after a power cut.
+    synced: Vec<u8>,
+    /// Writes since the last sync.
+    pending: Vec<(u64, Vec<u8>)>,
+}
+
+/// A disk in memory; clones are the same disk.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<State>>);
+
+impl Disk {
+    fn set(&self, mode: Mode) {
+        self.0.lock().unwrap().mode = mode;
+    }
+
+    /// The disk after a power cut that let some unsynced writes through.
+    fn after_power_cut(&self, survives: impl Fn(usize) -> bool) -> Disk {
+        let state = self.0.lock().unwrap();
+        let mut image = state.synced.clone();
+        image.resize(image.len().max(state.written.len()), 0);
+        for (n, (offset, data)) in state.pending.iter().enumerate() {
+            let at = usize::try_from(*offset).unwrap();
+            if survives(n) && at + data.len() <= image.len() {
+                image[at..at + data.len()].copy_from_slice(data);
+            }
+        }
+        let state = State {
+            written: image.clone(),
+            synced: image,
+            ..State::default()
+        };
+        Disk(Arc::new(Mutex::new(state)))
+    }
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().unwrap().written.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.0.lock().unwrap();
+        if state.mode == Mode::ReadFails {
+            return Err(io::Error::other("the disk does not answer"));
+        }
+        let at = usize::try_from(offset).unwrap();
+        let data = state
+            .written
+            .get(at..at + out.len())
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(data);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0
+            .lock()
+            .unwrap()
+            .written
+            .resize(usize::try_from(len).unwrap(), 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        if state.mode == Mode::SyncFails {
+            state.pending.clear();
+            return Err(io::Error::other("the disk lost what was written"));
+        }
+        state.synced = state.written.clone();
+        state.pending.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut state = self.0.lock().unwrap();
+        if state.mode == Mode::IsFull {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let at = usize::try_from(offset).unwrap();
+        state.written[at..at + data.len()].copy_from_slice(data);
+        state.pending.push((offset, data.to_vec()));
+        Ok(())
+    }
+}
+
+fn open(disk: &Disk, gauge: Gauge) -> Embedded {
+    let config = Config::default();
+    let mut builder = Database::builder();
+    builder.set_cache_size(config.cache_bytes);
+    start(disk, &builder, gauge)
+}
+
+fn start(disk: &Disk, builder: &redb::Builder, gauge: Gauge) -> Embedded {
+    let database = builder.create_with_backend(disk.clone()).unwrap();
+    schema::prepare(&database).unwrap();
+    let config = Config::default();
+    let space = Space::new(gauge, config.free_bytes_min);
+    Embedded::start(database, space, &config, PathBuf::new()).unwrap()
+}
+
+fn append(seq: u64) -> Vec<Write> {
+    let change = archive::Change::Append(sample::entry(1, seq, true));
+    vec![Write::new(sample::bare(OWNER), Stamp::new(1, seq), change)]
+}
+
+async fn last(store: &Embedded) -> u64 {
+    let page = Query::before(None, 1_000);
+    let page = archive::Read::archive_page(store, &sample::bare(OWNER), &page)
+        .await
+        .unwrap();
+    let newest = page.first().map_or(0, |entry| entry.position.seq);
+    assert_eq!(page.len() as u64, newest, "no hole");
+    newest
+}
+
+#[tokio::test]
+async fn acknowledged_writes_survive_any_power_cut() {
+    let disk = Disk::default();
+    let store = open(&disk, space::endless());
+    for seq in 1..=20 {
+        store.commit(append(seq)).await.unwrap();
+        for survivors in [0u32, u32::MAX, 0x5555_5555, 0xaaaa_aaaa, 0x0f0f_1248] {
+            let after = disk.after_power_cut(|n| survivors >> (n % 32) & 1 == 1);
+            assert!(last(&open(&after, space::endless())).await >= seq);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sync_stops_the_store_and_acknowledges_nothing() {
+    let disk = Disk::default();
+    let store = open(&disk, space::endless());
+    store.commit(append(1)).await.unwrap();
+    disk.set(Mode::SyncFails);
+    let error = store.commit(append(2)).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Failed { remedy, .. } if !remedy.is_empty()),
+        "{error}"
+    );
+
+    // The disk says it is well again; the store knows better.
+    disk.set(Mode::Works);
+    assert_eq!(store.commit(append(3)).await, Err(error.clone()));
+    assert_eq!(store.commit(Vec::new()).await, Err(error.clone()));
+    assert_eq!(store.login(&sample::bare(OWNER)).await, Err(error.clone()));
+    assert_eq!(store.failed().await, error);
+    drop(store);
+
+    let after = disk.after_power_cut(|_| false);
+    let reopened = open(&after, space::endless());
+    assert_eq!(last(&reopened).await, 1);
+    reopened.commit(append(2)).await.unwrap();
+}
+
+#[tokio::test]
+async fn every_commit_of_a_failed_batch_is_told() {
+    let disk = Disk::default();
+    let store = open(&disk, space::endless());
+    disk.set(Mode::SyncFails);
+    let commits = (1..=50).map(|seq| store.commit(append(seq)));
+    for result in futures_of(commits).await {
+        assert!(result.unwrap_err().is_fatal());
+    }
+}
+
+async fn futures_of<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut pinned: Vec<_> = futures.map(Box::pin).collect();
+    let mut results = Vec::new();
+    // All are polled once, and so queued, before the first is awaited.
+    std::future::poll_fn(|context| {
+        pinned.retain_mut(|future| match future.as_mut().poll(context) {
+            std::task::Poll::Ready(result) => {
+                results.push(result);
+                false
+            }
+            std::task::Poll::Pending => true,
+        });
+        if pinned.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+    results
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_during_a_write_stops_the_store_with_nothing_half_written() {
+    let disk = Disk::default();
+    let store = open(&disk, space::endless());
+    store.commit(append(1)).await.unwrap();
+    disk.set(Mode::IsFull);
+    let error = store.commit(append(2)).await.unwrap_err();
+    assert!(
+        error.is_fatal() && error.to_string().contains("filled up"),
+        "{error}"
+    );
+    drop(store);
+    disk.set(Mode::Works);
+    let reopened = open(&disk.after_power_cut(|_| true), space::endless());
+    assert_eq!(last(&reopened).await, 1);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_until_there_is_room() {
+    let free = Arc::new(AtomicU64::new(u64::MAX));
+    let gauge = Arc::clone(&free);
+    let disk = Disk::default();
+    let store = open(&disk, Box::new(move || Ok(gauge.load(Ordering::SeqCst))));
+    store.commit(append(1)).await.unwrap();
+
+    free.store(Config::default().free_bytes_min, Ordering::SeqCst);
+    let error = store.commit(append(2)).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Full { remedy, .. } if remedy.contains("room")),
+        "{error}"
+    );
+    assert_eq!(last(&store).await, 1, "reads go on");
+    let purge = archive::Change::Purge {
+        through: Position::new(1, 1),
+    };
+    sample::commit(&store, OWNER, [purge]).await;
+
+    free.store(u64::MAX, Ordering::SeqCst);
+    store.commit(append(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_disk_that_cannot_be_read_stops_the_store() {
+    let disk = Disk::default();
+    let large = Write::new(
+        sample::bare(OWNER),
+        Stamp::new(1, 1),
+        vcard::Change::Put(Bytes::from(vec![b'x'; 1 << 20])),
+    );
+    open(&disk, space::endless())
+        .commit(vec![large])
+        .await
+        .unwrap();
+    // Opened again without a cache, so that every read asks the disk.
+    let mut builder = Database::builder();
+    let store = start(&disk, builder.set_cache_size(0), space::endless());
+    disk.set(Mode::ReadFails);
+    let owner = sample::bare(OWNER);
+    let error = starling_store::vcard::Read::vcard(&store, &owner)
+        .await
+        .unwrap_err();
+    assert!(error.is_fatal());
+    assert_eq!(store.commit(append(1)).await, Err(error));
+}
+
+#[tokio::test]
+async fn one_damaged_record_is_one_accounts_fault() {
+    use crate::key;
+    use crate::table::{Name, Tables};
+
+    let disk = Disk::default();
+    let store = open(&disk, space::endless());
+    for jid in [OWNER, "nurse@capulet.example"] {
+        store.create_account(sample::account(jid)).await.unwrap();
+    }
+    drop(store);
+    let database = Database::builder()
+        .create_with_backend(disk.clone())
+        .unwrap();
+    let transaction = database.begin_write().unwrap();
+    let key = key::owner(&sample::bare(OWNER));
+    Tables::new(&transaction)
+        .put(Name::Account, &key, b"\x01garbage")
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+
+    let store = open(&disk, space::endless());
+    let error = store.login(&sample::bare(OWNER)).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Corrupt { place, .. } if place == OWNER),
+        "{error}"
+    );
+    let disable = |jid: &str| {
+        let change = account::Change::SetDisabled(true);
+        store.commit(vec![Write::new(
+            sample::bare(jid),
+            Stamp::new(1, 1),
+            change,
+        )])
+    };
+    let commits = [
+        disable("nurse@capulet.example"),
+        disable(OWNER),
+        store.commit(append(1)),
+    ];
+    let results = futures_of(commits.into_iter()).await;
+    assert_eq!(
+        results.iter().filter(|result| result.is_ok()).count(),
+        2,
+        "{results:?}"
+    );
+    assert!(
+        store
+            .login(&sample::bare("nurse@capulet.example"))
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert_eq!(last(&store).await, 1);
+}

@@ -1,0 +1,134 @@
+//! Keys: the owner first, so that everything of one owner, and every account
+//! of one host, stands together.
+//!
+//! An owner is `domain 0x00 local 0x00`, with nothing between the two zeros
+//! for a host. No address contains a zero byte (RFC 7622 §3), so no owner's
+//! key is the beginning of another's.
+
+use starling_store::Position;
+use starling_xmpp::jid::BareJid;
+
+use crate::codec::Malformed;
+
+const END: u8 = 0;
+
+/// Marks rows that stand beside an account's own row.
+pub(crate) const ATTRIBUTE: u8 = b'a';
+pub(crate) const LAST_ACTIVITY: u8 = b'l';
+pub(crate) const TOKEN: u8 = b't';
+
+/// Marks the two kinds of cursor.
+pub(crate) const CURSOR_OFFLINE: u8 = b'o';
+pub(crate) const CURSOR_DEVICE: u8 = b'd';
+
+/// Marks the two kinds of roster rows.
+pub(crate) const ROSTER_ROW: u8 = b'i';
+pub(crate) const ROSTER_STATE: u8 = b'v';
+
+/// The beginning of every key of an owner; the whole key where it has one row.
+pub(crate) fn owner(owner: &BareJid) -> Vec<u8> {
+    let local = owner.local().unwrap_or_default();
+    let mut key = Vec::with_capacity(owner.domain().len() + local.len() + 48);
+    key.extend_from_slice(owner.domain().as_bytes());
+    key.push(END);
+    key.extend_from_slice(local.as_bytes());
+    key.push(END);
+    key
+}
+
+/// The beginning of every key of a host's owners.
+pub(crate) fn host(host: &str) -> Vec<u8> {
+    let mut key = host.as_bytes().to_vec();
+    key.push(END);
+    key
+}
+
+/// A row of an owner, by a mark and a name.
+pub(crate) fn row(of: &BareJid, mark: u8, name: &str) -> Vec<u8> {
+    let mut key = owner(of);
+    key.push(mark);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// A row of an owner, by a name alone.
+pub(crate) fn named(of: &BareJid, name: &str) -> Vec<u8> {
+    let mut key = owner(of);
+    key.extend_from_slice(name.as_bytes());
+    key
+}
+
+/// A token's row. The slot comes last and has a fixed length, so any device
+/// name is safe.
+pub(crate) fn token(of: &BareJid, device: &str, slot: u8) -> Vec<u8> {
+    let mut key = row(of, TOKEN, device);
+    key.push(slot);
+    key
+}
+
+/// A private element's row. Neither part can contain a zero byte: it would not
+/// be XML.
+pub(crate) fn private(of: &BareJid, key: &starling_store::private_xml::Key) -> Vec<u8> {
+    let mut bytes = named(of, &key.namespace);
+    bytes.push(END);
+    bytes.extend_from_slice(key.name.as_bytes());
+    bytes
+}
+
+/// A log entry's row.
+pub(crate) fn entry(of: &BareJid, position: Position) -> Vec<u8> {
+    let mut key = owner(of);
+    key.extend_from_slice(&position.to_bytes());
+    key
+}
+
+/// The first key behind everything that begins with `prefix`.
+///
+/// Invariant: `prefix` ends in [`END`] or in a mark, so its last byte is not
+/// the greatest there is.
+pub(crate) fn end_of(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    if let Some(last) = end.last_mut() {
+        debug_assert!(*last < u8::MAX, "a prefix ends in a mark");
+        *last += 1;
+    }
+    end
+}
+
+/// The account a key of the account table names.
+pub(crate) fn account_of(key: &[u8]) -> Result<BareJid, Malformed> {
+    let text = str::from_utf8(key).map_err(|_| Malformed("a key that is not UTF-8"))?;
+    let mut parts = text.split('\0');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(domain), Some(local), Some(""), None) if !local.is_empty() => {
+            BareJid::from_parts(Some(local), domain)
+        }
+        (Some(domain), Some(""), Some(""), None) => BareJid::from_parts(None, domain),
+        _ => return Err(Malformed("a key that names no account")),
+    }
+    .map_err(|_| Malformed("a key that names no account"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_name_their_accounts() {
+        for text in ["juliet@capulet.example", "capulet.example"] {
+            let jid = BareJid::parse(text).unwrap();
+            assert_eq!(account_of(&owner(&jid)), Ok(jid));
+        }
+        for garbage in [&b""[..], b"a", b"a\0b", b"a\0b\0c", b"\0\0", b"\xff\0\0"] {
+            assert!(account_of(garbage).is_err());
+        }
+    }
+
+    #[test]
+    fn a_prefix_ends_before_its_neighbour() {
+        let ann = owner(&BareJid::parse("ann@a.example").unwrap());
+        let anna = owner(&BareJid::parse("anna@a.example").unwrap());
+        assert!(ann < end_of(&ann) && end_of(&ann) < anna);
+    }
+}

@@ -1,0 +1,297 @@
+//! Every record of the embedded store, field by field, in the order written.
+//! The tables they live in are in `table`, their keys in `key`, the primitives
+//! in `codec`.
+//!
+//! | record | version | fields |
+//! |---|---|---|
+//! | account | 1 | created at (signed, ms), disabled (flag), verifiers (list of: hash (byte: 1 SHA-1, 2 SHA-256, 3 SHA-512), iterations, salt, stored key, server key) |
+//! | token | 1 | device (text), slot (byte: 0 current, 1 next), mechanism (text), secret (bytes), expires at (signed, ms), count (option of number) |
+//! | last activity | 1 | at (signed, ms), status (option of text) |
+//! | attribute | 1 | value (text) |
+//! | roster state | 1 | version, floor (numbers) |
+//! | roster row | 1 | JID (text), version (number), then a byte: 0 removed, or 1 item: name (option of text), groups (list of text), bits (byte: 1 to, 2 from, 4 asking, 8 approved, 16 listed), pending request (option of bytes) |
+//! | entry | 1 | message id (16 bytes, big-endian), bits (byte: 1 sent by the owner, 2 offline), stored at (signed, ms), peer (text), stanza (bytes) |
+//! | position | – | epoch (4 bytes, big-endian), sequence (8 bytes, big-endian) |
+//!
+//! A field is never given another meaning: a new layout is a new version, and
+//! `schema` migrates the old.
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+use starling_store::account::LastActivity;
+use starling_store::archive::{Direction, Entry};
+use starling_store::roster::{Item, Subscription};
+use starling_store::{Account, Position};
+use starling_xmpp::credentials::{Credentials, FastSlot, FastToken, ScramHash, ScramVerifier};
+use starling_xmpp::jid::{BareJid, Jid};
+use starling_xmpp::time::UnixMillis;
+
+use crate::codec::{Decoder, Encoder, Malformed};
+
+const VERSION: u8 = 1;
+
+const SUBSCRIPTION_TO: u8 = 1;
+const SUBSCRIPTION_FROM: u8 = 2;
+const ITEM_ASKING: u8 = 4;
+const ITEM_APPROVED: u8 = 8;
+const ITEM_LISTED: u8 = 16;
+
+const ENTRY_OUT: u8 = 1;
+const ENTRY_OFFLINE: u8 = 2;
+
+/// The account row: what is not in rows of its own.
+pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, 512);
+    out.signed(account.created_at.0)
+        .flag(account.credentials.is_disabled);
+    out.list(account.credentials.verifiers.iter(), |out, verifier| {
+        let hash = match verifier.hash {
+            ScramHash::Sha1 => 1,
+            ScramHash::Sha256 => 2,
+            ScramHash::Sha512 => 3,
+        };
+        out.byte(hash)
+            .number(u64::from(verifier.iterations))
+            .bytes(&verifier.salt);
+        out.bytes(&verifier.stored_key).bytes(&verifier.server_key);
+    });
+    out.finish()
+}
+
+pub(crate) fn decode_account(jid: BareJid, bytes: &[u8]) -> Result<Account, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let created_at = UnixMillis(from.signed()?);
+    let is_disabled = from.flag()?;
+    let verifiers = from.list(|from| {
+        let hash = match from.byte()? {
+            1 => ScramHash::Sha1,
+            2 => ScramHash::Sha256,
+            3 => ScramHash::Sha512,
+            _ => return Err(Malformed("an unknown hash")),
+        };
+        Ok(ScramVerifier {
+            hash,
+            iterations: from.number_u32()?,
+            salt: from.bytes()?.to_vec(),
+            stored_key: from.bytes()?.to_vec(),
+            server_key: from.bytes()?.to_vec(),
+        })
+    })?;
+    from.finish()?;
+    let credentials = Credentials {
+        verifiers,
+        tokens: Vec::new(),
+        is_disabled,
+    };
+    Ok(Account::new(jid, credentials, created_at))
+}
+
+/// Also the last byte of a token's key.
+pub(crate) fn slot_byte(slot: FastSlot) -> u8 {
+    match slot {
+        FastSlot::Current => 0,
+        FastSlot::Next => 1,
+    }
+}
+
+pub(crate) fn encode_token(token: &FastToken) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, 128);
+    out.text(&token.device)
+        .byte(slot_byte(token.slot))
+        .text(&token.mechanism);
+    out.bytes(&token.secret).signed(token.expires_at.0);
+    out.option(token.count, |out, count| {
+        out.number(u64::from(count));
+    });
+    out.finish()
+}
+
+pub(crate) fn decode_token(bytes: &[u8]) -> Result<FastToken, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let token = FastToken {
+        device: SmolStr::new(from.text()?),
+        slot: match from.byte()? {
+            0 => FastSlot::Current,
+            1 => FastSlot::Next,
+            _ => return Err(Malformed("an unknown slot")),
+        },
+        mechanism: SmolStr::new(from.text()?),
+        secret: from.bytes()?.to_vec(),
+        expires_at: UnixMillis(from.signed()?),
+        count: from.option(Decoder::number_u32)?,
+    };
+    from.finish().map(|()| token)
+}
+
+pub(crate) fn encode_last_activity(last: &LastActivity) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, 64);
+    out.signed(last.at.0)
+        .option(last.status.as_deref(), |out, status| {
+            out.text(status);
+        });
+    out.finish()
+}
+
+pub(crate) fn decode_last_activity(bytes: &[u8]) -> Result<LastActivity, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let at = UnixMillis(from.signed()?);
+    let status = from.option(|from| from.text().map(str::to_owned))?;
+    from.finish().map(|()| LastActivity { at, status })
+}
+
+pub(crate) fn encode_attribute(value: &str) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, value.len() + 2);
+    out.text(value);
+    out.finish()
+}
+
+pub(crate) fn decode_attribute(bytes: &[u8]) -> Result<String, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let value = from.text()?.to_owned();
+    from.finish().map(|()| value)
+}
+
+/// What a roster's versions stand at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RosterState {
+    pub(crate) version: u64,
+    pub(crate) floor: u64,
+}
+
+pub(crate) fn encode_roster_state(state: RosterState) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, 16);
+    out.number(state.version).number(state.floor);
+    out.finish()
+}
+
+pub(crate) fn decode_roster_state(bytes: &[u8]) -> Result<RosterState, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let state = RosterState {
+        version: from.number()?,
+        floor: from.number()?,
+    };
+    from.finish().map(|()| state)
+}
+
+/// A contact, or the memory of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RosterRow {
+    Item(Item),
+    Removed { jid: Jid, version: u64 },
+}
+
+pub(crate) fn encode_removed(jid: &Jid, version: u64) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, jid.as_str().len() + 12);
+    out.text(jid.as_str()).number(version).byte(0);
+    out.finish()
+}
+
+pub(crate) fn encode_item(item: &Item) -> Vec<u8> {
+    let mut out = Encoder::new(VERSION, 128);
+    out.text(item.jid.as_str()).number(item.version).byte(1);
+    out.option(item.name.as_deref(), |out, name| {
+        out.text(name);
+    });
+    out.list(item.groups.iter(), |out, group| {
+        out.text(group);
+    });
+    let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+    out.byte(
+        bit(item.subscription.has_to(), SUBSCRIPTION_TO)
+            | bit(item.subscription.has_from(), SUBSCRIPTION_FROM)
+            | bit(item.is_asking, ITEM_ASKING)
+            | bit(item.is_approved, ITEM_APPROVED)
+            | bit(item.is_listed, ITEM_LISTED),
+    );
+    out.option(item.pending_in.as_deref(), |out, request| {
+        out.bytes(request);
+    });
+    out.finish()
+}
+
+pub(crate) fn decode_roster_row(bytes: &[u8]) -> Result<RosterRow, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let jid = from.jid()?;
+    let version = from.number()?;
+    if !from.flag()? {
+        return from.finish().map(|()| RosterRow::Removed { jid, version });
+    }
+    let name = from.option(|from| from.text().map(str::to_owned))?;
+    let groups = from.list(|from| from.text().map(SmolStr::new))?;
+    let bits = from.byte()?;
+    if bits >= ITEM_LISTED << 1 {
+        return Err(Malformed("unknown bits"));
+    }
+    let has = |bit: u8| bits & bit != 0;
+    let item = Item {
+        jid,
+        name,
+        groups,
+        subscription: Subscription::from_halves(has(SUBSCRIPTION_TO), has(SUBSCRIPTION_FROM)),
+        is_asking: has(ITEM_ASKING),
+        is_approved: has(ITEM_APPROVED),
+        pending_in: from.option(|from| from.bytes().map(Bytes::copy_from_slice))?,
+        is_listed: has(ITEM_LISTED),
+        version,
+    };
+    from.finish().map(|()| RosterRow::Item(item))
+}
+
+pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
+    let peer = entry.peer.as_str();
+    let mut out = Encoder::new(VERSION, 48 + peer.len() + entry.stanza.len());
+    let sent = if entry.direction == Direction::Out {
+        ENTRY_OUT
+    } else {
+        0
+    };
+    let offline = if entry.is_offline { ENTRY_OFFLINE } else { 0 };
+    out.raw(&entry.id.to_be_bytes())
+        .byte(sent | offline)
+        .signed(entry.stored_at.0);
+    out.text(peer).bytes(&entry.stanza);
+    out.finish()
+}
+
+pub(crate) fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    let id = u128::from_be_bytes(from.array()?);
+    let bits = from.byte()?;
+    if bits > ENTRY_OUT | ENTRY_OFFLINE {
+        return Err(Malformed("unknown bits"));
+    }
+    let direction = if bits & ENTRY_OUT == 0 {
+        Direction::In
+    } else {
+        Direction::Out
+    };
+    let entry = Entry {
+        position,
+        id,
+        stored_at: UnixMillis(from.signed()?),
+        peer: from.jid()?,
+        stanza: Bytes::copy_from_slice(from.bytes()?),
+        direction,
+        is_offline: bits & ENTRY_OFFLINE != 0,
+    };
+    from.finish().map(|()| entry)
+}
+
+/// Only what a tally needs: whether the entry is offline, and its stanza's
+/// length. Spares parsing the peer and copying the stanza.
+pub(crate) fn peek_entry(bytes: &[u8]) -> Result<(bool, usize), Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    from.array::<16>()?;
+    let bits = from.byte()?;
+    from.signed()?;
+    from.bytes()?;
+    Ok((bits & ENTRY_OFFLINE != 0, from.bytes()?.len()))
+}
+
+pub(crate) fn decode_position(bytes: &[u8]) -> Result<Position, Malformed> {
+    let bytes = bytes.try_into().map_err(|_| Malformed("not a position"))?;
+    Ok(Position::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! Reads of one consistent state of the file: a read transaction, and how each
+//! domain's records are found in it.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use redb::{Database, ReadTransaction, ReadableDatabase};
+use smol_str::SmolStr;
+use starling_store::archive::{Entry, Order, Query, Tally};
+use starling_store::blocklist::Blocklist;
+use starling_store::cursor::Cursors;
+use starling_store::roster::Roster;
+use starling_store::{Account, LoginBundle, Position, private_xml};
+use starling_xmpp::credentials::FastToken;
+use starling_xmpp::jid::{BareJid, Jid};
+
+use crate::codec::Malformed;
+use crate::fault::Fault;
+use crate::key;
+use crate::record::{self, RosterRow};
+use crate::table::{self, Name};
+
+/// One state of the store, not disturbed by later writes.
+pub(crate) struct Snapshot {
+    transaction: ReadTransaction,
+}
+
+impl Snapshot {
+    pub(crate) fn of(database: &Database) -> Result<Self, Fault> {
+        Ok(Snapshot {
+            transaction: database.begin_read()?,
+        })
+    }
+
+    /// The transaction itself, for copying everything.
+    pub(crate) fn transaction(&self) -> &ReadTransaction {
+        &self.transaction
+    }
+
+    fn value<T>(
+        &self,
+        name: Name,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T, Malformed>,
+    ) -> Result<Option<T>, Fault> {
+        let table = table::read(&self.transaction, name)?;
+        let value = table.get(key)?;
+        Ok(value.map(|value| read(value.value())).transpose()?)
+    }
+
+    /// Reads every row of a range until `read` says to stop.
+    fn scan(
+        &self,
+        name: Name,
+        range: Range<Vec<u8>>,
+        mut read: impl FnMut(&[u8], &[u8]) -> Result<Step, Malformed>,
+    ) -> Result<(), Fault> {
+        let table = table::read(&self.transaction, name)?;
+        for row in table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())? {
+            let (key, value) = row?;
+            if read(key.value(), value.value())? == Step::Stop {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn account(&self, jid: &BareJid) -> Result<Option<Account>, Fault> {
+        let key = key::owner(jid);
+        let row = self.value(Name::Account, &key, |row| {
+            record::decode_account(jid.clone(), row)
+        })?;
+        let Some(mut account) = row else {
+            return Ok(None);
+        };
+        let all = key.clone()..key::end_of(&key);
+        self.scan(Name::AccountExtra, all, |row, value| {
+            extend(&mut account, &row[key.len()..], value).map(|()| Step::Next)
+        })?;
+        Ok(Some(account))
+    }
+
+    pub(crate) fn accounts(
+        &self,
+        host: &str,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<Account>, Fault> {
+        let mut range = host_range(host);
+        if let Some(after) = after {
+            // The key with a zero appended is the first behind `after`.
+            range.start = key::owner(after);
+            range.start.push(0);
+        }
+        if limit == 0 || range.start >= range.end {
+            return Ok(Vec::new());
+        }
+        let mut jids = Vec::new();
+        self.scan(Name::Account, range, |row, _| {
+            jids.push(key::account_of(row)?);
+            Ok(if jids.len() < limit {
+                Step::Next
+            } else {
+                Step::Stop
+            })
+        })?;
+        let accounts = jids.iter().map(|jid| self.account(jid));
+        accounts.filter_map(Result::transpose).collect()
+    }
+
+    pub(crate) fn account_count(&self, host: &str) -> Result<u64, Fault> {
+        let mut count = 0;
+        self.scan(Name::Account, host_range(host), |_, _| {
+            count += 1;
+            Ok(Step::Next)
+        })?;
+        Ok(count)
+    }
+
+    pub(crate) fn roster(&self, owner: &BareJid) -> Result<Roster, Fault> {
+        let row = self.value(Name::Account, &key::owner(owner), |row| {
+            record::decode_account(owner.clone(), row)
+        })?;
+        self.roster_of(owner, row.as_ref())
+    }
+
+    fn roster_of(&self, owner: &BareJid, account: Option<&Account>) -> Result<Roster, Fault> {
+        let mut roster = Roster::empty(account.map_or(0, Account::roster_version_first));
+        let rows = key::row(owner, key::ROSTER_ROW, "");
+        let end = key::end_of(&rows);
+        self.scan(Name::Roster, rows..end, |_, value| {
+            match record::decode_roster_row(value)? {
+                RosterRow::Item(item) => {
+                    roster.items.insert(item.jid.clone(), item);
+                }
+                RosterRow::Removed { jid, version } => {
+                    roster.removed.insert(jid, version);
+                }
+            }
+            Ok(Step::Next)
+        })?;
+        let state = key::row(owner, key::ROSTER_STATE, "");
+        if let Some(state) = self.value(Name::Roster, &state, record::decode_roster_state)? {
+            roster.version = roster.version.max(state.version);
+            roster.floor = roster.floor.max(state.floor);
+        }
+        Ok(roster)
+    }
+
+    pub(crate) fn blocklist(&self, owner: &BareJid) -> Result<Blocklist, Fault> {
+        let prefix = key::owner(owner);
+        let mut blocklist = Blocklist::new();
+        self.scan(
+            Name::Blocklist,
+            prefix.clone()..key::end_of(&prefix),
+            |row, _| {
+                let jid = str::from_utf8(&row[prefix.len()..])
+                    .ok()
+                    .and_then(|jid| Jid::parse(jid).ok());
+                blocklist.insert(jid.ok_or(Malformed("an address that is none"))?);
+                Ok(Step::Next)
+            },
+        )?;
+        Ok(blocklist)
+    }
+
+    pub(crate) fn cursors(&self, owner: &BareJid) -> Result<Cursors, Fault> {
+        let prefix = key::owner(owner);
+        let mut cursors = Cursors::default();
+        self.scan(
+            Name::Cursor,
+            prefix.clone()..key::end_of(&prefix),
+            |row, value| {
+                let position = record::decode_position(value)?;
+                match row[prefix.len()..].split_first() {
+                    Some((&key::CURSOR_OFFLINE, [])) => cursors.offline = Some(position),
+                    Some((&key::CURSOR_DEVICE, device)) => {
+                        cursors.devices.insert(name_of(device)?, position);
+                    }
+                    _ => return Err(Malformed("an unknown kind of cursor")),
+                }
+                Ok(Step::Next)
+            },
+        )?;
+        Ok(cursors)
+    }
+
+    pub(crate) fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Fault> {
+        let range = log_range(owner, query.after.unwrap_or_default(), query.before);
+        let (limit, mut page) = (query.limit_capped(), Vec::new());
+        if limit == 0 || range.start >= range.end {
+            return Ok(page);
+        }
+        let prefix = range.start.len() - Position::BYTES - 1;
+        let table = table::read(&self.transaction, Name::Archive)?;
+        let mut rows = table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())?;
+        while page.len() < limit {
+            let row = match query.order {
+                Order::Ascending => rows.next(),
+                Order::Descending => rows.next_back(),
+            };
+            let Some(row) = row else { break };
+            let (key, value) = row?;
+            if query.is_offline_only && !record::peek_entry(value.value())?.0 {
+                continue;
+            }
+            let position = record::decode_position(&key.value()[prefix..])?;
+            page.push(record::decode_entry(position, value.value())?);
+        }
+        Ok(page)
+    }
+
+    pub(crate) fn archive_entry(
+        &self,
+        owner: &BareJid,
+        at: Position,
+    ) -> Result<Option<Entry>, Fault> {
+        self.value(Name::Archive, &key::entry(owner, at), |row| {
+            record::decode_entry(at, row)
+        })
+    }
+
+    pub(crate) fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Fault> {
+        let prefix = key::owner(owner);
+        let end = key::end_of(&prefix);
+        let table = table::read(&self.transaction, Name::Archive)?;
+        let last = table
+            .range::<&[u8]>(prefix.as_slice()..end.as_slice())?
+            .next_back();
+        let Some(row) = last else { return Ok(None) };
+        let (key, _) = row?;
+        Ok(Some(record::decode_position(&key.value()[prefix.len()..])?))
+    }
+
+    pub(crate) fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Fault> {
+        let mut tally = Tally::default();
+        self.scan(Name::Archive, log_range(owner, after, None), |_, value| {
+            let (is_offline, stanza_bytes) = record::peek_entry(value)?;
+            if is_offline {
+                tally.add(stanza_bytes);
+            }
+            Ok(if tally.is_at_least() {
+                Step::Stop
+            } else {
+                Step::Next
+            })
+        })?;
+        Ok(tally)
+    }
+
+    pub(crate) fn private_xml(
+        &self,
+        owner: &BareJid,
+        key: &private_xml::Key,
+    ) -> Result<Option<Bytes>, Fault> {
+        self.value(Name::PrivateXml, &key::private(owner, key), |row| {
+            Ok(Bytes::copy_from_slice(row))
+        })
+    }
+
+    pub(crate) fn vcard(&self, owner: &BareJid) -> Result<Option<Bytes>, Fault> {
+        self.value(Name::VCard, &key::owner(owner), |row| {
+            Ok(Bytes::copy_from_slice(row))
+        })
+    }
+
+    pub(crate) fn meta(&self, key: &str) -> Result<Option<Bytes>, Fault> {
+        self.value(Name::Meta, key.as_bytes(), |row| {
+            Ok(Bytes::copy_from_slice(row))
+        })
+    }
+
+    pub(crate) fn login(&self, owner: &BareJid) -> Result<Option<LoginBundle>, Fault> {
+        let Some(account) = self.account(owner)? else {
+            return Ok(None);
+        };
+        let cursors = self.cursors(owner)?;
+        Ok(Some(LoginBundle {
+            roster: self.roster_of(owner, Some(&account))?,
+            blocklist: self.blocklist(owner)?,
+            last_position: self.archive_last(owner)?,
+            offline: self.offline_tally(owner, cursors.offline_or_start())?,
+            cursors,
+            account,
+        }))
+    }
+}
+
+/// Whether a scan goes on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Next,
+    Stop,
+}
+
+fn host_range(host: &str) -> Range<Vec<u8>> {
+    let prefix = key::host(host);
+    let end = key::end_of(&prefix);
+    prefix..end
+}
+
+/// Keys behind `after` and ahead of `before`.
+fn log_range(owner: &BareJid, after: Position, before: Option<Position>) -> Range<Vec<u8>> {
+    // The key with a zero appended is the first behind `after`.
+    let mut start = key::entry(owner, after);
+    start.push(0);
+    let end = match before {
+        Some(before) => key::entry(owner, before),
+        None => key::end_of(&key::owner(owner)),
+    };
+    start..end
+}
+
+fn name_of(bytes: &[u8]) -> Result<SmolStr, Malformed> {
+    str::from_utf8(bytes)
+        .map(SmolStr::new)
+        .map_err(|_| Malformed("a name that is not UTF-8"))
+}
+
+/// Adds a row that stands beside an account's own.
+fn extend(account: &mut Account, row: &[u8], value: &[u8]) -> Result<(), Malformed> {
+    match row.split_first() {
+        Some((&key::ATTRIBUTE, name)) => {
+            account
+                .attributes
+                .insert(name_of(name)?, record::decode_attribute(value)?);
+        }
+        Some((&key::LAST_ACTIVITY, [])) => {
+            account.last_activity = Some(record::decode_last_activity(value)?);
+        }
+        Some((&key::TOKEN, _)) => {
+            // Rows are ordered by device and slot, except that one device's
+            // name may begin another's; the record's order is by device.
+            let token: FastToken = record::decode_token(value)?;
+            let tokens = &mut account.credentials.tokens;
+            let at = tokens
+                .partition_point(|other| (&other.device, other.slot) < (&token.device, token.slot));
+            tokens.insert(at, token);
+        }
+        _ => return Err(Malformed("an unknown kind of row")),
+    }
+    Ok(())
+}

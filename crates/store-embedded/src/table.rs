@@ -1,0 +1,140 @@
+//! The tables of the file, all from bytes to bytes. Keys are made in `key`,
+//! values in `record`.
+
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+
+use crate::fault::Fault;
+
+type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
+
+/// One table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Name {
+    /// One row per account.
+    Account,
+    /// Attributes, last activity and tokens of accounts.
+    AccountExtra,
+    /// The logs.
+    Archive,
+    /// One row per blocked address.
+    Blocklist,
+    /// Offline and device cursors.
+    Cursor,
+    /// Secrets and settings of the deployment.
+    Meta,
+    /// One row per private element.
+    PrivateXml,
+    /// Contacts, removals, and the state of versions.
+    Roster,
+    /// One row per vCard.
+    VCard,
+}
+
+impl Name {
+    /// How many there are.
+    const COUNT: usize = 9;
+
+    /// Every table.
+    pub(crate) const ALL: [Name; Name::COUNT] = [
+        Name::Account,
+        Name::AccountExtra,
+        Name::Archive,
+        Name::Blocklist,
+        Name::Cursor,
+        Name::Meta,
+        Name::PrivateXml,
+        Name::Roster,
+        Name::VCard,
+    ];
+
+    /// Whether its keys begin with an owner.
+    pub(crate) fn is_owned(self) -> bool {
+        self != Name::Meta
+    }
+
+    /// How the file calls it. Never renamed.
+    pub(crate) fn definition(self) -> Definition {
+        TableDefinition::new(match self {
+            Name::Account => "account",
+            Name::AccountExtra => "account_extra",
+            Name::Archive => "archive",
+            Name::Blocklist => "blocklist",
+            Name::Cursor => "cursor",
+            Name::Meta => "meta",
+            Name::PrivateXml => "private_xml",
+            Name::Roster => "roster",
+            Name::VCard => "vcard",
+        })
+    }
+}
+
+/// An open table of a running transaction.
+pub(crate) type Open<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
+
+/// The tables of one write transaction, each opened when first used: most
+/// batches touch only the log.
+pub(crate) struct Tables<'txn> {
+    transaction: &'txn WriteTransaction,
+    open: [Option<Open<'txn>>; Name::COUNT],
+}
+
+impl<'txn> Tables<'txn> {
+    pub(crate) fn new(transaction: &'txn WriteTransaction) -> Self {
+        Tables {
+            transaction,
+            open: Default::default(),
+        }
+    }
+
+    /// The table for writing.
+    pub(crate) fn get(&mut self, name: Name) -> Result<&mut Open<'txn>, Fault> {
+        let slot = &mut self.open[name as usize];
+        match slot {
+            Some(table) => Ok(table),
+            None => Ok(slot.insert(self.transaction.open_table(name.definition())?)),
+        }
+    }
+
+    /// A copy of one value.
+    pub(crate) fn value(&mut self, name: Name, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(self
+            .get(name)?
+            .get(key)?
+            .map(|value| value.value().to_vec()))
+    }
+
+    /// Puts a value.
+    pub(crate) fn put(&mut self, name: Name, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        self.get(name)?.insert(key, value)?;
+        Ok(())
+    }
+
+    /// Removes a value, if there is one.
+    pub(crate) fn remove(&mut self, name: Name, key: &[u8]) -> Result<(), Fault> {
+        self.get(name)?.remove(key)?;
+        Ok(())
+    }
+
+    /// Removes every key from `from` up to, but without, `to`.
+    pub(crate) fn remove_range(&mut self, name: Name, from: &[u8], to: &[u8]) -> Result<(), Fault> {
+        self.get(name)?
+            .retain_in::<&[u8], _>(from..to, |_, _| false)?;
+        Ok(())
+    }
+}
+
+/// Creates every table, so that readers always find them.
+pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), Fault> {
+    for name in Name::ALL {
+        transaction.open_table(name.definition())?;
+    }
+    Ok(())
+}
+
+/// A table for reading.
+pub(crate) fn read(
+    transaction: &ReadTransaction,
+    name: Name,
+) -> Result<redb::ReadOnlyTable<&'static [u8], &'static [u8]>, Fault> {
+    Ok(transaction.open_table(name.definition())?)
+}

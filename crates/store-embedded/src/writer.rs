@@ -1,0 +1,200 @@
+//! The one thread that writes, with group commit: whatever was queued while
+//! the last sync ran becomes one transaction and one sync, and then every
+//! caller that waited is released.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use redb::{Database, Durability};
+use starling_store::{Account, Creation, Error, Write};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::fault::{Fault, Health};
+use crate::metrics::Metrics;
+use crate::space::Space;
+use crate::table::{Name, Tables};
+use crate::{apply, size};
+
+/// Commits that may wait for the writer; callers beyond it wait for a place.
+pub(crate) const QUEUE_COMMITS_MAX: usize = 4_096;
+
+/// Most commits that share a sync.
+const BATCH_COMMITS_MAX: usize = 4_096;
+
+/// Most bytes of records that share a sync, so that one sync stays short.
+const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// What a caller wants written.
+pub(crate) enum Task {
+    Commit(Vec<Write>),
+    Create(Box<Account>),
+    InitMeta { key: String, value: Bytes },
+    SetMeta { key: String, value: Bytes },
+}
+
+/// What it is told once that is durable.
+pub(crate) enum Answer {
+    Done,
+    Creation(Creation),
+    Value(Bytes),
+}
+
+/// A task and who waits for it.
+pub(crate) struct Job {
+    pub(crate) task: Task,
+    pub(crate) done: oneshot::Sender<Result<Answer, Error>>,
+}
+
+impl Job {
+    fn answer(self, answer: Result<Answer, Error>) {
+        // A caller that no longer waits has lost interest, not its write.
+        let _ = self.done.send(answer);
+    }
+}
+
+/// The writing half of the store.
+pub(crate) struct Writer {
+    pub(crate) database: Arc<Database>,
+    pub(crate) jobs: mpsc::Receiver<Job>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Metrics,
+    pub(crate) space: Space,
+    pub(crate) is_recovery_instant: bool,
+}
+
+/// Why a transaction came to nothing.
+enum Stop {
+    /// Because of one job; the others can go on without it.
+    Job(usize, Fault),
+    /// Because of the file.
+    Store(Fault),
+}
+
+impl Writer {
+    /// Works until every sender is gone.
+    pub(crate) fn run(mut self) {
+        while let Some(first) = self.jobs.blocking_recv() {
+            let batch = self.collect(first);
+            match self.health.check() {
+                Ok(()) => self.store(batch),
+                Err(error) => answer_all(batch, &error),
+            }
+        }
+    }
+
+    /// Takes what is queued, as far as there is room for it on the disk.
+    fn collect(&mut self, first: Job) -> Vec<Job> {
+        let mut budget = self.space.budget();
+        let (mut batch, mut bytes, mut next) = (Vec::new(), 0, Some(first));
+        while let Some(job) = next.take() {
+            let job_bytes = size::of_task(&job.task);
+            match budget.take(job_bytes, size::is_removal(&job.task)) {
+                Ok(()) => {
+                    batch.push(job);
+                    bytes += job_bytes;
+                }
+                Err(error) => {
+                    self.metrics.refused();
+                    job.answer(Err(error));
+                }
+            }
+            if batch.len() < BATCH_COMMITS_MAX && bytes < BATCH_BYTES_MAX {
+                next = self.jobs.try_recv().ok();
+            }
+        }
+        batch
+    }
+
+    fn store(&self, mut batch: Vec<Job>) {
+        while !batch.is_empty() {
+            // A panic may leave the transaction half made, but not the file:
+            // nothing was committed. Whatever caused it would do so again.
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(&batch)));
+            match attempt {
+                Ok(Ok(answers)) => {
+                    for (job, answer) in batch.drain(..).zip(answers) {
+                        job.answer(Ok(answer));
+                    }
+                }
+                Ok(Err(Stop::Job(at, fault))) => {
+                    let job = batch.remove(at);
+                    let error = fault.at(size::place_of(&job.task));
+                    tracing::warn!(%error, "a commit was refused");
+                    job.answer(Err(error));
+                }
+                Ok(Err(Stop::Store(fault))) => {
+                    let error = self.health.fail(fault.at("the data file".to_owned()));
+                    answer_all(std::mem::take(&mut batch), &error);
+                }
+                Err(_panic) => {
+                    let error = self.health.fail_of_panic("writing");
+                    answer_all(std::mem::take(&mut batch), &error);
+                }
+            }
+        }
+    }
+
+    /// One transaction: everything of the batch, or nothing.
+    fn attempt(&self, batch: &[Job]) -> Result<Vec<Answer>, Stop> {
+        let store = |fault: Fault| Stop::Store(fault);
+        let mut transaction = self
+            .database
+            .begin_write()
+            .map_err(|error| store(error.into()))?;
+        transaction
+            .set_durability(Durability::Immediate)
+            .map_err(|error| store(error.into()))?;
+        transaction.set_quick_repair(self.is_recovery_instant);
+        let mut answers = Vec::with_capacity(batch.len());
+        let mut tables = Tables::new(&transaction);
+        for (at, job) in batch.iter().enumerate() {
+            match perform(&mut tables, &job.task) {
+                Ok(answer) => answers.push(answer),
+                Err(fault) if fault.is_local() => return Err(Stop::Job(at, fault)),
+                Err(fault) => return Err(Stop::Store(fault)),
+            }
+        }
+        drop(tables);
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "measures the disk; decides nothing"
+        )]
+        let started = std::time::Instant::now();
+        transaction.commit().map_err(|error| store(error.into()))?;
+        self.metrics.synced(batch.len(), started.elapsed());
+        Ok(answers)
+    }
+}
+
+fn perform(tables: &mut Tables<'_>, task: &Task) -> Result<Answer, Fault> {
+    match task {
+        Task::Commit(writes) => {
+            writes
+                .iter()
+                .try_for_each(|write| apply::write(tables, write))?;
+            Ok(Answer::Done)
+        }
+        Task::Create(account) => Ok(Answer::Creation(match apply::create(tables, account)? {
+            true => Creation::Created,
+            false => Creation::AlreadyExists,
+        })),
+        Task::InitMeta { key, value } => {
+            if let Some(found) = tables.value(Name::Meta, key.as_bytes())? {
+                return Ok(Answer::Value(found.into()));
+            }
+            tables.put(Name::Meta, key.as_bytes(), value)?;
+            Ok(Answer::Value(value.clone()))
+        }
+        Task::SetMeta { key, value } => {
+            tables.put(Name::Meta, key.as_bytes(), value)?;
+            Ok(Answer::Done)
+        }
+    }
+}
+
+fn answer_all(batch: Vec<Job>, error: &Error) {
+    for job in batch {
+        job.answer(Err(error.clone()));
+    }
+}

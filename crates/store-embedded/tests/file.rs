@@ -1,0 +1,275 @@
+//! The data file: opening, damage, locks, upgrades, backups.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use starling_store::account::Read as _;
+use starling_store::contract::sample;
+use starling_store::meta::Meta;
+use starling_store::roster::Read as _;
+use starling_store::vcard::Read as _;
+use starling_store::{Stamp, Store, Write, vcard};
+use starling_store_embedded::{Config, Embedded, FILE_NAME, OpenError};
+
+const OWNER: &str = "juliet@capulet.example";
+
+fn open(folder: &Path) -> Result<Embedded, OpenError> {
+    Embedded::open(folder, &Config::default())
+}
+
+#[tokio::test]
+async fn everything_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    store.create_account(sample::account(OWNER)).await.unwrap();
+    sample::commit(&store, OWNER, sample::everything()).await;
+    store.set_meta("key", "value".into()).await.unwrap();
+    let before = store.login(&sample::bare(OWNER)).await.unwrap();
+    drop(store);
+
+    let store = open(folder.path()).unwrap();
+    assert!(before.is_some());
+    assert_eq!(store.login(&sample::bare(OWNER)).await.unwrap(), before);
+    assert_eq!(
+        store.meta("key").await.unwrap().as_deref(),
+        Some(&b"value"[..])
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    assert_eq!(
+        fs::metadata(store.path()).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn a_file_in_use_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first = open(folder.path()).unwrap();
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    assert!(error.to_string().contains("in use by another process"));
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = open(&folder.path().join("missing")).unwrap_err();
+    assert!(matches!(error, OpenError::Io { .. }), "{error}");
+    assert!(error.to_string().contains("missing"));
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_named_with_a_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let store = open(folder.path()).unwrap();
+    sample::commit(&store, OWNER, sample::everything()).await;
+    drop(store);
+    let whole = fs::read(&path).unwrap();
+
+    let mut no_header = whole.clone();
+    no_header[..4096].fill(0x55);
+    let damages = [
+        b"this is no database".to_vec(),
+        whole[..whole.len() / 2].to_vec(),
+        no_header,
+    ];
+    for damaged in damages {
+        fs::write(&path, &damaged).unwrap();
+        let error = open(folder.path()).unwrap_err();
+        assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(FILE_NAME) && text.contains("backup"),
+            "{text}"
+        );
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            damaged,
+            "the damaged file is left as it is"
+        );
+    }
+}
+
+/// Pages overwritten anywhere: whatever comes of it, no panic reaches the
+/// caller and nobody else's data is invented.
+#[tokio::test]
+async fn damage_inside_the_file_is_an_error_and_not_a_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let store = open(folder.path()).unwrap();
+    for n in 0..40 {
+        let owner = format!("user{n}@capulet.example");
+        store.create_account(sample::account(&owner)).await.unwrap();
+        sample::commit(&store, &owner, sample::everything()).await;
+    }
+    drop(store);
+    let whole = fs::read(&path).unwrap();
+    for page in (4096..whole.len()).step_by(4096 * 7) {
+        let mut damaged = whole.clone();
+        damaged[page..page + 256].fill(0xa5);
+        fs::write(&path, &damaged).unwrap();
+        let Ok(store) = open(folder.path()) else {
+            continue;
+        };
+        for n in 0..40 {
+            let _ = store
+                .login(&sample::bare(&format!("user{n}@capulet.example")))
+                .await;
+        }
+        let _ = store.accounts("capulet.example", None, 99).await;
+    }
+}
+
+#[test]
+fn a_newer_file_is_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let database = redb::Database::open(folder.path().join(FILE_NAME)).unwrap();
+    let meta = redb::TableDefinition::<&[u8], &[u8]>::new("meta");
+    let transaction = database.begin_write().unwrap();
+    let newer = 99u32.to_be_bytes();
+    transaction
+        .open_table(meta)
+        .unwrap()
+        .insert(&b"\0schema"[..], &newer[..])
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = open(folder.path()).unwrap_err();
+    assert!(
+        matches!(error, OpenError::Newer { found: 99, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn another_programs_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = redb::Database::create(folder.path().join(FILE_NAME)).unwrap();
+    let foreign = redb::TableDefinition::<u64, u64>::new("foreign");
+    let transaction = database.begin_write().unwrap();
+    transaction
+        .open_table(foreign)
+        .unwrap()
+        .insert(1, 1)
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+    let error = open(folder.path()).unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_oversized_record_is_refused_and_the_rest_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let put = |bytes: usize| vcard::Change::Put(vec![b'x'; bytes].into());
+    let large = Write::new(sample::bare(OWNER), Stamp::new(1, 1), put(17 << 20));
+    let error = store.commit(vec![large]).await.unwrap_err();
+    assert!(
+        matches!(error, starling_store::Error::Refused { .. }),
+        "{error}"
+    );
+    sample::commit(&store, OWNER, [put(1 << 20)]).await;
+    assert_eq!(
+        store
+            .vcard(&sample::bare(OWNER))
+            .await
+            .unwrap()
+            .unwrap()
+            .len(),
+        1 << 20
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_is_consistent_while_writes_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()).unwrap());
+    for n in 0..500 {
+        let account = sample::account(&format!("user{n}@capulet.example"));
+        store.create_account(account).await.unwrap();
+        if n == 0 {
+            sample::commit(&*store, "user0@capulet.example", sample::everything()).await;
+        }
+    }
+    // One commit writes two owners alike; a consistent copy has them alike.
+    let pair = ["user1@capulet.example", "user2@capulet.example"].map(sample::bare);
+    let is_done = Arc::new(AtomicBool::new(false));
+    let writer = tokio::spawn({
+        let (store, is_done, pair) = (Arc::clone(&store), Arc::clone(&is_done), pair.clone());
+        async move {
+            let mut n = 0u64;
+            while !is_done.load(Ordering::SeqCst) {
+                n += 1;
+                let writes = pair.iter().map(|owner| {
+                    let change = vcard::Change::Put(n.to_string().into());
+                    Write::new(owner.clone(), Stamp::new(1, n), change)
+                });
+                store.commit(writes.collect()).await.unwrap();
+            }
+        }
+    });
+    let target = tempfile::tempdir().unwrap();
+    let copy = target.path().join(FILE_NAME);
+    for _ in 0..3 {
+        let backup = store.backup(&copy).await.unwrap();
+        assert_eq!(backup.bytes, fs::metadata(&copy).unwrap().len());
+        let restored = open(target.path()).unwrap();
+        let cards = [
+            restored.vcard(&pair[0]).await.unwrap(),
+            restored.vcard(&pair[1]).await.unwrap(),
+        ];
+        assert_eq!(cards[0], cards[1]);
+        assert_eq!(
+            restored.account_count("capulet.example").await.unwrap(),
+            500
+        );
+        let owner = sample::bare("user0@capulet.example");
+        assert_eq!(
+            restored.login(&owner).await.unwrap(),
+            store.login(&owner).await.unwrap()
+        );
+        assert_eq!(
+            restored.roster(&owner).await.unwrap(),
+            store.roster(&owner).await.unwrap()
+        );
+    }
+    is_done.store(true, Ordering::SeqCst);
+    writer.await.unwrap();
+    assert_eq!(
+        fs::read_dir(target.path()).unwrap().count(),
+        1,
+        "nothing else is left"
+    );
+}
+
+#[tokio::test]
+async fn a_backup_never_overwrites_the_store_and_names_what_fails() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let error = store.backup(store.path()).await.unwrap_err();
+    assert!(error.to_string().contains("the store itself"), "{error}");
+    let error = store
+        .backup(&folder.path().join("missing/copy"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("missing/copy"), "{error}");
+    store.commit(Vec::new()).await.unwrap();
+}
