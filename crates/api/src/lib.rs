@@ -1,1 +1,94 @@
-//! The administration of a node: accounts, sessions, backup, health.
+//! The administration of a node: accounts, sessions, backup.
+//!
+//! - [`Administration`]: what an operator may do, over the link and the store.
+//! - [`accounts`], [`sessions`]: its two larger subjects.
+//! - [`error`]: why something was not done.
+//!
+//! Changes to an account go through the link to the node that owns it, so that
+//! its sessions learn of them; lists are read from the store. How the calls
+//! arrive (gRPC, later HTTP) is `wire`'s and `server`'s work, and so is making
+//! verifiers of passwords: a password never gets here.
+
+pub mod accounts;
+pub mod error;
+pub mod sessions;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use starling_link::Link;
+use starling_store::Store;
+
+pub use accounts::Detail;
+pub use error::Error;
+
+/// What an operator may do to a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Administration {
+    link: Arc<dyn Link>,
+    store: Arc<dyn Store>,
+    hosts: Arc<Mutex<Vec<String>>>,
+}
+
+/// How many accounts a host has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostCount {
+    /// The host.
+    pub host: String,
+    /// Its accounts.
+    pub accounts: u64,
+}
+
+impl Administration {
+    /// Administers the accounts of `hosts`.
+    pub fn new(link: Arc<dyn Link>, store: Arc<dyn Store>, hosts: Vec<String>) -> Self {
+        let administration = Self {
+            link,
+            store,
+            hosts: Arc::default(),
+        };
+        administration.set_hosts(hosts);
+        administration
+    }
+
+    /// Administers the accounts of these hosts from now on.
+    pub fn set_hosts(&self, mut hosts: Vec<String>) {
+        hosts.sort();
+        *self.hosts.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
+    }
+
+    /// The hosts that are served, in the order of their names.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.clone()
+    }
+
+    /// How many accounts each host has.
+    pub async fn counts(&self) -> Result<Vec<HostCount>, Error> {
+        let mut counts = Vec::new();
+        for host in self.hosts() {
+            let accounts = self.store.account_count(&host).await?;
+            counts.push(HostCount { host, accounts });
+        }
+        Ok(counts)
+    }
+
+    /// Writes a consistent copy of the store to `to`, which must not exist, and
+    /// tells its size in bytes. The node goes on serving.
+    pub async fn backup(&self, to: &Path) -> Result<u64, Error> {
+        if !to.is_absolute() {
+            return Err(Error::Refused(format!(
+                "{} is not an absolute path: the node and you may be in different folders",
+                to.display()
+            )));
+        }
+        if to.exists() {
+            return Err(Error::Refused(format!(
+                "{} exists already: a backup never overwrites a file",
+                to.display()
+            )));
+        }
+        Ok(self.store.backup(to).await?.bytes)
+    }
+}

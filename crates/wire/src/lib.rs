@@ -10,4 +10,5 @@ pub mod admin;
 pub mod error;
 pub mod unix;
 
+pub use admin::{Admin, AdminClient, AdminServer};
 pub use error::Error;

@@ -1,0 +1,130 @@
+//! Accounts: making, changing, listing and removing them.
+
+use starling_link::{CredentialChange, Registration, SessionInfo};
+use starling_store::Account;
+use starling_xmpp::credentials::ScramVerifier;
+use starling_xmpp::{BareJid, Jid};
+
+use crate::{Administration, Error};
+
+/// One account in detail.
+#[derive(Debug, Clone)]
+pub struct Detail {
+    /// The account.
+    pub account: Account,
+    /// Its sessions.
+    pub sessions: Vec<SessionInfo>,
+    /// Contacts in its roster.
+    pub roster_items: usize,
+    /// Messages that wait for it.
+    pub offline_messages: u64,
+}
+
+impl Administration {
+    /// The account with this address, which may not exist; its host is served.
+    pub fn address(&self, given: &str) -> Result<BareJid, Error> {
+        let wrong = |reason: String| Error::Address {
+            given: given.into(),
+            reason,
+        };
+        let jid = Jid::parse(given).map_err(|error| wrong(error.to_string()))?;
+        if jid.local().is_none() {
+            return Err(wrong("write it as \"name@host\"".into()));
+        }
+        if jid.resource().is_some() {
+            return Err(wrong("leave out the resource, from the / on".into()));
+        }
+        self.served(jid.domain())?;
+        Ok(jid.to_bare())
+    }
+
+    /// Makes an account.
+    pub async fn add(&self, account: BareJid, verifiers: Vec<ScramVerifier>) -> Result<(), Error> {
+        let registration = Registration {
+            account: account.clone(),
+            verifiers,
+        };
+        if self.link.owner(&account)?.register(registration).await? {
+            Ok(())
+        } else {
+            Err(Error::Exists(account))
+        }
+    }
+
+    /// Gives an account a new password.
+    pub async fn set_verifiers(
+        &self,
+        account: &BareJid,
+        verifiers: Vec<ScramVerifier>,
+    ) -> Result<(), Error> {
+        self.change(account, CredentialChange::Password(verifiers))
+            .await
+    }
+
+    /// Allows or forbids an account to log in. Forbidding ends its sessions;
+    /// tells how many there were.
+    pub async fn set_enabled(&self, account: &BareJid, is_enabled: bool) -> Result<usize, Error> {
+        self.change(account, CredentialChange::Disabled(!is_enabled))
+            .await?;
+        if is_enabled {
+            return Ok(0);
+        }
+        self.kick_all(account).await
+    }
+
+    /// Removes an account with everything stored for it; tells how many
+    /// sessions ended.
+    pub async fn remove(&self, account: &BareJid) -> Result<usize, Error> {
+        let owner = self.link.owner(account)?;
+        let sessions = owner.sessions(account).await?.len();
+        if owner.remove(account).await? {
+            Ok(sessions)
+        } else {
+            Err(Error::NoAccount(account.clone()))
+        }
+    }
+
+    /// Accounts of a host behind `after`, at most `limit` and at most what the
+    /// store gives at once. An empty page is the end.
+    pub async fn page(
+        &self,
+        host: &str,
+        after: Option<&BareJid>,
+        limit: usize,
+    ) -> Result<Vec<Account>, Error> {
+        self.served(host)?;
+        Ok(self.store.accounts(host, after, limit).await?)
+    }
+
+    /// What is known of an account.
+    pub async fn show(&self, account: &BareJid) -> Result<Detail, Error> {
+        let Some(bundle) = self.store.login(account).await? else {
+            return Err(Error::NoAccount(account.clone()));
+        };
+        Ok(Detail {
+            account: bundle.account,
+            sessions: self.link.owner(account)?.sessions(account).await?,
+            roster_items: bundle.roster.items.len(),
+            offline_messages: bundle.offline.entries,
+        })
+    }
+
+    async fn change(&self, account: &BareJid, change: CredentialChange) -> Result<(), Error> {
+        let owner = self.link.owner(account)?;
+        if owner.credentials(account).await?.is_none() {
+            return Err(Error::NoAccount(account.clone()));
+        }
+        Ok(owner.change_credentials(account, change).await?)
+    }
+
+    fn served(&self, host: &str) -> Result<(), Error> {
+        let hosts = self.hosts();
+        if hosts.iter().any(|served| served == host) {
+            return Ok(());
+        }
+        Err(Error::NotServed {
+            host: host.into(),
+            served: hosts.join(", "),
+        })
+    }
+}

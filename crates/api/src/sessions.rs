@@ -1,0 +1,77 @@
+//! Sessions: listing and ending them.
+
+use starling_link::{SessionInfo, SessionKey};
+use starling_xmpp::{BareJid, Jid};
+
+use crate::{Administration, Error};
+
+/// Most sessions one listing returns, whatever is asked for.
+pub const LIST_SESSIONS_MAX: usize = 1_000_000;
+
+impl Administration {
+    /// Sessions of an account, of a host, or of everybody; at most `limit`.
+    pub async fn sessions(&self, of: &str, limit: usize) -> Result<Vec<SessionInfo>, Error> {
+        let limit = limit.min(LIST_SESSIONS_MAX);
+        if of.contains('@') {
+            let account = self.address(of)?;
+            let mut sessions = self.link.owner(&account)?.sessions(&account).await?;
+            sessions.truncate(limit);
+            return Ok(sessions);
+        }
+        let mut sessions = Vec::new();
+        for node in self.link.nodes() {
+            sessions.extend(node.all_sessions(LIST_SESSIONS_MAX).await?);
+        }
+        sessions.retain(|session| of.is_empty() || session.jid.domain() == of);
+        sessions.truncate(limit);
+        Ok(sessions)
+    }
+
+    /// Ends one session (a full JID) or all of an account (a bare JID); tells
+    /// how many.
+    pub async fn kick(&self, given: &str) -> Result<usize, Error> {
+        let wrong = |reason: String| Error::Address {
+            given: given.into(),
+            reason,
+        };
+        let jid = Jid::parse(given).map_err(|error| wrong(error.to_string()))?;
+        if jid.local().is_none() {
+            return Err(wrong(
+                "write it as \"name@host\" or \"name@host/resource\"".into(),
+            ));
+        }
+        let account = jid.to_bare();
+        let ended = if jid.resource().is_some() {
+            self.end(&account, |session| session.jid == jid).await?
+        } else {
+            self.kick_all(&account).await?
+        };
+        if ended == 0 {
+            return Err(Error::NoSession(given.into()));
+        }
+        Ok(ended)
+    }
+
+    /// Ends every session of an account.
+    pub(crate) async fn kick_all(&self, account: &BareJid) -> Result<usize, Error> {
+        self.end(account, |_| true).await
+    }
+
+    async fn end(
+        &self,
+        account: &BareJid,
+        is_meant: impl Fn(&SessionInfo) -> bool,
+    ) -> Result<usize, Error> {
+        let owner = self.link.owner(account)?;
+        let sessions = owner.sessions(account).await?;
+        let mut ended = 0;
+        for session in sessions.iter().filter(|session| is_meant(session)) {
+            let key = SessionKey {
+                account: account.clone(),
+                id: session.session,
+            };
+            ended += usize::from(owner.kick(&key).await?);
+        }
+        Ok(ended)
+    }
+}

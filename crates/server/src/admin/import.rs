@@ -1,0 +1,127 @@
+//! The call that makes many accounts at once.
+//!
+//! Verifiers are derived on as many threads as there are cores, and accounts
+//! are made side by side, so that they share the store's syncs.
+
+use std::sync::Arc;
+
+use starling_api::{Administration, Error};
+use starling_auth::scram::Derivation;
+use starling_wire::admin::v1::{
+    ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, NewAccount,
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tonic::{Status, Streaming};
+
+use super::convert;
+
+/// Accounts that one message may hold.
+const BATCH_ACCOUNTS_MAX: usize = 1_000;
+
+/// Batches worked on side by side: while one waits for the store, the next
+/// derives.
+const BATCHES_IN_FLIGHT_MAX: usize = 4;
+
+/// What an import needs.
+#[derive(Clone)]
+pub(super) struct Import {
+    pub(super) administration: Administration,
+    pub(super) derivation: Arc<Derivation>,
+    /// One permit for each core.
+    pub(super) cores: Arc<Semaphore>,
+}
+
+impl Import {
+    /// Works until the client has no more, and tells the progress. Ends early
+    /// if the client hangs up.
+    pub(super) async fn run(
+        self,
+        mut requests: Streaming<ImportAccountsRequest>,
+        answers: mpsc::Sender<Result<ImportAccountsResponse, Status>>,
+    ) {
+        let mut batches = JoinSet::new();
+        let mut created = 0;
+        let mut is_more = true;
+        while is_more || !batches.is_empty() {
+            tokio::select! {
+                request = requests.message(), if is_more && batches.len() < BATCHES_IN_FLIGHT_MAX => {
+                    match request {
+                        Ok(Some(request)) if request.accounts.len() > BATCH_ACCOUNTS_MAX => {
+                            let message = format!("more than {BATCH_ACCOUNTS_MAX} accounts in a message");
+                            let _ = answers.send(Err(Status::invalid_argument(message))).await;
+                            return;
+                        }
+                        Ok(Some(request)) => _ = batches.spawn(self.clone().batch(request.accounts)),
+                        Ok(None) => is_more = false,
+                        // The client hung up. What it sent whole is still made.
+                        Err(_) => is_more = false,
+                    }
+                }
+                Some(batch) = batches.join_next(), if !batches.is_empty() => {
+                    let answer = batch.map_or_else(
+                        |stopped| Err(Status::internal(format!("a batch stopped: {stopped}"))),
+                        |(made, failures)| {
+                            created += made;
+                            Ok(ImportAccountsResponse { created, failures })
+                        },
+                    );
+                    if answers.send(answer).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How many accounts of a batch were made, and why the others were not.
+    async fn batch(self, lines: Vec<ImportLine>) -> (u64, Vec<ImportFailure>) {
+        let mut tasks = JoinSet::new();
+        for line in lines {
+            tasks.spawn(self.clone().line(line));
+        }
+        let mut created = 0;
+        let mut failures = Vec::new();
+        while let Some(done) = tasks.join_next().await {
+            match done {
+                Ok(Ok(())) => created += 1,
+                Ok(Err(failure)) => failures.push(failure),
+                Err(stopped) => failures.push(ImportFailure {
+                    reason: format!("its task stopped: {stopped}"),
+                    ..ImportFailure::default()
+                }),
+            }
+        }
+        failures.sort_by_key(|failure| failure.line);
+        (created, failures)
+    }
+
+    async fn line(self, line: ImportLine) -> Result<(), ImportFailure> {
+        let NewAccount { account, secret } = line.account.unwrap_or_default();
+        let failure = |reason: String, is_existing| ImportFailure {
+            line: line.line,
+            account: account.clone(),
+            reason,
+            is_existing,
+        };
+        let refused = |error: Error| {
+            let is_existing = matches!(error, Error::Exists(_));
+            failure(error.to_string(), is_existing)
+        };
+        let address = self.administration.address(&account).map_err(refused)?;
+        let how = Arc::clone(&self.derivation);
+        let permit = self.cores.acquire_owned().await;
+        let derived = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            convert::verifiers(secret, &how)
+        });
+        let verifiers = derived
+            .await
+            .map_err(|stopped| failure(format!("deriving stopped: {stopped}"), false))?
+            .map_err(|reason| failure(reason, false))?;
+        self.administration
+            .add(address, verifiers)
+            .await
+            .map_err(refused)
+    }
+}

@@ -1,0 +1,50 @@
+//! The command line: what may be written, and what each command does.
+//!
+//! - [`arguments`]: the grammar and its help.
+//! - [`user`], [`import`], [`session`], [`status`], [`backup`]: commands that
+//!   speak to a running node through [`client`].
+//! - [`settings`]: `starling config`.
+//! - [`output`], [`password`], [`exit`]: how they print, ask and end.
+//!
+//! Serving is not here but in `main.rs`, which is the list of its steps.
+
+mod arguments;
+mod backup;
+mod client;
+mod exit;
+mod import;
+mod output;
+mod password;
+mod session;
+mod settings;
+mod status;
+mod user;
+
+use clap::CommandFactory;
+
+pub use arguments::{Arguments, Command, ConfigCommand, Global, SessionCommand, UserCommand};
+pub use exit::{Exit, tell};
+
+use output::Output;
+
+/// Carries out a command that is not `serve`.
+///
+/// # Errors
+/// What went wrong, for [`tell`].
+pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
+    let output = Output::new(global.json);
+    match command {
+        // `main.rs` does that.
+        Command::Serve => Ok(Exit::Done),
+        Command::User { command } => user::run(global, command, &output).await,
+        Command::Session { command } => session::run(global, command, &output).await,
+        Command::Config { command } => settings::run(global, &command, &output),
+        Command::Status => status::run(global, &output).await,
+        Command::Backup { file } => backup::run(global, &file, &output).await,
+        Command::Completions { shell } => {
+            let mut program = Arguments::command();
+            clap_complete::generate(shell, &mut program, "starling", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    }
+}

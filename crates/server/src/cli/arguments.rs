@@ -1,0 +1,235 @@
+//! The grammar of the command line, and its help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+
+use super::password::Source;
+
+const AFTER: &str = "\
+Examples:
+  starling                                serve \"localhost\", data in ./data
+  starling user add alice@localhost       add a user; asks for the password
+  starling status                         how is the node?
+  starling config default > starling.toml
+  starling serve --config starling.toml --data /var/lib/starling
+
+Exit codes:
+  0  done
+  1  it failed
+  2  the command line is wrong
+  3  the configuration is wrong
+  4  no node is running, or it cannot be reached
+  5  there is no such account or session
+  6  the account exists already
+  7  an import left out some lines
+
+Environment:
+  STARLING_DATA, STARLING_CONFIG   as --data and --config
+  STARLING_<SECTION>__<KEY>        override a key of the configuration, as in
+                                   STARLING_LOG__LEVEL=debug";
+
+/// An XMPP server.
+///
+/// Without a command, starling serves. Every other command but "config" speaks
+/// to the running node through a Unix socket in its data folder, so give it the
+/// same --data (and --config, if the socket was moved) as the node.
+#[derive(Debug, Parser)]
+#[command(name = "starling", version, max_term_width = 100, after_long_help = AFTER)]
+pub struct Arguments {
+    #[command(flatten)]
+    #[allow(missing_docs, reason = "its comment would become help")]
+    pub global: Global,
+    #[command(subcommand)]
+    #[allow(missing_docs, reason = "its comment would become help")]
+    pub command: Option<Command>,
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Configuration file; without one every key has its default
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "STARLING_CONFIG",
+        value_name = "FILE"
+    )]
+    pub config: Option<PathBuf>,
+    /// Folder of everything the node keeps
+    #[arg(
+        long,
+        short,
+        global = true,
+        env = "STARLING_DATA",
+        value_name = "FOLDER",
+        default_value = "data"
+    )]
+    pub data: PathBuf,
+    /// Print JSON for scripts: an object, or one object a line for lists
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until told to stop
+    ///
+    /// SIGTERM or Ctrl-C ends the node after letting its clients go, at most
+    /// for node.drain_timeout. SIGHUP reads the configuration and the
+    /// certificates again. Mistakes in the configuration are told all at once,
+    /// before a port is opened.
+    Serve,
+    /// Add, change, list and remove the users of the running node
+    User {
+        #[command(subcommand)]
+        command: UserCommand,
+    },
+    /// List and end the sessions of the running node
+    Session {
+        #[command(subcommand)]
+        command: SessionCommand,
+    },
+    /// Show and check the configuration; needs no running node
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Tell how the running node is
+    Status,
+    /// Write a consistent copy of the store while the node goes on serving
+    ///
+    /// To restore, stop the node and put the copy in place of "starling.redb"
+    /// in its data folder.
+    Backup {
+        /// File to write; it must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Print completions for a shell
+    ///
+    /// For bash: source <(starling completions bash)
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user
+    ///
+    /// The password is asked for, or read from standard input or a file. It is
+    /// never an argument, because other users of the machine can see those.
+    #[command(after_help = "Examples:\n  starling user add alice@example.org\n  \
+        pwgen 16 1 | tee /dev/stderr | starling user add alice@example.org")]
+    Add {
+        /// Address of the user, as in alice@example.org
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+        #[command(flatten)]
+        password: Source,
+    },
+    /// Give a user a new password
+    ///
+    /// Sessions go on; tokens of the old password stop working.
+    Passwd {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+        #[command(flatten)]
+        password: Source,
+    },
+    /// List users in the order of their addresses
+    List {
+        /// Only users of this host
+        #[arg(long, value_name = "HOST")]
+        host: Option<String>,
+        /// Only users after this address: where the page before ended
+        #[arg(long, value_name = "ADDRESS")]
+        after: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<u32>,
+    },
+    /// Show what is known of a user
+    Show {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+    },
+    /// Forbid a user to log in and end the user's sessions; nothing is lost
+    Disable {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+    },
+    /// Allow a disabled user to log in again
+    Enable {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+    },
+    /// Remove a user with everything stored: roster, messages, vCard
+    Remove {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Add many users at once from a file
+    ///
+    /// A line is an address, white space, and a password, which reaches to the
+    /// end of the line; or SCRAM verifiers taken over from another server,
+    /// separated by spaces, each written as
+    ///
+    ///   SCRAM-SHA-256$<iterations>:<salt>$<StoredKey>:<ServerKey>
+    ///
+    /// with SHA-1, SHA-256 or SHA-512, and base64 for salt and keys. Empty
+    /// lines and lines that begin with # are left out. Users that exist are
+    /// left as they are and reported, so an import can be run again.
+    #[command(after_help = "Examples:\n  starling user import users.txt\n  \
+        zcat users.txt.gz | starling user import -")]
+    Import {
+        /// File to read, or - for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum SessionCommand {
+    /// List sessions
+    List {
+        /// Only sessions of this user or host
+        #[arg(value_name = "ADDRESS|HOST")]
+        of: Option<String>,
+        /// At most so many
+        #[arg(long, value_name = "NUMBER")]
+        limit: Option<u32>,
+    },
+    /// End a session (user@host/resource) or all sessions of a user (user@host)
+    Kick {
+        /// Which
+        #[arg(value_name = "ADDRESS")]
+        jid: String,
+    },
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print every key with its explanation and default
+    Default,
+    /// Check the configuration and the files it names; tell every mistake
+    Check,
+    /// Print the configuration in force, after file and environment
+    Show,
+}

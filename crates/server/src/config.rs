@@ -1,0 +1,63 @@
+//! The configuration: one section for each crate that has something to set.
+//!
+//! Every section is a struct of the crate it configures; its comments, default
+//! values and limits are the documentation (`starling config default`) and the
+//! check (`starling config check`). This file only composes them.
+//!
+//! - [`load`]: file and environment to a [`Config`], or every mistake at once.
+//! - [`schema`]: what the sections allow, as [`walk`] and [`template`] see it.
+//! - [`walk`]: a given configuration against the schema.
+//! - [`template`]: the commented defaults.
+//! - [`problem`]: a mistake, where it is, and what to do about it.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod admin;
+mod environment;
+mod host;
+mod load;
+mod node;
+mod origin;
+mod problem;
+mod schema;
+mod template;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+pub use admin::Admin;
+pub use environment::Environment;
+pub use host::{Contact, Host};
+pub use load::{Loaded, load};
+pub use node::Node;
+pub use problem::{Problem, Problems};
+pub use template::template;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The node as a whole.
+    pub node: Node,
+    /// How the node tells what it does, on standard error.
+    pub log: starling_telemetry::Config,
+    /// The hosts that are served, one table each. Every host has its own users,
+    /// certificate and settings. Without any, "localhost" is served.
+    pub host: BTreeMap<String, Host>,
+    /// How a running node is administered.
+    pub admin: Admin,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            node: Node::default(),
+            log: starling_telemetry::Config::default(),
+            host: BTreeMap::from([("localhost".into(), Host::default())]),
+            admin: Admin::default(),
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! From a file and the environment to a [`Config`], or to every mistake.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Table;
+use toml::de::DeTable;
+
+use super::origin::{Origins, line_of};
+use super::schema::{self, Schema};
+use super::walk::Walk;
+use super::{Config, Environment, Problem, Problems};
+
+/// A configuration that can be used.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The values in force.
+    pub config: Config,
+}
+
+/// Loads `file`, or the defaults without one, and applies `environment`.
+///
+/// # Errors
+/// Every mistake that was found, in the order of the file.
+pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Problems> {
+    let text = read(file)?;
+    let name = file.map_or_else(String::new, |file| file.display().to_string());
+    let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
+    parse(&name, &text, folder, environment)
+}
+
+fn read(file: Option<&Path>) -> Result<String, Problems> {
+    let Some(file) = file else {
+        return Ok(String::new());
+    };
+    std::fs::read_to_string(file).map_err(|error| {
+        Problems(vec![Problem {
+            place: file.display().to_string(),
+            key: String::new(),
+            message: format!("cannot read it: {error}; name the file with --config"),
+        }])
+    })
+}
+
+pub(super) fn parse(
+    name: &str,
+    text: &str,
+    folder: &Path,
+    environment: &Environment,
+) -> Result<Loaded, Problems> {
+    let (mut table, mut origins) = parse_toml(name, text)?;
+    let schema = schema::whole();
+    let schema = Schema::new(&schema);
+    let mut problems = environment.apply(&mut table, &mut origins, schema);
+    let defaults = Table::try_from(Config::default()).unwrap_or_default();
+    problems.extend(Walk::check(&mut table, schema, &origins, &defaults));
+    let (mut config, refused) = build(table, &origins);
+    problems.extend(refused);
+    for host in config.host.values_mut() {
+        host.resolve(folder);
+    }
+    for (key, message) in config.problems() {
+        let place = origins.get(&key).unwrap_or(name).into();
+        problems.push(Problem {
+            place,
+            key,
+            message,
+        });
+    }
+    problems.sort_by_key(Problem::line);
+    if problems.is_empty() {
+        Ok(Loaded { config })
+    } else {
+        Err(Problems(problems))
+    }
+}
+
+/// Values and their places, or every mistake in the syntax.
+fn parse_toml(name: &str, text: &str) -> Result<(Table, Origins), Problems> {
+    let (spanned, mistakes) = DeTable::parse_recoverable(text);
+    if !mistakes.is_empty() {
+        let problems = mistakes.iter().map(|mistake| {
+            let line = line_of(text, mistake.span().map_or(0, |span| span.start));
+            Problem {
+                place: format!("{name}:{line}"),
+                key: String::new(),
+                message: format!("this is not TOML: {}", mistake.message()),
+            }
+        });
+        return Err(Problems(problems.collect()));
+    }
+    let origins = Origins::of_file(name, text, spanned.get_ref());
+    let table = toml::from_str(text).map_err(|error: toml::de::Error| {
+        Problems(vec![Problem {
+            place: name.into(),
+            key: String::new(),
+            message: error.message().into(),
+        }])
+    })?;
+    Ok((table, origins))
+}
+
+/// Builds each section by itself, so that one that is refused does not hide
+/// the mistakes of another. What is refused has its defaults.
+fn build(table: Table, origins: &Origins) -> (Config, Vec<Problem>) {
+    let mut config = Config::default();
+    let mut problems = Vec::new();
+    for (name, value) in table {
+        let section = Table::from_iter([(name.clone(), value)]);
+        match Config::deserialize(section) {
+            Ok(built) => config.take(&name, built),
+            Err(refused) => problems.push(Problem {
+                place: origins.get(&name).unwrap_or_default().into(),
+                key: name,
+                message: refused.message().into(),
+            }),
+        }
+    }
+    (config, problems)
+}
+
+impl Config {
+    /// Takes over one section of another configuration.
+    fn take(&mut self, section: &str, other: Self) {
+        match section {
+            "node" => self.node = other.node,
+            "log" => self.log = other.log,
+            "host" => self.host = other.host,
+            "admin" => self.admin = other.admin,
+            _ => {}
+        }
+    }
+
+    /// What is wrong beyond the shape of the values, by full key.
+    fn problems(&self) -> Vec<(String, String)> {
+        let mut problems = Vec::new();
+        for (key, message) in self.log.check() {
+            problems.push((format!("log.{key}"), message));
+        }
+        if self.host.is_empty() {
+            let message = "a node needs a host to serve: write [host.\"example.org\"]";
+            problems.push(("host".into(), message.into()));
+        }
+        for (name, host) in &self.host {
+            let section = super::origin::join("host", name);
+            if let Some(wrong) = wrong_host(name) {
+                problems.push((section.clone(), wrong));
+            }
+            for (key, message) in host.problems() {
+                problems.push((format!("{section}.{key}"), message));
+            }
+        }
+        problems
+    }
+}
+
+/// Why a name cannot be that of a host, if it cannot.
+fn wrong_host(name: &str) -> Option<String> {
+    match starling_xmpp::Jid::parse(name) {
+        Ok(jid) if jid.local().is_some() || jid.resource().is_some() => {
+            Some("a host is a name such as \"example.org\", without @ or /".into())
+        }
+        Ok(jid) if jid.domain() != name => Some(format!(
+            "a host is written in its prepared form: \"{}\"",
+            jid.domain()
+        )),
+        Ok(_) => None,
+        Err(error) => Some(format!("not the name of a host: {error}")),
+    }
+}

@@ -1,0 +1,194 @@
+//! What operators are told about their mistakes, word for word.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::time::Duration;
+
+use super::load::parse;
+use super::{Config, Environment, template};
+
+fn variables(pairs: &[(&str, &str)]) -> Environment {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)))
+        .collect()
+}
+
+fn config(text: &str) -> Config {
+    let loaded = parse(
+        "starling.toml",
+        text,
+        Path::new(""),
+        &Environment::default(),
+    );
+    loaded.unwrap().config
+}
+
+fn mistakes(text: &str, environment: &Environment) -> String {
+    let refused = parse("starling.toml", text, Path::new(""), environment).unwrap_err();
+    refused.to_string()
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    assert_eq!(config(""), Config::default());
+    assert!(Config::default().host.contains_key("localhost"));
+}
+
+#[test]
+fn the_template_is_the_defaults_and_shows_every_key() {
+    assert_eq!(config(&template()), Config::default());
+    for line in template().lines() {
+        assert!(
+            !line.ends_with(" ="),
+            "a key without default has no example: {line}"
+        );
+        assert!(
+            line.chars().count() <= 80 || !line.starts_with("# "),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_template_is_in_the_documentation() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/starling.toml");
+    let written = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(
+        written == template(),
+        "docs/starling.toml is out of date; write it anew with: \
+         cargo run -p starling-server -- config default > docs/starling.toml"
+    );
+}
+
+#[test]
+fn naming_a_host_replaces_localhost() {
+    let config = config("[host.\"example.org\"]\nregistration = true\n");
+    assert_eq!(config.host.keys().collect::<Vec<_>>(), ["example.org"]);
+    assert!(config.host["example.org"].registration);
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_line_and_remedy() {
+    let text = "\
+[log]
+level = \"inof\"
+formt = \"json\"
+
+[node]
+drain_timeout = \"30\"
+name = 5
+
+[host.\"example.org\"]
+registration = \"yes\"
+certificate = \"/nowhere/example.org.crt\"
+
+[hots]
+a = 1
+";
+    assert_eq!(
+        mistakes(text, &Environment::default()),
+        "the configuration has 8 mistakes:
+  starling.toml:2: log.level: \"inof\" is not a log level: use error, warn, info, debug, trace or off in place of \"inof\"
+  starling.toml:3: log.formt: no such key: did you mean \"format\"?
+  starling.toml:6: node.drain_timeout: \"30\" is not a duration: write it as \"30s\", \"5m\" or \"1h 30m\"
+  starling.toml:7: node.name: a whole number was given, but this is text: put it in quotes (the default is \"starling\")
+  starling.toml:10: host.\"example.org\".registration: text was given, but this is true or false, which have no quotes
+  starling.toml:11: host.\"example.org\".certificate: a certificate needs its private key: set \"key\" beside it
+  starling.toml:11: host.\"example.org\".certificate: cannot read /nowhere/example.org.crt: No such file or directory (os error 2)
+  starling.toml:13: hots: no such key: did you mean \"host\"?
+Every key is explained by: starling config default"
+    );
+}
+
+#[test]
+fn hosts_and_their_contacts_are_checked() {
+    let text = "\
+[host.\"a@b\"]
+
+[host.\"example.org\"]
+contact.abuse = [\"abuse@example.org\"]
+key = \"/nowhere/example.org.key\"
+";
+    assert_eq!(
+        mistakes(text, &Environment::default()),
+        "the configuration has 4 mistakes:
+  starling.toml:1: host.\"a@b\": a host is a name such as \"example.org\", without @ or /
+  starling.toml:4: host.\"example.org\".contact.abuse: \"abuse@example.org\" is not a URI: write it as \"mailto:…\" or \"xmpp:…\"
+  starling.toml:5: host.\"example.org\".key: a private key needs its certificate: set \"certificate\" beside it
+  starling.toml:5: host.\"example.org\".key: cannot read /nowhere/example.org.key: No such file or directory (os error 2)
+Every key is explained by: starling config default"
+    );
+}
+
+#[test]
+fn mistakes_in_the_syntax_have_their_line() {
+    let told = mistakes("[log]\nlevel = \n", &Environment::default());
+    assert!(
+        told.contains("starling.toml:2: this is not TOML: "),
+        "{told}"
+    );
+}
+
+#[test]
+fn variables_override_the_file() {
+    let environment = variables(&[
+        ("STARLING_NODE__DRAIN_TIMEOUT", "1m"),
+        (
+            "STARLING_HOST__LOCALHOST__CONTACT__ADMIN",
+            "mailto:a@b.c,xmpp:a@b.c",
+        ),
+        ("STARLING_HOST__LOCALHOST__ANONYMOUS", "true"),
+        // Of Kubernetes, not of ours.
+        ("STARLING_PORT", "tcp://10.0.0.1:5222"),
+    ]);
+    let text = "[node]\ndrain_timeout = \"1s\"\n";
+    let loaded = parse("starling.toml", text, Path::new(""), &environment);
+    let config = loaded.unwrap().config;
+    assert_eq!(config.node.drain_timeout, Duration::from_secs(60));
+    assert!(config.host["localhost"].anonymous);
+    assert_eq!(
+        config.host["localhost"].contact.admin,
+        ["mailto:a@b.c", "xmpp:a@b.c"]
+    );
+}
+
+#[test]
+fn a_mistaken_variable_is_named() {
+    let environment = variables(&[
+        ("STARLING_LOG__FORMAT", "yaml"),
+        ("STARLING_LOGS__FORMAT", "json"),
+    ]);
+    assert_eq!(
+        mistakes("", &environment),
+        "the configuration has 2 mistakes:
+  STARLING_LOG__FORMAT: log.format: \"yaml\" is not possible here: use \"human\" or \"json\"
+  STARLING_LOGS__FORMAT: logs: no such key: did you mean \"log\"?
+Every key is explained by: starling config default"
+    );
+}
+
+#[test]
+fn paths_are_relative_to_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a.crt", "a.key"] {
+        std::fs::write(folder.path().join(name), "").unwrap();
+    }
+    let text = "[host.\"a.example\"]\ncertificate = \"a.crt\"\nkey = \"a.key\"\n";
+    let loaded = parse(
+        "starling.toml",
+        text,
+        folder.path(),
+        &Environment::default(),
+    );
+    let config = loaded.unwrap().config;
+    assert_eq!(
+        config.host["a.example"].certificate,
+        Some(folder.path().join("a.crt"))
+    );
+}
