@@ -14,6 +14,7 @@ mod offline;
 mod ping;
 mod private;
 mod register;
+mod roster;
 mod stanza_id;
 mod time;
 mod version;
@@ -35,6 +36,7 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(ping::Ping),
         Box::new(private::Private),
         Box::new(register::Register),
+        Box::new(roster::Roster),
         Box::new(stanza_id::StanzaIds),
         Box::new(time::Time),
         Box::new(version::Version),

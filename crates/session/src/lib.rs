@@ -28,14 +28,18 @@ mod metrics;
 mod outbound;
 mod password;
 mod pipeline;
-mod presence;
+pub mod presence;
 mod registry;
 mod reject;
+pub mod roster;
 mod router;
 mod session;
 mod shard;
 mod slots;
+pub mod subscription;
 mod tasks;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod work;
 mod worker;
 
@@ -55,7 +59,7 @@ pub use feature::{
 pub use hosts::{Host, Hosts};
 pub use metrics::describe as describe_metrics;
 pub use password::PasswordDeriver;
-
+pub use presence::Availability;
 pub use registry::Registry;
 pub use session::Session;
 pub use slots::Slots;

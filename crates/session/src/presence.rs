@@ -1,48 +1,96 @@
-//! RFC 6121 §4: what presence does to a session and who learns of it.
+//! RFC 6121 §3 and §4: presence and subscriptions of an account.
 //!
-//! So far a session becomes available and unavailable; contacts come with the
-//! roster.
+//! | file | what it does |
+//! | --- | --- |
+//! | `outbound` | what a client's presence does, initial presence in order |
+//! | `inbound` | what arrives for the account |
+//! | `subscribing` | carries out what `subscription` decides |
+//! | `directed` | presence to one address, remembered until it ends |
+//! | `broadcast` | presence to all who see it |
+//! | `probe` | asking contacts and answering them |
+//! | `end` | how a session becomes unavailable |
+//!
+//! The roster itself is changed in `roster`; phases have run before.
+
+mod broadcast;
+mod directed;
+mod end;
+mod inbound;
+mod outbound;
+mod probe;
+mod subscribing;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests;
 
 use starling_link::{Detached, SessionId};
-use starling_xmpp::stanza::Type;
-use starling_xmpp::{Stanza, ns};
+use starling_store::roster::Item;
+use starling_xmpp::{Stanza, Type, ns};
 
-use crate::{Ctx, Event, pipeline};
+use crate::Ctx;
 
-/// A client's own presence.
-pub(crate) fn outbound(ctx: &mut Ctx, presence: Stanza) {
-    if presence.head.to.is_some() {
-        return ctx.send(presence);
-    }
-    let Some(session) = ctx.session_mut() else {
-        return;
-    };
-    let (id, was_reachable) = (session.id, session.is_reachable());
-    session.priority = presence
-        .child_text(ns::CLIENT, "priority")
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or_default();
-    session.presence = (presence.head.type_ == Type::Available).then_some(presence);
-    let is_reachable = session.is_reachable();
-    if is_reachable && !was_reachable {
-        pipeline::fire(ctx, id, &Event::Reachable);
+/// What a presence stanza says about being available.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// Available, with this priority (RFC 6121 §4.7.2.3).
+    Available {
+        /// Negative: no messages for the bare JID.
+        priority: i8,
+    },
+    /// Unavailable.
+    Unavailable,
+}
+
+impl Availability {
+    /// Reads it; `None` if the stanza is about something else, or its
+    /// priority is no integer from -128 to +127.
+    #[must_use]
+    pub fn of(presence: &Stanza) -> Option<Self> {
+        match presence.head.type_ {
+            Type::Available => {
+                let priority = match presence.child_text(ns::CLIENT, "priority") {
+                    Some(text) => text.trim().parse().ok()?,
+                    None => 0,
+                };
+                Some(Self::Available { priority })
+            }
+            Type::Unavailable => Some(Self::Unavailable),
+            _ => None,
+        }
     }
 }
 
-/// Presence from somebody else.
-pub(crate) fn inbound(ctx: &mut Ctx, presence: Stanza) {
-    let available: Vec<SessionId> = ctx.account.available().map(|session| session.id).collect();
-    for session in available {
-        ctx.deliver(session, presence.clone());
-    }
+/// A client of the account sent presence, and the sender's phases let it pass.
+pub(crate) fn outbound(ctx: &mut Ctx, stanza: Stanza) {
+    outbound::handle(ctx, stanza);
 }
 
-/// The stream of a session has ended.
-pub(crate) fn ended(ctx: &mut Ctx, session: SessionId, _how: Detached) {
-    ctx.account.sessions.retain(|other| other.id != session);
+/// Presence arrived for the account, and the recipient's phases let it pass.
+pub(crate) fn inbound(ctx: &mut Ctx, stanza: Stanza) {
+    inbound::handle(ctx, stanza);
 }
 
-/// The account is being erased.
+/// The stream of a session has ended: everybody who saw it learns that it is
+/// gone, and it is forgotten.
+pub(crate) fn ended(ctx: &mut Ctx, session: SessionId, how: Detached) {
+    end::ended(ctx, session, how);
+}
+
+/// The account is being erased: both directions of every subscription end
+/// (RFC 6121 §2.5.2 for each contact, XEP-0077 §3.2).
 pub(crate) fn account_removed(ctx: &mut Ctx) {
-    ctx.account.roster.items.clear();
+    let items = std::mem::take(&mut ctx.account.roster.items);
+    for item in items.values() {
+        subscribing::end(ctx, item);
+    }
+}
+
+/// RFC 6121 §2.5.2: ends both directions of a contact's subscription before
+/// the contact is removed from the roster.
+pub fn contact_removed(ctx: &mut Ctx, item: &Item) {
+    subscribing::end(ctx, item);
 }

@@ -1,0 +1,1 @@
+//! RFC 6121 §2, request by request.

@@ -1,0 +1,348 @@
+//! A scene for tests: one account over the in-memory store, its clients, and
+//! everything the account says to anybody, as text.
+//!
+//! Work takes the same way as in a node, through `tasks`, the phases and the
+//! features. Workers and the link have no part in it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "only tests use it, and tests panic on failure"
+)]
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use starling_cluster::{NodeId, Placement, SingleNode};
+use starling_link::{
+    Bind, Client, Close, ConflictPolicy, Detached, Frame, Full, LocalLink, Outlet, Routed,
+    SessionId, SessionKey,
+};
+use starling_store::roster::{Item, Subscription};
+use starling_store::{Change, Memory, Stamp, Store, Write};
+use starling_xmpp::credentials::{Credentials, ScramVerifier};
+use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{BareJid, Jid, Kind, Stanza, Type};
+use tokio::sync::oneshot;
+
+use crate::account::Lasting;
+use crate::effects::Effect;
+use crate::tasks::{self, Handling, SessionNumbers};
+use crate::work::Task;
+use crate::{
+    Account, Clock, Config, Ctx, EntryIds, Env, Feature, Host, Hosts, ManualClock, PasswordDeriver,
+    Registry, Software,
+};
+
+/// When every scene begins.
+pub const BEGIN: UnixMillis = UnixMillis(1_000_000_000_000);
+
+/// One account and its clients.
+pub struct Scene {
+    env: Arc<Env>,
+    clock: Arc<ManualClock>,
+    account: Option<Box<Account>>,
+    numbers: SessionNumbers,
+    writes: u64,
+    /// What was written, oldest first.
+    pub written: Vec<Change>,
+}
+
+impl Scene {
+    /// A stored account without contacts, and no features.
+    pub fn new(account: &str) -> Self {
+        Self::with(account, Vec::new(), Config::default())
+    }
+
+    /// A stored account without contacts.
+    pub fn with(account: &str, features: Vec<Box<dyn Feature>>, config: Config) -> Self {
+        let jid = BareJid::parse(account).unwrap();
+        let store = Arc::new(Memory::new());
+        let record = starling_store::Account::new(jid.clone(), Credentials::default(), BEGIN);
+        now(store.create_account(record)).unwrap();
+        let mut scene = Self::over(&jid, store, features, config);
+        let bundle = now(scene.env.store.login(&jid)).unwrap().unwrap();
+        scene.account = Some(Box::new(Account::stored(jid, bundle)));
+        scene
+    }
+
+    /// A name that has no account.
+    pub fn nobody(account: &str) -> Self {
+        let jid = BareJid::parse(account).unwrap();
+        let store = Arc::new(Memory::new());
+        let mut scene = Self::over(&jid, store, Vec::new(), Config::default());
+        scene.account = Some(Box::new(Account::unstored(jid, Lasting::Session)));
+        scene
+    }
+
+    fn over(
+        jid: &BareJid,
+        store: Arc<dyn Store>,
+        features: Vec<Box<dyn Feature>>,
+        config: Config,
+    ) -> Self {
+        let clock = Arc::new(ManualClock::at(BEGIN));
+        let mut hosts = Hosts::default();
+        hosts.add(&jid.to_host(), Host::default());
+        let env = Env {
+            config,
+            hosts: ArcSwap::from_pointee(hosts),
+            store,
+            link: LocalLink::new(),
+            placement: Placement::new([0; 16]),
+            membership: Arc::new(SingleNode::new(NodeId::new("test"))),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            passwords: Arc::new(NoPasswords),
+            registry: Registry::new(features),
+            entry_ids: EntryIds::new([0; 16]),
+            software: Software {
+                name: "Starling".into(),
+                version: "test".into(),
+                os: None,
+            },
+        };
+        Self {
+            env: Arc::new(env),
+            clock,
+            account: None,
+            numbers: SessionNumbers::of_worker(0),
+            writes: 0,
+            written: Vec::new(),
+        }
+    }
+
+    /// The surroundings, to read from the store or to reload hosts.
+    pub fn env(&self) -> &Arc<Env> {
+        &self.env
+    }
+
+    /// The account.
+    pub fn account(&self) -> &Account {
+        self.account.as_ref().expect("nothing is being done")
+    }
+
+    /// The account, to prepare it.
+    pub fn account_mut(&mut self) -> &mut Account {
+        self.account.as_mut().expect("nothing is being done")
+    }
+
+    /// Lets time pass.
+    pub fn wait_millis(&mut self, millis: i64) {
+        self.clock.advance_millis(millis);
+    }
+
+    /// Adds a contact with this subscription, as if it had always been there.
+    pub fn contact(&mut self, contact: &str, subscription: Subscription) {
+        self.item(Item {
+            subscription,
+            ..Item::new(Jid::parse(contact).unwrap())
+        });
+    }
+
+    /// Adds a contact as if it had always been there; its version is given.
+    pub fn item(&mut self, item: Item) {
+        let version = match item.is_listed {
+            true => self.account().roster.next_version(),
+            false => 0,
+        };
+        let change = starling_store::roster::Change::Put(Item { version, ..item });
+        self.account_mut().roster.apply(&change);
+        self.commit(vec![change.into()]);
+    }
+
+    /// Binds a session. It is neither available nor interested.
+    pub fn bind(&mut self, resource: &str) -> SessionId {
+        let (answer, bound) = oneshot::channel();
+        let bind = Bind {
+            account: self.account().jid.clone(),
+            resource: Some(resource.into()),
+            tag: None,
+            is_anonymous: self.account().lasting == Lasting::Session,
+            conflict: ConflictPolicy::Replace,
+            client: Client {
+                address: SocketAddr::from((Ipv4Addr::LOCALHOST, 1)),
+                is_encrypted: true,
+                mechanism: "SCRAM-SHA-256".into(),
+                user_agent_id: None,
+                software: None,
+            },
+            outlet: Arc::new(Nowhere),
+        };
+        self.perform(Task::Bind(Box::new(bind), answer));
+        now(bound).unwrap().unwrap().session
+    }
+
+    /// Binds a session that has asked for the roster and sent initial presence.
+    pub fn online(&mut self, resource: &str) -> SessionId {
+        let id = self.bind(resource);
+        self.account_mut().session_mut(id).unwrap().is_interested = true;
+        self.sends(resource, "<presence/>");
+        id
+    }
+
+    /// Binds a session that sends this first.
+    pub fn bind_and_send(&mut self, resource: &str, stanza: &str) -> Vec<String> {
+        self.bind(resource);
+        self.sends(resource, stanza)
+    }
+
+    /// The client with this resource sends a stanza.
+    pub fn sends(&mut self, resource: &str, stanza: &str) -> Vec<String> {
+        let jid = self.account().jid.with_resource(resource).unwrap();
+        let account = self.account().jid.clone();
+        let id = self.account().session_by_jid(&jid).unwrap().id;
+        self.perform(Task::Frame(Frame::FromClient {
+            session: SessionKey { account, id },
+            stanza: parse(stanza).from(jid),
+        }))
+    }
+
+    /// A stanza arrives for the account.
+    pub fn gets(&mut self, stanza: &str) -> Vec<String> {
+        let stanza = parse(stanza);
+        let target = stanza.head.to.as_ref().unwrap().to_bare();
+        self.perform(Task::Frame(Frame::Routed(Routed { target, stanza })))
+    }
+
+    /// The connection of the client with this resource breaks.
+    pub fn loses(&mut self, resource: &str) -> Vec<String> {
+        let account = self.account().jid.clone();
+        let jid = account.with_resource(resource).unwrap();
+        let id = self.account().session_by_jid(&jid).unwrap().id;
+        self.perform(Task::Frame(Frame::Detach {
+            session: SessionKey { account, id },
+            how: Detached::Lost,
+        }))
+    }
+
+    /// The account is removed.
+    pub fn removed(&mut self) -> Vec<String> {
+        let (answer, _) = oneshot::channel();
+        self.perform(Task::Remove(answer))
+    }
+
+    fn perform(&mut self, task: Task) -> Vec<String> {
+        let account = self.account.take().expect("one thing is done at a time");
+        let (env, progress) = (Arc::clone(&self.env), Arc::default());
+        let ctx = match tasks::run(Ctx::new(env, progress, account), task, &mut self.numbers) {
+            Handling::Done(ctx) => ctx,
+            Handling::Waiting(handler) => now(handler),
+        };
+        self.settle(ctx)
+    }
+
+    /// Commits what was written and tells what was said, in order. Whoever
+    /// gets a stanza comes first: `balcony:` for a client of the account,
+    /// `out:` for everybody else.
+    fn settle(&mut self, ctx: Ctx) -> Vec<String> {
+        let Ctx {
+            account,
+            mut effects,
+            ..
+        } = ctx;
+        self.account = Some(account);
+        self.commit(std::mem::take(&mut effects.writes));
+        let releases = std::mem::take(&mut effects.releases);
+        releases
+            .into_iter()
+            .filter_map(|effect| self.line(effect))
+            .collect()
+    }
+
+    fn line(&self, effect: Effect) -> Option<String> {
+        match effect {
+            Effect::Route(stanza) => Some(format!("out: {stanza}")),
+            Effect::Deliver {
+                session, stanza, ..
+            } => {
+                let found = self.account().session(session.id);
+                let resource = found.and_then(|found| found.jid.resource());
+                Some(format!(
+                    "{}: {}",
+                    resource.unwrap_or("?"),
+                    predictable(stanza)
+                ))
+            }
+            Effect::Close { why, .. } => Some(format!("close: {why:?}")),
+            Effect::Committed { .. } | Effect::ReportDrained { .. } => None,
+            Effect::Tell(tell) => {
+                tell();
+                None
+            }
+        }
+    }
+
+    /// Invariant of every step: what is in memory is what is stored.
+    fn commit(&mut self, changes: Vec<Change>) {
+        self.written.extend(changes.iter().cloned());
+        let owner = self.account().jid.clone();
+        let writes = &mut self.writes;
+        let batch = changes.into_iter().map(|change| {
+            *writes += 1;
+            Write::new(owner.clone(), Stamp::new(1, *writes), change)
+        });
+        now(self.env.store.commit(batch.collect())).unwrap();
+        if self.account().lasting == Lasting::Stored {
+            let stored = now(self.env.store.login(&owner)).unwrap().unwrap();
+            assert_eq!(self.account().roster, stored.roster, "memory and store");
+            assert_eq!(
+                self.account().blocklist,
+                stored.blocklist,
+                "memory and store"
+            );
+        }
+    }
+}
+
+/// A stanza as a test writes it, without its namespace.
+pub fn parse(stanza: &str) -> Stanza {
+    let end = stanza.find([' ', '/', '>']).unwrap();
+    let end = if stanza[..end].len() > 1 {
+        end
+    } else {
+        stanza.len()
+    };
+    let whole = format!("{} xmlns='jabber:client'{}", &stanza[..end], &stanza[end..]);
+    Stanza::parse(Bytes::from(whole)).unwrap_or_else(|error| panic!("{stanza}: {error}"))
+}
+
+/// A push has an id that nobody can guess; in a test it is `push`.
+fn predictable(mut stanza: Stanza) -> Stanza {
+    if stanza.head.kind == Kind::Iq && stanza.head.type_ == Type::Set {
+        stanza.head.id = Some("push".into());
+    }
+    stanza
+}
+
+/// The store in memory is never waited for.
+fn now<F: Future>(future: F) -> F::Output {
+    future.now_or_never().expect("nothing waits in a scene")
+}
+
+/// Effects are looked at before they reach an outlet.
+struct Nowhere;
+
+impl Outlet for Nowhere {
+    fn deliver(&self, _stanza: &Stanza) -> Result<(), Full> {
+        Ok(())
+    }
+
+    fn committed(&self, _count: u32) {}
+
+    fn report_drained(&self) {}
+
+    fn close(&self, _why: Close) {}
+}
+
+/// A scene has no passwords.
+struct NoPasswords;
+
+impl PasswordDeriver for NoPasswords {
+    fn derive(&self, _password: &str) -> Result<Vec<ScramVerifier>, String> {
+        Err("a scene has no passwords".into())
+    }
+}
