@@ -1,0 +1,267 @@
+//! What an operator may set about the edge: `[edge.tcp]`, `[edge.tls]`,
+//! `[edge.limits]`, `[edge.auth]` and `[edge.keepalive]`.
+//!
+//! What differs from host to host (names, certificates, who may register) is
+//! not here but in [`crate::Host`].
+
+mod check;
+mod duration;
+mod listen;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use check::Problem;
+pub use listen::Listen;
+
+/// `[edge]`: where clients connect and what they may cost.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// `[edge.tcp]`: the ports.
+    pub tcp: Tcp,
+    /// `[edge.tls]`: encryption.
+    pub tls: Tls,
+    /// `[edge.limits]`: what one connection, or one address, may cost.
+    pub limits: Limits,
+    /// `[edge.auth]`: how clients prove who they are.
+    pub auth: Auth,
+    /// `[edge.keepalive]`: how dead connections are found.
+    pub keepalive: Keepalive,
+}
+
+/// `[edge.tcp]`: the ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tcp {
+    /// Where clients connect. STARTTLS comes before authentication. One
+    /// address or a list; an empty list turns it off.
+    pub listen: Listen,
+    /// Where clients connect with TLS from the first byte (XEP-0368).
+    pub direct_tls_listen: Listen,
+    /// How long a shutdown waits for clients to take their last bytes.
+    #[serde(with = "duration")]
+    pub drain_timeout: Duration,
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self {
+            listen: Listen::any(5222),
+            direct_tls_listen: Listen::any(5223),
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// The oldest version of TLS that is accepted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TlsVersion {
+    /// RFC 7590 §3 asks for at least this.
+    #[default]
+    #[serde(rename = "1.2")]
+    V12,
+    /// No client older than about 2019.
+    #[serde(rename = "1.3")]
+    V13,
+}
+
+/// `[edge.tls]`: encryption.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// Whether clients must negotiate STARTTLS before anything else. Turning
+    /// it off lets passwords be guessed and messages be read on the way.
+    pub required: bool,
+    /// The oldest version accepted, "1.2" or "1.3".
+    pub version_min: TlsVersion,
+    /// Certificates (PEM) of the authorities whose client certificates prove
+    /// an account (SASL EXTERNAL). Empty: clients are not asked for one.
+    pub client_authorities: Vec<PathBuf>,
+    /// Whether an e-mail address in a client certificate counts as an account
+    /// when it names no XMPP address. Only for authorities of your own.
+    pub client_email_is_account: bool,
+    /// Whether clients may resume TLS with a ticket, which saves them and the
+    /// server most of a handshake.
+    pub tickets: bool,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self {
+            required: true,
+            version_min: TlsVersion::V12,
+            client_authorities: Vec::new(),
+            client_email_is_account: false,
+            tickets: true,
+        }
+    }
+}
+
+/// `[edge.limits]`: what one connection, or one address, may cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Largest stanza a client may send. RFC 6120 §13.12 forbids less than
+    /// 10000. Clients are told the limit (XEP-0478).
+    pub stanza_bytes_max: usize,
+    /// Deepest nesting of elements in a stanza.
+    pub depth_max: usize,
+    /// Attributes on one element.
+    pub attributes_max: usize,
+    /// Namespace declarations on one element.
+    pub namespaces_max: usize,
+    /// Elements in one stanza.
+    pub elements_max: usize,
+    /// Bytes a client may send in all before it is authenticated.
+    pub unauthenticated_bytes_max: usize,
+    /// Elements a client may send in all before it is authenticated.
+    pub unauthenticated_elements_max: usize,
+    /// How long authentication, and after it resource binding, may take.
+    #[serde(with = "duration")]
+    pub negotiation_timeout: Duration,
+    /// Connections in all. More are closed as they arrive.
+    pub connections_max: usize,
+    /// Connections from one address (IPv4), or one /64 network (IPv6).
+    pub connections_per_address_max: usize,
+    /// Connections of one address that are not authenticated yet.
+    pub unauthenticated_per_address_max: usize,
+    /// Stanzas a second that a client may send for long. A client that sends
+    /// faster is read more slowly; nothing is lost.
+    pub stanzas_per_second: u32,
+    /// Stanzas a client may send at once after a pause.
+    pub stanzas_burst: u32,
+    /// Stanzas of one client that may wait to be dealt with before the edge
+    /// stops reading from it.
+    pub uncommitted_stanzas_max: usize,
+    /// The same, in bytes.
+    pub uncommitted_bytes_max: usize,
+    /// Stanzas that may wait for one client to read them. A client that lets
+    /// more gather is disconnected.
+    pub outbound_stanzas_max: usize,
+    /// The same, in bytes.
+    pub outbound_bytes_max: usize,
+    /// A client that takes nothing for so long, while there is something to
+    /// send, is disconnected.
+    #[serde(with = "duration")]
+    pub write_stall_timeout: Duration,
+    /// Accounts one address may register in an hour (XEP-0077), on hosts that
+    /// allow it.
+    pub registrations_per_address_hour_max: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            stanza_bytes_max: 262_144,
+            depth_max: 64,
+            attributes_max: 64,
+            namespaces_max: 64,
+            elements_max: 4_096,
+            unauthenticated_bytes_max: 8_192,
+            unauthenticated_elements_max: 32,
+            negotiation_timeout: Duration::from_secs(30),
+            connections_max: 200_000,
+            connections_per_address_max: 20_000,
+            unauthenticated_per_address_max: 2_000,
+            stanzas_per_second: 1_000,
+            stanzas_burst: 5_000,
+            uncommitted_stanzas_max: 64,
+            uncommitted_bytes_max: 65_536,
+            outbound_stanzas_max: 16_384,
+            outbound_bytes_max: 4_194_304,
+            write_stall_timeout: Duration::from_secs(30),
+            registrations_per_address_hour_max: 10,
+        }
+    }
+}
+
+/// A SASL mechanism family that can be turned off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ScramKind {
+    /// RFC 5802: the one every client has.
+    #[serde(rename = "SCRAM-SHA-1")]
+    Sha1,
+    /// RFC 7677.
+    #[serde(rename = "SCRAM-SHA-256")]
+    Sha256,
+    /// The strongest.
+    #[serde(rename = "SCRAM-SHA-512")]
+    Sha512,
+}
+
+/// `[edge.auth]`: how clients prove who they are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auth {
+    /// Which SCRAM hashes are offered, each with and without channel binding.
+    pub scram: Vec<ScramKind>,
+    /// Whether a password may be sent as it is, under TLS only. A few old
+    /// clients know nothing else.
+    pub plain: bool,
+    /// Whether clients may get tokens that log them in again with one round
+    /// trip (XEP-0484).
+    pub fast: bool,
+    /// Whether SCRAM proves that nobody has shortened the list of mechanisms on
+    /// the way (XEP-0474). A client that does not keep what it is sent, against
+    /// RFC 5802 §5.1, cannot log in with it.
+    pub downgrade_protection: bool,
+    /// How long such a token lasts.
+    #[serde(with = "duration")]
+    pub fast_token_lifetime: Duration,
+    /// Rounds of key derivation for new passwords. More costs a thief of the
+    /// database more, and each login of a client too.
+    pub scram_iterations: u32,
+    /// Failed attempts on one connection before it is closed. RFC 6120 §6.4.5
+    /// asks for at least 2 and at most 5.
+    pub failures_per_connection_max: u32,
+    /// Failed attempts on one account before it is locked for a while.
+    pub failures_per_account_max: u32,
+    /// Failed attempts of one address before it is locked for a while.
+    pub failures_per_address_max: u32,
+    /// The longest lock. The first one is 30 seconds; each further failure
+    /// doubles it.
+    #[serde(with = "duration")]
+    pub lockout: Duration,
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            scram: vec![ScramKind::Sha512, ScramKind::Sha256, ScramKind::Sha1],
+            plain: true,
+            fast: true,
+            downgrade_protection: true,
+            fast_token_lifetime: Duration::from_secs(21 * 24 * 3_600),
+            scram_iterations: 10_000,
+            failures_per_connection_max: 3,
+            failures_per_account_max: 10,
+            failures_per_address_max: 50,
+            lockout: Duration::from_secs(900),
+        }
+    }
+}
+
+/// `[edge.keepalive]`: how dead connections are found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keepalive {
+    /// A client that has sent nothing for so long is asked whether it is there
+    /// (XEP-0199). Shorter finds dead clients sooner and drains phones.
+    #[serde(with = "duration")]
+    pub ping_after: Duration,
+    /// How long it may take to answer before it is disconnected.
+    #[serde(with = "duration")]
+    pub ping_timeout: Duration,
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self {
+            ping_after: Duration::from_secs(300),
+            ping_timeout: Duration::from_secs(60),
+        }
+    }
+}

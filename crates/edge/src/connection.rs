@@ -1,0 +1,227 @@
+//! A connection with a bound session: stanzas from the client to its shard,
+//! stanzas from the session to the client, each as fast as the other side
+//! takes them.
+//!
+//! One `poll` does all of it, so that an idle connection is a small struct, a
+//! timer and no buffer. What a stanza means is left to the session.
+
+mod inbound;
+mod timer;
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use smol_str::SmolStr;
+use starling_link::{Frame, Refused, SessionKey};
+use starling_xmpp::{BareJid, Jid};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use crate::close::Ending;
+use crate::config::{Keepalive, Limits};
+use crate::credit::Credit;
+use crate::live::Lively;
+use crate::negotiation::Established;
+use crate::outlet::{ClientOutlet, Taken};
+use crate::pace::Pace;
+use crate::shared::Shared;
+use crate::transport::Transport;
+use inbound::Held;
+
+/// How often a frame is offered to a node that cannot be reached.
+const RETRY_AFTER: Duration = Duration::from_millis(200);
+/// When a session counts as lost with its node.
+const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection and its session.
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    transport: Transport,
+    session: SessionKey,
+    jid: Jid,
+    host: BareJid,
+    lang: Option<SmolStr>,
+    outlet: Arc<ClientOutlet>,
+    /// Taken from the outlet, not written yet.
+    outgoing: BytesMut,
+    is_flushed: bool,
+    /// The session is told once `outgoing` is written.
+    is_report_due: bool,
+    credit: Credit,
+    pace: Pace,
+    /// No stanza is read before.
+    paused_until: Option<Instant>,
+    /// A frame that could not be handed on.
+    held: Option<Box<Held>>,
+    keepalive: Keepalive,
+    stall_timeout: Duration,
+    timer: Pin<Box<Sleep>>,
+    heard_at: Instant,
+    pinged_at: Option<Instant>,
+    pings: u32,
+    /// Since when the client took nothing, and what it had taken by then.
+    stalled: Option<(Instant, u64)>,
+    /// Something of ours was added to the outlet.
+    has_more: bool,
+    received: u64,
+    /// For those who end all connections.
+    _lively: Lively,
+}
+
+impl Connection {
+    /// `out` holds what negotiation has left to send.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        transport: Transport,
+        established: Established,
+        out: BytesMut,
+        lively: Lively,
+    ) -> Self {
+        let settings = shared.settings();
+        let limits: &Limits = &settings.config.limits;
+        let now = Instant::now();
+        let keepalive = settings.config.keepalive.clone();
+        Self {
+            session: established.session,
+            jid: established.jid,
+            host: established.host.name.clone(),
+            lang: established.lang,
+            outlet: established.outlet,
+            outgoing: out,
+            is_flushed: false,
+            is_report_due: false,
+            credit: Credit::new(limits.uncommitted_stanzas_max, limits.uncommitted_bytes_max),
+            pace: Pace::new(limits.stanzas_per_second, limits.stanzas_burst, now),
+            paused_until: None,
+            held: None,
+            stall_timeout: limits.write_stall_timeout,
+            timer: Box::pin(sleep_until(now + keepalive.ping_after)),
+            keepalive,
+            heard_at: now,
+            pinged_at: None,
+            pings: 0,
+            stalled: None,
+            has_more: false,
+            received: 0,
+            _lively: lively,
+            transport,
+            shared,
+        }
+    }
+
+    /// Carries stanzas both ways until something ends it.
+    pub(crate) async fn run(&mut self) -> Ending {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Tells the session, then the client.
+    pub(crate) async fn end(self, ending: &Ending) {
+        let mut rest = self.outgoing;
+        rest.extend_from_slice(&self.outlet.end());
+        let held = self.held.map(|held| held.into_frame());
+        detach(&self.shared, self.session, ending, held).await;
+        self.transport.farewell(ending, rest).await;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        match self.turn(cx) {
+            Ok(()) => Poll::Pending,
+            Err(ending) => Poll::Ready(ending),
+        }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        loop {
+            self.has_more = false;
+            self.write(cx)?;
+            self.read(cx)?;
+            self.watch(cx)?;
+            if !self.has_more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes what there is, as far as the client takes it.
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        loop {
+            if self.outgoing.is_empty() {
+                let taken = self.outlet.take(cx.waker(), &mut self.outgoing);
+                self.credit.give_back(taken.committed);
+                self.report()?;
+                self.is_report_due |= taken.is_report_due;
+                if self.outgoing.is_empty() {
+                    self.report()?;
+                    return self.finish(cx, &taken);
+                }
+                self.is_flushed = false;
+            }
+            match self.transport.socket.poll_write(cx, &self.outgoing) {
+                Poll::Ready(Ok(written)) => self.advance(written),
+                Poll::Ready(Err(_)) => return Err(Ending::Lost),
+                Poll::Pending => {
+                    let taken = self.outlet.look(cx.waker());
+                    self.credit.give_back(taken.committed);
+                    self.stall();
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, written: usize) {
+        if written == self.outgoing.len() {
+            // An idle connection holds no buffer.
+            self.outgoing = BytesMut::new();
+        } else {
+            self.outgoing.advance(written);
+        }
+    }
+
+    /// All is written: flushes, and closes if that was wanted.
+    fn finish(&mut self, cx: &mut Context<'_>, taken: &Taken) -> Result<(), Ending> {
+        if !self.is_flushed {
+            match self.transport.socket.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {
+                    self.is_flushed = true;
+                    self.stalled = None;
+                }
+                Poll::Ready(Err(_)) => return Err(Ending::Lost),
+                Poll::Pending => self.stall(),
+            }
+        }
+        match taken.close {
+            Some(why) => Err(Ending::Session(why)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Hands the session its last frames. It must learn of its end, so this waits
+/// for room, but not for ever.
+async fn detach(shared: &Shared, session: SessionKey, ending: &Ending, held: Option<Frame>) {
+    let how = ending.detached();
+    let node = shared.link.owner(&session.account).ok();
+    let account = session.account.clone();
+    let last = Frame::Detach { session, how };
+    let since = Instant::now();
+    for mut frame in held.into_iter().chain([last]) {
+        while let Err(refused) = shared.link.push(frame) {
+            match (&refused, &node) {
+                (Refused::Full(_), Some(node)) => node.room(&account).await,
+                (Refused::Full(_), None) | (Refused::Unavailable(_), _) => sleep(RETRY_AFTER).await,
+            }
+            if since.elapsed() > UNAVAILABLE_TIMEOUT {
+                tracing::warn!(
+                    account = account.as_str(),
+                    "a session was lost with its node"
+                );
+                return;
+            }
+            frame = refused.into_inner();
+        }
+    }
+}

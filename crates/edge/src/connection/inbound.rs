@@ -1,0 +1,190 @@
+//! From the client to its shard.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use starling_link::{Frame, Refused};
+use starling_xmpp::Stanza;
+use starling_xmpp::stream::{Event, StreamCondition};
+use tokio::time::{Instant, sleep};
+
+use super::{Connection, RETRY_AFTER, UNAVAILABLE_TIMEOUT};
+use crate::close::Ending;
+use crate::features::{bind, ping};
+use crate::metrics;
+
+/// A frame that nobody could take, and when to try again. Nothing is read
+/// before it is gone, so the order is kept.
+pub(super) struct Held {
+    frame: Frame,
+    since: Instant,
+    wait: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Held {
+    pub(super) fn into_frame(self) -> Frame {
+        self.frame
+    }
+}
+
+impl Connection {
+    /// Whether the client is being listened to; if not, its silence is ours.
+    pub(super) fn is_listening(&self) -> bool {
+        self.held.is_none() && self.paused_until.is_none() && self.credit.is_left()
+    }
+
+    /// Reads and hands on, as far as credit goes.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        let result = self.read_all(cx);
+        match std::mem::take(&mut self.received) {
+            0 => {}
+            count => metrics::stanzas_received(count),
+        }
+        result
+    }
+
+    fn read_all(&mut self, cx: &mut Context<'_>) -> Result<(), Ending> {
+        if !self.retry(cx)? {
+            return Ok(());
+        }
+        // One that had to wait behind a held frame.
+        if self.outgoing.is_empty() {
+            self.report()?;
+        }
+        if let Some(until) = self.paused_until {
+            if Instant::now() < until {
+                return Ok(());
+            }
+            self.paused_until = None;
+        }
+        while self.is_listening() {
+            let event = self.transport.decode();
+            match event.map_err(|error| Ending::Failed(Box::new(error)))? {
+                Some(event) => self.take(event)?,
+                None => match self.transport.poll_fill(cx) {
+                    Poll::Ready(Ok(1..)) => {
+                        self.heard_at = Instant::now();
+                        self.pinged_at = None;
+                    }
+                    Poll::Ready(Ok(_) | Err(_)) => return Err(Ending::Lost),
+                    Poll::Pending => return Ok(()),
+                },
+            }
+        }
+        // A frame that was just refused leaves its waker behind.
+        self.retry(cx).map(|_| ())
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), Ending> {
+        match event {
+            Event::Stanza(stanza) => self.stanza(stanza),
+            Event::Rejected(rejected) => {
+                // The stanza is as good as dealt with, so it costs no credit.
+                let (framing, jid) = (self.transport.framing, &self.jid);
+                self.outlet.add(|out| framing.rejected(&rejected, jid, out));
+                self.has_more = true;
+                self.slow_down();
+                Ok(())
+            }
+            Event::Close => Err(Ending::Closed),
+            // RFC 6120 §7.3.2: no restart after binding.
+            Event::Open(_) => Err(Ending::failed(
+                StreamCondition::InvalidXml,
+                "the stream is open already",
+            )),
+            Event::Nonza(_) => Err(Ending::failed(
+                StreamCondition::UnsupportedStanzaType,
+                "this is not negotiated on a bound stream",
+            )),
+        }
+    }
+
+    fn stanza(&mut self, mut stanza: Stanza) -> Result<(), Ending> {
+        self.received += 1;
+        self.stamp(&mut stanza)?;
+        self.slow_down();
+        if let Some(answer) = bind::answer_when_bound(&stanza) {
+            let framing = self.transport.framing;
+            self.outlet.add(|out| framing.stanza(&answer, out));
+            self.has_more = true;
+            return Ok(());
+        }
+        if ping::is_answer(&stanza) {
+            return Ok(());
+        }
+        self.credit.spend(stanza.len_estimate());
+        let session = self.session.clone();
+        self.push(Frame::FromClient { session, stanza }, None)
+    }
+
+    /// RFC 6120 §8.1.2.1: `from` is the full JID, whatever the client wrote,
+    /// but what it wrote must be true. §4.7.4: `xml:lang` is the stream's.
+    fn stamp(&self, stanza: &mut Stanza) -> Result<(), Ending> {
+        let own = |from: &starling_xmpp::Jid| {
+            *from == self.jid || from.as_str() == self.session.account.as_str()
+        };
+        if !stanza.head.from.as_ref().is_none_or(own) {
+            let text = "you may only send from your own address";
+            return Err(Ending::failed(StreamCondition::InvalidFrom, text));
+        }
+        stanza.head.from = Some(self.jid.clone());
+        if stanza.head.lang.is_none() {
+            stanza.head.lang.clone_from(&self.lang);
+        }
+        Ok(())
+    }
+
+    /// Counts one more stanza against the pace.
+    fn slow_down(&mut self) {
+        if let Err(until) = self.pace.take(Instant::now()) {
+            self.paused_until = Some(until);
+            metrics::throttled();
+        }
+    }
+
+    /// All that the session asked about is written.
+    pub(super) fn report(&mut self) -> Result<(), Ending> {
+        if self.held.is_some() || !std::mem::take(&mut self.is_report_due) {
+            return Ok(());
+        }
+        let session = self.session.clone();
+        self.push(Frame::Drained { session }, None)
+    }
+
+    fn push(&mut self, frame: Frame, since: Option<Instant>) -> Result<(), Ending> {
+        let Err(refused) = self.shared.link.push(frame) else {
+            return Ok(());
+        };
+        let since = since.unwrap_or_else(Instant::now);
+        if since.elapsed() > UNAVAILABLE_TIMEOUT {
+            let text = "the server cannot reach your session";
+            return Err(Ending::failed(StreamCondition::InternalServerError, text));
+        }
+        let account = self.session.account.clone();
+        let node = self.shared.link.owner(&account).ok();
+        let is_full = matches!(refused, Refused::Full(_));
+        let wait: Pin<Box<dyn Future<Output = ()> + Send>> = match node {
+            Some(node) if is_full => Box::pin(async move { node.room(&account).await }),
+            _ => Box::pin(sleep(RETRY_AFTER)),
+        };
+        self.held = Some(Box::new(Held {
+            frame: refused.into_inner(),
+            since,
+            wait,
+        }));
+        Ok(())
+    }
+
+    /// Offers a held frame again once it may be taken. `true` if none is left.
+    fn retry(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
+        while let Some(mut held) = self.held.take() {
+            if held.wait.as_mut().poll(cx).is_pending() {
+                self.held = Some(held);
+                return Ok(false);
+            }
+            self.push(held.frame, Some(held.since))?;
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,119 @@
+//! The edge as a whole: made, run, reloaded, drained.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::hosts::Hosts;
+use crate::live::Live;
+use crate::shared::{Deps, Settings, Shared};
+use crate::tcp::Port;
+
+/// An edge with its ports open, before it accepts.
+pub struct Edge {
+    shared: Arc<Shared>,
+    live: Arc<Live>,
+    ports: Vec<Port>,
+}
+
+/// What can be done to an edge while it runs.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+impl Edge {
+    /// Checks the settings and opens every port.
+    ///
+    /// # Errors
+    /// When a port or TLS cannot be set up, or there is no host.
+    pub async fn bind(config: Config, hosts: Hosts, deps: Deps) -> Result<Self, Error> {
+        let mut ports = Vec::new();
+        for (listen, is_direct_tls) in [
+            (&config.tcp.listen, false),
+            (&config.tcp.direct_tls_listen, true),
+        ] {
+            for address in &listen.0 {
+                ports.push(Port::open(*address, is_direct_tls).await?);
+            }
+        }
+        let settings = Settings::new(config, hosts)?;
+        Ok(Self {
+            shared: Arc::new(Shared::new(settings, deps)),
+            live: Arc::default(),
+            ports,
+        })
+    }
+
+    /// A handle to keep while the edge runs.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        let addresses = self.ports.iter().filter_map(|port| port.address().ok());
+        Handle {
+            shared: Arc::clone(&self.shared),
+            addresses: addresses.collect(),
+        }
+    }
+
+    /// Serves until `shutdown`, then ends every stream with `system-shutdown`
+    /// (RFC 6120 §4.9.3.20) and waits for them, `tcp.drain_timeout` at most.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let draining = CancellationToken::new();
+        let connections = TaskTracker::new();
+        let accepting = TaskTracker::new();
+        for port in self.ports {
+            accepting.spawn(port.accept(
+                Arc::clone(&self.shared),
+                Arc::clone(&self.live),
+                connections.clone(),
+                draining.clone(),
+            ));
+        }
+        shutdown.cancelled().await;
+        draining.cancel();
+        self.live.drain();
+        accepting.close();
+        accepting.wait().await;
+        connections.close();
+        let limit = self.shared.settings().config.tcp.drain_timeout;
+        if tokio::time::timeout(limit, connections.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!(
+                connections = connections.len(),
+                "connections did not end in time"
+            );
+        }
+    }
+}
+
+impl Handle {
+    /// Replaces certificates, hosts and limits. Open streams keep what they
+    /// have; ports do not change.
+    ///
+    /// # Errors
+    /// When the new settings cannot be used: the old ones stay.
+    pub fn reload(&self, config: Config, hosts: Hosts) -> Result<(), Error> {
+        let settings = Settings::new(config, hosts)?;
+        self.shared.replace(settings);
+        Ok(())
+    }
+
+    /// Where clients can connect, STARTTLS ports first.
+    #[must_use]
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.shared.admission.connections()
+    }
+}

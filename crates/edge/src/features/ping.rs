@@ -1,0 +1,46 @@
+//! XEP-0199: XMPP Ping, version 2.0.1: the server's own pings to a client that
+//! has been silent.
+//!
+//! Answering pings is the session's work; knowing silence is ours.
+
+use starling_xmpp::{BareJid, Element, Jid, Kind, Stanza, Type, ns};
+
+/// How the ids of our pings begin. A client has no reason to use it, and one
+/// that does only keeps an answer from its session.
+const ID_PREFIX: &str = "starling-edge-ping-";
+
+/// Whether the client is there (§4.1).
+pub(crate) fn request(host: &BareJid, client: &Jid, number: u32) -> Stanza {
+    Stanza::iq(Type::Get, format!("{ID_PREFIX}{number}"))
+        .from(host.clone())
+        .to(client.clone())
+        .child(&Element::new(ns::PING, "ping"))
+}
+
+/// Whether this answers one of ours; an error does too (§4.1).
+pub(crate) fn is_answer(stanza: &Stanza) -> bool {
+    let head = &stanza.head;
+    head.kind == Kind::Iq
+        && matches!(head.type_, Type::Result | Type::Error)
+        && head.id.as_ref().is_some_and(|id| id.starts_with(ID_PREFIX))
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_known_by_its_id() {
+        let host = BareJid::parse("localhost").unwrap();
+        let client = Jid::parse("juliet@localhost/balcony").unwrap();
+        let ping = request(&host, &client, 7);
+        assert!(!is_answer(&ping));
+        assert!(is_answer(&ping.result()));
+        assert!(!is_answer(&Stanza::iq(Type::Result, "other")));
+    }
+}

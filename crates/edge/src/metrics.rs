@@ -1,0 +1,80 @@
+//! What the edge counts, each with a sentence an operator can act on.
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+
+const CONNECTIONS: &str = "starling_edge_connections";
+const CONNECTIONS_TOTAL: &str = "starling_edge_connections_total";
+const REFUSED_TOTAL: &str = "starling_edge_connections_refused_total";
+const HANDSHAKE_FAILURES_TOTAL: &str = "starling_edge_tls_failures_total";
+const AUTHENTICATIONS_TOTAL: &str = "starling_edge_authentications_total";
+const ENDINGS_TOTAL: &str = "starling_edge_streams_ended_total";
+const STANZAS_IN_TOTAL: &str = "starling_edge_stanzas_received_total";
+const THROTTLED_TOTAL: &str = "starling_edge_throttled_total";
+
+/// Tells the exporter what the names mean.
+pub fn describe() {
+    describe_gauge!(
+        CONNECTIONS,
+        Unit::Count,
+        "Open client connections. Compare with limits.connections_max and the file descriptors."
+    );
+    describe_counter!(
+        CONNECTIONS_TOTAL,
+        "Connections accepted. A steep rise without more sessions means clients reconnect in a loop."
+    );
+    describe_counter!(
+        REFUSED_TOTAL,
+        "Connections closed at once, by the limit that was reached. Raise it, or block the address."
+    );
+    describe_counter!(
+        HANDSHAKE_FAILURES_TOTAL,
+        "TLS handshakes that failed. A rise after a reload points at the certificate."
+    );
+    describe_counter!(
+        AUTHENTICATIONS_TOTAL,
+        "Authentications by mechanism and outcome. Many not-authorized mean guessing; \
+         temporary-auth-failure means a lock or a store that does not answer."
+    );
+    describe_counter!(
+        ENDINGS_TOTAL,
+        "Streams ended, by reason. Many of resource-constraint or stalled mean slow clients."
+    );
+    describe_counter!(STANZAS_IN_TOTAL, "Stanzas received from clients.");
+    describe_counter!(
+        THROTTLED_TOTAL,
+        "Times a client sent faster than limits.stanzas_per_second and was read more slowly."
+    );
+}
+
+pub(crate) fn opened() {
+    gauge!(CONNECTIONS).increment(1.0);
+    counter!(CONNECTIONS_TOTAL).increment(1);
+}
+
+pub(crate) fn closed() {
+    gauge!(CONNECTIONS).decrement(1.0);
+}
+
+pub(crate) fn refused(limit: &'static str) {
+    counter!(REFUSED_TOTAL, "limit" => limit).increment(1);
+}
+
+pub(crate) fn handshake_failed() {
+    counter!(HANDSHAKE_FAILURES_TOTAL).increment(1);
+}
+
+pub(crate) fn authenticated(mechanism: &'static str, outcome: &'static str) {
+    counter!(AUTHENTICATIONS_TOTAL, "mechanism" => mechanism, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn ended(reason: &'static str) {
+    counter!(ENDINGS_TOTAL, "reason" => reason).increment(1);
+}
+
+pub(crate) fn stanzas_received(count: u64) {
+    counter!(STANZAS_IN_TOTAL).increment(count);
+}
+
+pub(crate) fn throttled() {
+    counter!(THROTTLED_TOTAL).increment(1);
+}

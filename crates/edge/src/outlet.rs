@@ -1,0 +1,162 @@
+//! The way from a session to its client: a bounded queue of bytes that the
+//! session fills and the connection empties.
+//!
+//! Stanzas are serialised as they come in, so that the connection writes many
+//! with one call and an idle one holds no buffer.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use bytes::BytesMut;
+use starling_link::{Close, Full, Outlet};
+use starling_xmpp::Stanza;
+
+use crate::config::Limits;
+
+/// The first allocation of an empty queue: one short message.
+const FIRST_BYTES: usize = 512;
+
+/// The queue of one connection.
+pub(crate) struct ClientOutlet {
+    state: Mutex<State>,
+    stanzas_max: usize,
+    bytes_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queued: BytesMut,
+    stanzas: usize,
+    /// What the connection has taken and not written yet: it counts too.
+    taken_bytes: usize,
+    taken_stanzas: usize,
+    committed: u32,
+    is_report_due: bool,
+    close: Option<Close>,
+    is_gone: bool,
+    waker: Option<Waker>,
+}
+
+/// What the connection finds in it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Stanzas of the client that are dealt with since the last look.
+    pub(crate) committed: u32,
+    /// The session wants to know when this and all before it is written.
+    pub(crate) is_report_due: bool,
+    /// The session wants to end the stream once all is written.
+    pub(crate) close: Option<Close>,
+}
+
+impl ClientOutlet {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            state: Mutex::default(),
+            stanzas_max: limits.outbound_stanzas_max,
+            bytes_max: limits.outbound_bytes_max,
+        }
+    }
+
+    /// Swaps what is queued into `into`, which must be empty because all of it
+    /// has been written, and leaves `waker` to be called for more.
+    pub(crate) fn take(&self, waker: &Waker, into: &mut BytesMut) -> Taken {
+        debug_assert!(into.is_empty(), "what was taken is written first");
+        let mut state = self.lock();
+        if !state.queued.is_empty() {
+            std::mem::swap(&mut state.queued, into);
+        }
+        state.taken_bytes = into.len();
+        state.taken_stanzas = std::mem::take(&mut state.stanzas);
+        let is_report_due = std::mem::take(&mut state.is_report_due);
+        Taken {
+            is_report_due,
+            ..state.look(waker)
+        }
+    }
+
+    /// The same while earlier bytes are still being written.
+    pub(crate) fn look(&self, waker: &Waker) -> Taken {
+        self.lock().look(waker)
+    }
+
+    /// Puts bytes of the edge itself behind all that is queued. They are few
+    /// and follow from what the client sent, so no bound applies.
+    pub(crate) fn add(&self, write: impl FnOnce(&mut BytesMut)) {
+        write(&mut self.lock().queued);
+    }
+
+    /// Takes the rest; from now on nothing is accepted.
+    pub(crate) fn end(&self) -> BytesMut {
+        let mut state = self.lock();
+        state.is_gone = true;
+        state.waker = None;
+        std::mem::take(&mut state.queued)
+    }
+
+    /// A writer that panicked cannot have left the bytes before its own torn:
+    /// the stanza that was cut short ends with its connection.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(mut state: MutexGuard<'_, State>) {
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl State {
+    fn look(&mut self, waker: &Waker) -> Taken {
+        match &mut self.waker {
+            Some(known) => known.clone_from(waker),
+            unknown => *unknown = Some(waker.clone()),
+        }
+        Taken {
+            committed: std::mem::take(&mut self.committed),
+            is_report_due: false,
+            close: self.close,
+        }
+    }
+}
+
+impl Outlet for ClientOutlet {
+    fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+        let mut state = self.lock();
+        let before = state.queued.len();
+        let has_room = before + state.taken_bytes < self.bytes_max
+            && state.stanzas + state.taken_stanzas < self.stanzas_max;
+        // After a close nothing may follow, and nobody would write it.
+        if state.is_gone || state.close.is_some() || !has_room {
+            return Err(Full);
+        }
+        if before == 0 {
+            let least = stanza.len_estimate().max(FIRST_BYTES);
+            state.queued.reserve(least);
+        }
+        stanza.write(&mut state.queued);
+        state.stanzas += 1;
+        Self::wake(state);
+        Ok(())
+    }
+
+    fn committed(&self, count: u32) {
+        let mut state = self.lock();
+        state.committed += count;
+        Self::wake(state);
+    }
+
+    fn report_drained(&self) {
+        let mut state = self.lock();
+        state.is_report_due = true;
+        Self::wake(state);
+    }
+
+    fn close(&self, why: Close) {
+        let mut state = self.lock();
+        state.close.get_or_insert(why);
+        Self::wake(state);
+    }
+}

@@ -1,0 +1,176 @@
+//! The bytes of one connection, before and after TLS.
+//!
+//! Nothing here knows XML. Reading goes through a buffer on the stack, so that
+//! an idle connection holds none.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::BytesMut;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// Read at a time: half a TLS record, a few dozen stanzas.
+const READ_BYTES: usize = 8 * 1024;
+/// Ciphertext that rustls may hold for a client that does not read.
+const TLS_BUFFER_BYTES_MAX: usize = 32 * 1024;
+
+/// A connection's bytes.
+pub(crate) enum Socket {
+    /// As they are.
+    Plain(Metered),
+    /// Through TLS.
+    Tls(Box<TlsStream<Metered>>),
+    /// In the middle of a handshake, or after one that failed.
+    Gone,
+}
+
+impl Socket {
+    pub(crate) fn new(tcp: TcpStream) -> Self {
+        Self::Plain(Metered { tcp, written: 0 })
+    }
+
+    /// Does the handshake. Whatever was read before it is not seen by TLS.
+    pub(crate) async fn secure(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
+        let Self::Plain(plain) = std::mem::replace(self, Self::Gone) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let mut tls = TlsAcceptor::from(config).accept(plain).await?;
+        tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));
+        *self = Self::Tls(Box::new(tls));
+        Ok(())
+    }
+
+    /// What TLS knows, if there is TLS.
+    pub(crate) fn tls(&self) -> Option<&rustls::ServerConnection> {
+        match self {
+            Self::Tls(tls) => Some(tls.get_ref().1),
+            Self::Plain(_) | Self::Gone => None,
+        }
+    }
+
+    /// Bytes that the peer's system has made room for so far: the sign that it
+    /// is alive, which what TLS has accepted is not.
+    pub(crate) fn written(&self) -> u64 {
+        match self {
+            Self::Plain(plain) => plain.written,
+            Self::Tls(tls) => tls.get_ref().0.written,
+            Self::Gone => 0,
+        }
+    }
+
+    /// Adds what there is to `into`; 0 at the end.
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        let mut stack = [MaybeUninit::uninit(); READ_BYTES];
+        let mut read = ReadBuf::uninit(&mut stack);
+        match self {
+            Self::Plain(plain) => ready!(Pin::new(plain).poll_read(cx, &mut read))?,
+            Self::Tls(tls) => ready!(Pin::new(tls).poll_read(cx, &mut read))?,
+            Self::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+        into.extend_from_slice(read.filled());
+        Poll::Ready(Ok(read.filled().len()))
+    }
+
+    /// Writes some of it.
+    pub(crate) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = match self {
+            Self::Plain(plain) => ready!(Pin::new(plain).poll_write(cx, from))?,
+            Self::Tls(tls) => ready!(Pin::new(tls).poll_write(cx, from))?,
+            Self::Gone => return Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        };
+        Poll::Ready(match written {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            some => Ok(some),
+        })
+    }
+
+    /// Hands all that was written to the system.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(plain) => Pin::new(plain).poll_flush(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Ends our half: `close_notify` under TLS, then FIN.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(plain) => Pin::new(plain).poll_shutdown(cx),
+            Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            Self::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// A TCP connection that counts what it could write.
+pub(crate) struct Metered {
+    tcp: TcpStream,
+    written: u64,
+}
+
+impl Metered {
+    fn count(&mut self, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &done {
+            self.written += *bytes as u64;
+        }
+        done
+    }
+}
+
+impl AsyncRead for Metered {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_read(cx, into)
+    }
+}
+
+impl AsyncWrite for Metered {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.tcp).poll_write(cx, from);
+        self.count(done)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        from: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.tcp).poll_write_vectored(cx, from);
+        self.count(done)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
