@@ -5,6 +5,7 @@
 //! file and its line in [`all`]. What is negotiated before there is a session
 //! lives in the `edge`.
 
+mod blocking;
 mod caps;
 mod config;
 mod contact;
@@ -17,6 +18,7 @@ mod register;
 mod roster;
 mod stanza_id;
 mod time;
+mod vcard;
 mod version;
 
 use starling_session::Feature;
@@ -28,6 +30,7 @@ pub use config::Config;
 /// Every feature of a node that started at this time, in alphabetical order.
 pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
     vec![
+        Box::new(blocking::Blocking),
         Box::new(caps::EntityCaps::default()),
         Box::new(contact::Contact),
         Box::new(disco::Disco),
@@ -39,6 +42,7 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(roster::Roster),
         Box::new(stanza_id::StanzaIds),
         Box::new(time::Time),
+        Box::new(vcard::VCard),
         Box::new(version::Version),
     ]
 }

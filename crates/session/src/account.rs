@@ -144,6 +144,22 @@ impl Account {
         jid.is_same_bare(&self.jid)
     }
 
+    /// Whether the account has shut this address out. It cannot shut itself
+    /// out: its own resources always reach each other.
+    pub fn has_blocked(&self, jid: &Jid) -> bool {
+        if self.blocklist.is_empty() || self.is_self(jid) {
+            return false;
+        }
+        let host = jid.to_host();
+        let of_host = jid
+            .resource()
+            .and_then(|resource| host.with_resource(resource).ok());
+        self.blocklist.contains(jid)
+            || self.blocklist.contains(&Jid::from(jid.to_bare()))
+            || self.blocklist.contains(&Jid::from(host))
+            || of_host.is_some_and(|of_host| self.blocklist.contains(&of_host))
+    }
+
     /// The place and the display time of the next entry of its log.
     pub(crate) fn next_entry(&mut self, epoch: Epoch, now: UnixMillis) -> (Position, UnixMillis) {
         self.last_position = self.last_position.next(epoch.0);
