@@ -105,7 +105,7 @@ fn get(iq: &Stanza, query: &Element, ctx: &mut Ctx) {
 /// §2.3, §2.4, §2.5: one item is put or removed. The result comes first, then
 /// what follows from it.
 fn set(iq: &Stanza, jid: Jid, wanted: Wanted, ctx: &mut Ctx) -> Outcome {
-    if jid.is_bare() && ctx.account.is_self(&jid) {
+    if ctx.account.is_self(&jid) {
         // Everybody sees his own resources without an item.
         let error = StanzaError::new(Condition::NotAllowed);
         return Outcome::Reject(error.text("your own address cannot be in your roster"));

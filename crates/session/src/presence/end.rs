@@ -7,7 +7,7 @@ use starling_xmpp::{Jid, Stanza, Type, ns};
 
 use super::outbound::PresentSince;
 use super::{broadcast, directed};
-use crate::account::LastSeen;
+use crate::account::{LastSeen, Lasting};
 use crate::{Ctx, Event, pipeline};
 
 /// Octets of a parting `<status/>` that are kept for those who ask later.
@@ -42,6 +42,10 @@ pub(super) fn ended(ctx: &mut Ctx, id: SessionId, _how: Detached) {
     };
     pipeline::fire(ctx, id, &event);
     ctx.account.sessions.retain(|session| session.id != id);
+    if ctx.account.lasting == Lasting::Session && ctx.account.sessions.is_empty() {
+        // An anonymous account ends with its session, for its contacts too.
+        super::account_removed(ctx);
+    }
 }
 
 /// Tells everybody who saw the session, and notes when the last one left.

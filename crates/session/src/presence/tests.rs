@@ -7,6 +7,7 @@ use crate::testing::{Scene, parse};
 use crate::{Availability, Config};
 
 mod directed;
+mod events;
 mod subscriptions;
 
 /// Juliet with a contact of every subscription and nobody online.
@@ -242,6 +243,57 @@ fn presence_is_shown_only_of_those_the_user_subscribed_to() {
     for stranger in ["from", "none", "stranger"] {
         assert_eq!(scene.gets(&from(stranger)), [""; 0], "{stranger}");
     }
+}
+
+/// RFC 6121 §4.5.3: a contact that clients still show is not left there as a
+/// ghost when the subscription ended before its presence did.
+#[test]
+fn a_former_contact_is_seen_leaving() {
+    let mut scene = juliet();
+    scene.online("balcony");
+    let leaves = |who: &str| {
+        let from = format!("from='{who}@example.net/r'");
+        format!("<presence type='unavailable' to='juliet@example.com' {from}/>")
+    };
+    assert_eq!(scene.gets(&leaves("none")).len(), 1);
+    assert_eq!(scene.gets(&leaves("stranger")), [""; 0]);
+}
+
+/// An anonymous account leaves no subscriptions behind: nobody comes back to
+/// end them.
+#[test]
+fn an_anonymous_account_ends_its_subscriptions() {
+    let mut scene = Scene::nobody("anon@example.com");
+    scene.online("r");
+    scene.sends("r", "<presence type='subscribe' to='romeo@example.net'/>");
+    assert_eq!(
+        scene.loses("r"),
+        ["out: <presence type='unsubscribe' to='romeo@example.net' from='anon@example.com'/>"]
+    );
+    assert_eq!(scene.written, []);
+}
+
+/// RFC 6121 §4.3.2 outlives a restart: when the last one left is durable.
+#[test]
+fn the_time_of_leaving_is_written() {
+    use starling_store::account::{Change, LastActivity};
+    let mut scene = juliet();
+    scene.online("balcony");
+    scene.sends(
+        "balcony",
+        "<presence type='unavailable'><status>Bye</status></presence>",
+    );
+    let left = Change::SetLastActivity(LastActivity {
+        at: crate::testing::BEGIN,
+        status: Some("Bye".into()),
+    });
+    assert_eq!(scene.written.last(), Some(&left.into()));
+    scene.wait_millis(1);
+    scene.loses("balcony");
+    assert_eq!(
+        scene.account().last_seen.as_ref().map(|seen| seen.at),
+        Some(crate::testing::BEGIN)
+    );
 }
 
 /// RFC 6121 §8.5.3.1, §8.5.3.2.2: presence for a full JID is for it alone.
