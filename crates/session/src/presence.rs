@@ -29,7 +29,7 @@ mod tests;
 
 use starling_link::{Detached, SessionId};
 use starling_store::roster::Item;
-use starling_xmpp::{BareJid, Stanza, Type, ns};
+use starling_xmpp::{Stanza, Type, ns};
 
 use crate::Ctx;
 
@@ -93,16 +93,4 @@ pub(crate) fn account_removed(ctx: &mut Ctx) {
 /// the contact is removed from the roster.
 pub fn contact_removed(ctx: &mut Ctx, item: &Item) {
     subscribing::end(ctx, item);
-}
-
-/// Shows a contact the present presence of every available resource, as after
-/// an approval (RFC 6121 §3.1.5). Whether it may see it is the caller's to know.
-pub fn show_to(ctx: &mut Ctx, contact: &BareJid) {
-    subscribing::show(ctx, contact);
-}
-
-/// Lets every available resource look unavailable to a contact, as before a
-/// cancellation (RFC 6121 §3.2.2).
-pub fn hide_from(ctx: &mut Ctx, contact: &BareJid) {
-    subscribing::hide(ctx, contact);
 }

@@ -21,7 +21,12 @@ pub(super) fn handle(ctx: &mut Ctx, stanza: Stanza) {
         (Type::Available, None) => available(ctx, session, stanza),
         (Type::Unavailable, None) => end::unavailable(ctx, session, &stanza),
         // Probes are the server's to send, but who sends one itself gets its
-        // answer like any server would (§4.3.2).
+        // answer like any server would (§4.3.2), and never another client.
+        (Type::Probe, Some(to)) if ctx.account.is_self(to) => {
+            if let Some(from) = &stanza.head.from {
+                probe::answer(ctx, from, Some(to));
+            }
+        }
         (_, Some(_)) => ctx.send(stanza),
         (_, None) => refuse(ctx, &stanza, Condition::BadRequest),
     }

@@ -201,7 +201,7 @@ fn concerned(account: &Account, verb: Verb) -> Vec<SessionId> {
 }
 
 /// The present presence of every available resource, for a new subscriber.
-pub(super) fn show(ctx: &mut Ctx, contact: &BareJid) {
+fn show(ctx: &mut Ctx, contact: &BareJid) {
     let sessions = ctx.account.available();
     let presences: Vec<Stanza> = sessions
         .filter_map(|session| session.presence.clone())
@@ -212,7 +212,7 @@ pub(super) fn show(ctx: &mut Ctx, contact: &BareJid) {
 }
 
 /// Unavailable presence of every available resource, for a former subscriber.
-pub(super) fn hide(ctx: &mut Ctx, contact: &BareJid) {
+fn hide(ctx: &mut Ctx, contact: &BareJid) {
     for (_, jid) in broadcast::available(ctx) {
         let unavailable = Stanza::presence(Type::Unavailable).from(jid);
         ctx.send(unavailable.to(contact.clone()));

@@ -8,6 +8,7 @@ use crate::{Availability, Config};
 
 mod directed;
 mod events;
+mod pair;
 mod subscriptions;
 
 /// Juliet with a contact of every subscription and nobody online.
@@ -200,6 +201,27 @@ fn nobody_answers_like_a_stranger() {
     }
     let presence = "<presence to='nobody@example.com' from='x@example.org/r'/>";
     assert_eq!(scene.gets(presence), [""; 0]);
+}
+
+/// RFC 6121 §4.3: a probe is answered by the server, whoever sends it.
+#[test]
+fn a_probe_never_reaches_a_client() {
+    let mut scene = juliet();
+    scene.online("balcony");
+    scene.online("chamber");
+    for to in ["", "/chamber"] {
+        let probe = format!("<presence type='probe' to='juliet@example.com{to}'/>");
+        let said = scene.sends("balcony", &probe);
+        let is_answer = |line: &String| line.starts_with("balcony: <presence to=");
+        assert!(!said.is_empty() && said.iter().all(is_answer), "{said:?}");
+    }
+    let probe = "<presence type='probe' to='juliet@example.com/chamber' from='to@example.net'/>";
+    assert!(
+        scene
+            .gets(probe)
+            .iter()
+            .all(|line| line.starts_with("out: "))
+    );
 }
 
 /// RFC 6121 §4.3.2: a probe of a full JID is about that resource.

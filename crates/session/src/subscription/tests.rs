@@ -250,3 +250,34 @@ fn only_a_pending_request_is_invisible() {
     assert!(!NONE_OUT_IN.is_invisible() && !TO.is_invisible());
     assert!(!pre_approved(NONE).is_invisible());
 }
+
+/// One side sends, and everything that follows arrives.
+fn exchange(sender: &mut State, receiver: &mut State, verb: Verb) {
+    let sent = sent(*sender, verb);
+    *sender = sent.state;
+    if sent.is_routed {
+        let received = received(*receiver, verb);
+        *receiver = received.state;
+        if received.is_granted {
+            *sender = super::received(*sender, Verb::Subscribed).state;
+        }
+    }
+}
+
+proptest::proptest! {
+    /// RFC 6121 §3: while nothing crosses on the way, both servers hold the
+    /// same relation, whatever the two users do.
+    #[test]
+    fn both_sides_agree(steps in proptest::collection::vec((proptest::bool::ANY, 0..4_usize), 0..40)) {
+        const VERBS: [Verb; 4] =
+            [Verb::Subscribe, Verb::Subscribed, Verb::Unsubscribe, Verb::Unsubscribed];
+        let (mut romeo, mut juliet) = (State::default(), State::default());
+        for (is_romeo, verb) in steps {
+            match is_romeo {
+                true => exchange(&mut romeo, &mut juliet, VERBS[verb]),
+                false => exchange(&mut juliet, &mut romeo, VERBS[verb]),
+            }
+            proptest::prop_assert_eq!((romeo.to, romeo.from), (juliet.from, juliet.to));
+        }
+    }
+}
