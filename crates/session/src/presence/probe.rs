@@ -66,9 +66,8 @@ fn of_resource(account: &Account, prober: &Jid, full: &Jid) -> Vec<Stanza> {
         // What was sent to it is not kept, and the rest is not for it.
         return vec![Stanza::presence(Type::Available).from(full.clone())];
     }
-    // The first says nothing to a stranger, but ends a ghost in a room.
-    let gone = Stanza::presence(Type::Unavailable).from(full.clone());
-    vec![gone, denial(account)]
+    // The same whether the resource is there or not: a stranger learns nothing.
+    vec![denial(account)]
 }
 
 fn is_subscribed(account: &Account, prober: &Jid) -> bool {

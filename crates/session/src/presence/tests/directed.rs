@@ -101,7 +101,8 @@ fn a_probe_from_a_target_of_directed_presence_is_answered() {
         ["out: <presence to='room@muc.example.org/juliet' from='juliet@example.com/balcony'/>"]
     );
     scene.loses("balcony");
-    assert_eq!(scene.gets(probe)[0], ROOM_LEFT);
+    let denial = "out: <presence type='unsubscribed' to='room@muc.example.org/juliet' from='juliet@example.com'/>";
+    assert_eq!(scene.gets(probe), [denial]);
 }
 
 /// The list is bounded, and a full one has an answer.
