@@ -4,12 +4,19 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
+use smol_str::SmolStr;
 
 use super::Stanza;
 use super::body::{Entry, Ns};
 use crate::element::Element;
 use crate::ns;
 use crate::xml::{Declaration, Limits, Reader, Token};
+
+/// What is declared around the payloads of nearly every stanza.
+static CLIENT: [Declaration; 1] = [Declaration {
+    prefix: SmolStr::new_static(""),
+    ns: SmolStr::new_static(ns::CLIENT),
+}];
 
 /// One direct child of a stanza.
 #[derive(Clone, Copy)]
@@ -116,22 +123,23 @@ impl<'a> Payload<'a> {
     }
 
     /// What is declared around the payloads of this stanza.
-    fn declarations(&self) -> Vec<Declaration> {
-        let mut found = vec![Declaration::new("", ns::CLIENT)];
+    fn declarations(&self) -> Cow<'static, [Declaration]> {
         let extra = self.stanza.head.extra();
-        if !extra.is_empty() {
-            let tag = format!("<x{extra}/>");
-            if let Ok(mut reader) = Reader::new(tag.as_bytes(), &[], Limits::TRUSTED)
-                && reader.next().is_ok()
-            {
-                let declared = reader.attributes().iter().filter_map(|attribute| {
-                    let prefix = attribute.declares()?;
-                    Some(Declaration::new(prefix, attribute.value()))
-                });
-                found.extend(declared);
-            }
+        if extra.is_empty() {
+            return Cow::Borrowed(&CLIENT);
         }
-        found
+        let mut found = CLIENT.to_vec();
+        let tag = format!("<x{extra}/>");
+        if let Ok(mut reader) = Reader::new(tag.as_bytes(), &[], Limits::TRUSTED)
+            && reader.next().is_ok()
+        {
+            let declared = reader.attributes().iter().filter_map(|attribute| {
+                let prefix = attribute.declares()?;
+                Some(Declaration::new(prefix, attribute.value()))
+            });
+            found.extend(declared);
+        }
+        Cow::Owned(found)
     }
 }
 

@@ -95,7 +95,7 @@ pub(crate) fn read(source: &Source<'_>, context: &Context<'_>) -> Result<Found, 
         && (context.content_ns == ns::CLIENT
             || memchr::memmem::find(bytes, context.content_ns.as_bytes()).is_none());
     if is_plain {
-        read_plain(source, reader, kind)
+        read_plain(source, &mut reader, kind)
     } else {
         let element = element::read(&mut reader, start)?;
         finish(&mut reader)?;
@@ -109,7 +109,7 @@ fn finish(reader: &mut Reader<'_>) -> Result<(), Error> {
 }
 
 /// The usual way: the content stays as it is.
-fn read_plain(source: &Source<'_>, mut reader: Reader<'_>, kind: Kind) -> Result<Found, Error> {
+fn read_plain(source: &Source<'_>, reader: &mut Reader<'_>, kind: Kind) -> Result<Found, Error> {
     let mut draft = Draft::new(kind);
     for attribute in reader.attributes() {
         draft.attribute(attribute);
@@ -124,7 +124,7 @@ fn read_plain(source: &Source<'_>, mut reader: Reader<'_>, kind: Kind) -> Result
                     reader.namespace() == ns::CLIENT || is_server(&reader),
                     start.local,
                 );
-                entries.push(begin_entry(&reader, start, content_at));
+                entries.push(begin_entry(reader, start, content_at));
             }
             Token::Text(text) if reader.depth() == 2 => draft.text(&text),
             Token::End if reader.depth() == 1 => {

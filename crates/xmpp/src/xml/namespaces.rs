@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
-use super::{Error, Limit};
+use super::{Error, Limit, chars};
 use crate::ns;
 
 /// A namespace declaration in force around what is read: on the stream's
@@ -120,7 +120,10 @@ impl<'a> Scope<'a> {
         if prefix == "xml" {
             return Ok(Self::XML);
         }
-        let found = self.bindings.iter().rposition(|b| b.prefix == prefix);
+        let found = self
+            .bindings
+            .iter()
+            .rposition(|b| chars::is_same(b.prefix, prefix));
         let at = found.ok_or(Error::UndeclaredPrefix)?;
         let binding = &mut self.bindings[at];
         binding.is_used = true;

@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
             Event::PI(_) | Event::Decl(_) => Err(Error::Restricted("processing instruction")),
             Event::DocType(_) => Err(Error::Restricted("document type")),
             _ if self.open.is_empty() => Err(Error::NotWellFormed("text outside of an element")),
-            Event::Text(_) if memchr::memmem::find(raw.as_bytes(), b"]]>").is_some() => {
+            Event::Text(_) if raw.contains(']') && raw.contains("]]>") => {
                 Err(Error::NotWellFormed("']]>' in text"))
             }
             Event::Text(_) => Ok(Some(Token::Text(escape::read_text(raw)))),
@@ -243,11 +243,11 @@ impl<'a> Reader<'a> {
         // `attributes_max` bounds the square.
         for (at, one) in self.attributes.iter().enumerate() {
             for other in &self.attributes[..at] {
-                let is_same_ns = one.prefix() == other.prefix()
-                    || (has_prefixed
-                        && one.ns != Scope::NONE
-                        && self.scope.get(one.ns) == self.scope.get(other.ns));
-                if one.local() == other.local() && is_same_ns {
+                let is_same = chars::is_same(one.local(), other.local())
+                    && (chars::is_same(one.prefix(), other.prefix())
+                        || (one.ns != Scope::NONE
+                            && self.scope.get(one.ns) == self.scope.get(other.ns)));
+                if is_same {
                     return Err(Error::NotWellFormed("duplicate attribute"));
                 }
             }
