@@ -5,19 +5,19 @@
 //! not here but in [`crate::Host`].
 
 mod check;
-mod duration;
 mod listen;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use check::Problem;
 pub use listen::Listen;
 
 /// `[edge]`: where clients connect and what they may cost.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// `[edge.tcp]`: the ports.
@@ -33,7 +33,7 @@ pub struct Config {
 }
 
 /// `[edge.tcp]`: the ports.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tcp {
     /// Where clients connect. STARTTLS comes before authentication. One
@@ -42,7 +42,8 @@ pub struct Tcp {
     /// Where clients connect with TLS from the first byte (XEP-0368).
     pub direct_tls_listen: Listen,
     /// How long a shutdown waits for clients to take their last bytes.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub drain_timeout: Duration,
 }
 
@@ -57,7 +58,7 @@ impl Default for Tcp {
 }
 
 /// The oldest version of TLS that is accepted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TlsVersion {
     /// RFC 7590 §3 asks for at least this.
     #[default]
@@ -69,7 +70,7 @@ pub enum TlsVersion {
 }
 
 /// `[edge.tls]`: encryption.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// Whether clients must negotiate STARTTLS before anything else. Turning
@@ -101,7 +102,7 @@ impl Default for Tls {
 }
 
 /// `[edge.limits]`: what one connection, or one address, may cost.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Largest stanza a client may send. RFC 6120 §13.12 forbids less than
@@ -120,7 +121,8 @@ pub struct Limits {
     /// Elements a client may send in all before it is authenticated.
     pub unauthenticated_elements_max: usize,
     /// How long authentication, and after it resource binding, may take.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub negotiation_timeout: Duration,
     /// Connections in all. More are closed as they arrive.
     pub connections_max: usize,
@@ -145,7 +147,8 @@ pub struct Limits {
     pub outbound_bytes_max: usize,
     /// A client that takes nothing for so long, while there is something to
     /// send, is disconnected.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub write_stall_timeout: Duration,
     /// Accounts one address may register in an hour (XEP-0077), on hosts that
     /// allow it.
@@ -179,7 +182,7 @@ impl Default for Limits {
 }
 
 /// A SASL mechanism family that can be turned off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum ScramKind {
     /// RFC 5802: the one every client has.
     #[serde(rename = "SCRAM-SHA-1")]
@@ -193,7 +196,7 @@ pub enum ScramKind {
 }
 
 /// `[edge.auth]`: how clients prove who they are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
     /// Which SCRAM hashes are offered, each with and without channel binding.
@@ -209,7 +212,8 @@ pub struct Auth {
     /// RFC 5802 §5.1, cannot log in with it.
     pub downgrade_protection: bool,
     /// How long such a token lasts.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub fast_token_lifetime: Duration,
     /// Rounds of key derivation for new passwords. More costs a thief of the
     /// database more, and each login of a client too.
@@ -223,7 +227,8 @@ pub struct Auth {
     pub failures_per_address_max: u32,
     /// The longest lock. The first one is 30 seconds; each further failure
     /// doubles it.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub lockout: Duration,
 }
 
@@ -245,15 +250,17 @@ impl Default for Auth {
 }
 
 /// `[edge.keepalive]`: how dead connections are found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keepalive {
     /// A client that has sent nothing for so long is asked whether it is there
     /// (XEP-0199). Shorter finds dead clients sooner and drains phones.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub ping_after: Duration,
     /// How long it may take to answer before it is disconnected.
-    #[serde(with = "duration")]
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
     pub ping_timeout: Duration,
 }
 

@@ -1,9 +1,10 @@
 //! The settings of all features: `[session.features]`, a table per feature.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[session.features]`: extensions that have something to set.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Messages for absent users.

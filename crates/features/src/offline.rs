@@ -6,6 +6,7 @@
 //! client reads, and the account's cursor follows. Nothing is deleted here:
 //! the log has its own retention.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Manifest, Outcome, Phase, SessionId, Side,
@@ -34,7 +35,7 @@ const HOOKS: &[Hook] = &[
 const PAGE_MESSAGES: usize = 50;
 
 /// `[session.features.offline]`: messages for absent users.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Messages that may wait for one account. The sender of one more is told

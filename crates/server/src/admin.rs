@@ -16,5 +16,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use facts::listeners;
 pub use facts::{Certificate, Facts, Listener};
 pub use service::Service;

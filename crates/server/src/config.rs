@@ -23,6 +23,8 @@ mod node;
 mod origin;
 mod problem;
 mod schema;
+mod session;
+mod store;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -34,6 +36,8 @@ pub use host::{Contact, Host};
 pub use load::{Loaded, load};
 pub use node::Node;
 pub use problem::{Problem, Problems};
+pub use session::Session;
+pub use store::Store;
 pub use template::template;
 
 /// Everything that can be set.
@@ -47,6 +51,12 @@ pub struct Config {
     /// The hosts that are served, one table each. Every host has its own users,
     /// certificate and settings. Without any, "localhost" is served.
     pub host: BTreeMap<String, Host>,
+    /// Where clients connect, and what a connection may cost.
+    pub edge: starling_edge::Config,
+    /// Accounts and their sessions.
+    pub session: Session,
+    /// Where everything durable is kept.
+    pub store: Store,
     /// How a running node is administered.
     pub admin: Admin,
 }
@@ -57,6 +67,9 @@ impl Default for Config {
             node: Node::default(),
             log: starling_telemetry::Config::default(),
             host: BTreeMap::from([("localhost".into(), Host::default())]),
+            edge: starling_edge::Config::default(),
+            session: Session::default(),
+            store: Store::default(),
             admin: Admin::default(),
         }
     }

@@ -1,21 +1,78 @@
-//! The program `starling`.
+//! The program `starling`: a list of steps.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser;
-use starling_server::cli::{self, Arguments, Command, Exit};
+use anyhow::Context as _;
+use clap::Parser as _;
+use starling_server::cli::{self, Arguments, Command, Exit, Global};
+use starling_server::config::{self, Environment, Loaded};
+use starling_server::signals::{Request, Signals};
+use starling_server::{Node, banner};
 
+// A node lives for months: jemalloc gives memory back where glibc's keeps it.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let command = arguments.command.unwrap_or(Command::Serve);
+    let Arguments { global, command } = Arguments::parse();
+    let done = match command {
+        None | Some(Command::Serve) => serve(&global),
+        Some(command) => run(cli::run(&global, command)).and_then(|done| done),
+    };
+    done.unwrap_or_else(|error| cli::tell(&error)).into()
+}
+
+/// Arguments, configuration, logs, ports and store and roles, run, drain.
+fn serve(global: &Global) -> anyhow::Result<Exit> {
+    let Loaded { config } = load(global)?;
+    let log = starling_telemetry::init(&config.log)?;
+    run(async {
+        let mut signals = Signals::new().context("cannot listen to signals")?;
+        let builder = Node::builder().config(config).data(&global.data);
+        let mut node = builder.start().await?;
+        // Standard output may be closed; the node serves all the same.
+        let _ = std::io::stdout().write_all(banner(&node, &global.data).as_bytes());
+        tracing::info!("serving");
+        loop {
+            let request = tokio::select! {
+                request = signals.next() => request,
+                error = node.failed() => return Err(error),
+            };
+            match request {
+                Request::Reload => reload(global, &mut node, &log),
+                Request::Stop => break,
+            }
+        }
+        tracing::info!("stopping");
+        node.stop().await?;
+        tracing::info!("stopped");
+        Ok(Exit::Done)
+    })?
+}
+
+/// A mistake changes nothing: the node goes on with what it has.
+fn reload(global: &Global, node: &mut Node, log: &starling_telemetry::Handle) {
+    let done = load(global)
+        .map_err(anyhow::Error::from)
+        .and_then(|loaded| {
+            log.reload(&loaded.config.log)?;
+            node.reload(loaded.config)
+        });
+    match done {
+        Ok(()) => tracing::info!("configuration and certificates read again"),
+        Err(error) => tracing::error!("nothing was changed: {error:#}"),
+    }
+}
+
+fn load(global: &Global) -> Result<Loaded, config::Problems> {
+    config::load(global.config.as_deref(), &Environment::of_process())
+}
+
+fn run<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
-        .build();
-    let done: anyhow::Result<Exit> = runtime
-        .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(cli::run(&arguments.global, command)));
-    done.unwrap_or_else(|error| cli::tell(&error)).into()
+        .build()
+        .context("cannot start the runtime")?;
+    Ok(runtime.block_on(work))
 }

@@ -1,9 +1,10 @@
 //! What an operator may set about the engine.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// `[session]`: accounts and their sessions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Sessions one account may have at a time. Guards against a client that

@@ -113,8 +113,8 @@ impl Drop for Node {
 
 fn configuration(starttls_port: u16, tls_port: u16) -> String {
     format!(
-        "[edge.tcp]\nlisten = \"127.0.0.1:{starttls_port}\"\n\n\
-         [edge.tls]\nlisten = \"127.0.0.1:{tls_port}\"\n"
+        "[edge.tcp]\nlisten = \"127.0.0.1:{starttls_port}\"\n\
+         direct_tls_listen = \"127.0.0.1:{tls_port}\"\n"
     )
 }
 

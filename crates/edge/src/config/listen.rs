@@ -1,7 +1,9 @@
 //! One address to listen on, or several, or none.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Where to listen: `"[::]:5222"`, `["127.0.0.1:5222", "[::1]:5222"]` or `[]`.
@@ -49,6 +51,21 @@ impl<'de> Deserialize<'de> for Listen {
         Ok(match Form::deserialize(from)? {
             Form::One(one) => Self(vec![one]),
             Form::Many(many) => Self(many),
+        })
+    }
+}
+
+impl JsonSchema for Listen {
+    fn schema_name() -> Cow<'static, str> {
+        "Listen".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "array",
+            "items": { "type": "string", "format": "socket-address" },
+            // A single one needs no brackets.
+            "x-one-or-many": true,
         })
     }
 }

@@ -89,3 +89,20 @@ impl Facts {
         self.is_draining.load(Ordering::Relaxed)
     }
 }
+
+/// Pairs the ports that were opened with what is spoken on each: the edge opens
+/// those for STARTTLS first.
+pub(crate) fn listeners(
+    tcp: &starling_edge::config::Tcp,
+    addresses: &[std::net::SocketAddr],
+) -> Vec<Listener> {
+    let starttls = tcp.listen.0.len();
+    let spoken = |index| if index < starttls { "starttls" } else { "tls" };
+    let addresses = addresses.iter().enumerate();
+    addresses
+        .map(|(index, address)| Listener {
+            protocol: spoken(index),
+            address: address.to_string(),
+        })
+        .collect()
+}

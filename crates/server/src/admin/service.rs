@@ -281,11 +281,9 @@ impl Admin for Service {
         &self,
         request: Request<Streaming<ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        let import = Import {
-            administration: self.administration.clone(),
-            derivation: Arc::clone(&self.derivation),
-            cores: Arc::clone(&self.cores),
-        };
+        let iterations = self.derivation.iterations;
+        let cores = Arc::clone(&self.cores);
+        let import = Import::new(self.administration.clone(), iterations, cores);
         let requests = request.into_inner();
         Ok(stream(|answers| async move {
             import.run(requests, answers).await;

@@ -79,7 +79,7 @@ pub enum Command {
     /// Serve until told to stop
     ///
     /// SIGTERM or Ctrl-C ends the node after letting its clients go, at most
-    /// for node.drain_timeout. SIGHUP reads the configuration and the
+    /// for edge.tcp.drain_timeout. SIGHUP reads the configuration and the
     /// certificates again. Mistakes in the configuration are told all at once,
     /// before a port is opened.
     Serve,

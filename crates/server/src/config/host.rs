@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Host {
+    /// Name shown to users who browse the host (XEP-0030).
+    #[schemars(example = "Example Chat")]
+    pub title: Option<String>,
     /// PEM file with the certificate of this host, then those between it and
     /// its authority. Read again on SIGHUP. Without this key the node makes a
     /// certificate of its own, which clients will ask their users about.

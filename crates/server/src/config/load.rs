@@ -126,6 +126,9 @@ impl Config {
             "node" => self.node = other.node,
             "log" => self.log = other.log,
             "host" => self.host = other.host,
+            "edge" => self.edge = other.edge,
+            "session" => self.session = other.session,
+            "store" => self.store = other.store,
             "admin" => self.admin = other.admin,
             _ => {}
         }
@@ -136,6 +139,9 @@ impl Config {
         let mut problems = Vec::new();
         for (key, message) in self.log.check() {
             problems.push((format!("log.{key}"), message));
+        }
+        for problem in self.edge.check() {
+            problems.push((format!("edge.{}", problem.key), problem.text));
         }
         if self.host.is_empty() {
             let message = "a node needs a host to serve: write [host.\"example.org\"]";
@@ -166,5 +172,25 @@ fn wrong_host(name: &str) -> Option<String> {
         )),
         Ok(_) => None,
         Err(error) => Some(format!("not the name of a host: {error}")),
+    }
+}
+
+impl Config {
+    /// Sections that differ and are read only at the start of a node.
+    pub(crate) fn fixed_differences(&self, other: &Self) -> Vec<&'static str> {
+        let ports = |config: &Self| {
+            let tcp = &config.edge.tcp;
+            (tcp.listen.clone(), tcp.direct_tls_listen.clone())
+        };
+        let sections = [
+            ("node", self.node != other.node),
+            ("log.format", self.log.format != other.log.format),
+            ("edge.tcp", ports(self) != ports(other)),
+            ("session", self.session != other.session),
+            ("store", self.store != other.store),
+            ("admin", self.admin != other.admin),
+        ];
+        let changed = sections.into_iter().filter(|(_, is_changed)| *is_changed);
+        changed.map(|(section, _)| section).collect()
     }
 }

@@ -60,6 +60,11 @@ impl<'a> Schema<'a> {
         self.0.get("examples")?.get(0)
     }
 
+    /// Whether a list with one element may be written without brackets.
+    pub(super) fn is_one_or_many(self) -> bool {
+        self.0.get("x-one-or-many").and_then(Value::as_bool) == Some(true)
+    }
+
     /// What it allows.
     pub(super) fn kind(self) -> Kind<'a> {
         if let Some(inner) = self.non_null() {

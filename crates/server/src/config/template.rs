@@ -39,7 +39,7 @@ fn table(text: &mut String, key: &str, schema: Schema<'_>, defaults: &Table) {
     };
     let (tables, keys): (Vec<_>, Vec<_>) = fields
         .into_iter()
-        .partition(|(_, schema)| matches!(schema.kind(), Kind::Table(_) | Kind::Map(_)));
+        .partition(|(_, schema)| is_table(*schema));
     for (name, schema) in keys {
         comment(text, schema);
         match (defaults.get(name), schema.example()) {
@@ -71,17 +71,29 @@ fn section(
     schema: Schema<'_>,
     defaults: Option<&Table>,
 ) {
-    text.push('\n');
-    comment(text, described);
-    let _ = writeln!(text, "[{key}]");
+    // A table of tables needs no line of its own.
+    if has_keys(schema) {
+        text.push('\n');
+        comment(text, described);
+        let _ = writeln!(text, "[{key}]");
+    }
     table(text, key, schema, &defaults.cloned().unwrap_or_default());
+}
+
+fn is_table(schema: Schema<'_>) -> bool {
+    matches!(schema.kind(), Kind::Table(_) | Kind::Map(_))
+}
+
+fn has_keys(schema: Schema<'_>) -> bool {
+    let Kind::Table(fields) = schema.kind() else {
+        return false;
+    };
+    fields.into_iter().any(|(_, schema)| !is_table(schema))
 }
 
 /// The description, wrapped, and the limits of a number.
 fn comment(text: &mut String, schema: Schema<'_>) {
-    let mut words: Vec<String> = schema
-        .description()
-        .unwrap_or_default()
+    let mut words: Vec<String> = described(schema)
         .split_whitespace()
         .map(str::to_owned)
         .collect();
@@ -105,6 +117,21 @@ fn comment(text: &mut String, schema: Schema<'_>) {
     if line.len() > 1 {
         let _ = writeln!(text, "{line}");
     }
+}
+
+/// The description. A struct may begin its own with its section, which is to
+/// be read right below.
+fn described(schema: Schema<'_>) -> String {
+    let text = schema.description().unwrap_or_default();
+    let Some((_, rest)) = text
+        .strip_prefix("`[")
+        .and_then(|rest| rest.split_once("]`: "))
+    else {
+        return text.to_owned();
+    };
+    let mut letters = rest.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
 }
 
 fn show(value: &Value) -> String {

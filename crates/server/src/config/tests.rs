@@ -80,9 +80,15 @@ fn every_mistake_is_told_at_once_with_its_line_and_remedy() {
 level = \"inof\"
 formt = \"json\"
 
-[node]
+[edge.tcp]
 drain_timeout = \"30\"
+listen = [\"[::]:5222\", \"5222\"]
+
+[node]
 name = 5
+
+[session]
+roster_items_max = -1
 
 [host.\"example.org\"]
 registration = \"yes\"
@@ -93,15 +99,17 @@ a = 1
 ";
     assert_eq!(
         mistakes(text, &Environment::default()),
-        "the configuration has 8 mistakes:
+        "the configuration has 10 mistakes:
   starling.toml:2: log.level: \"inof\" is not a log level: use error, warn, info, debug, trace or off in place of \"inof\"
   starling.toml:3: log.formt: no such key: did you mean \"format\"?
-  starling.toml:6: node.drain_timeout: \"30\" is not a duration: write it as \"30s\", \"5m\" or \"1h 30m\"
-  starling.toml:7: node.name: a whole number was given, but this is text: put it in quotes (the default is \"starling\")
-  starling.toml:10: host.\"example.org\".registration: text was given, but this is true or false, which have no quotes
-  starling.toml:11: host.\"example.org\".certificate: a certificate needs its private key: set \"key\" beside it
-  starling.toml:11: host.\"example.org\".certificate: cannot read /nowhere/example.org.crt: No such file or directory (os error 2)
-  starling.toml:13: hots: no such key: did you mean \"host\"?
+  starling.toml:6: edge.tcp.drain_timeout: \"30\" is not a duration: write it as \"30s\", \"5m\" or \"1h 30m\"
+  starling.toml:7: edge.tcp.listen[1]: \"5222\" is not an address and port: write it as \"[::]:5222\" or \"127.0.0.1:5222\"
+  starling.toml:10: node.name: a whole number was given, but this is text: put it in quotes (the default is \"starling\")
+  starling.toml:13: session.roster_items_max: -1 is too small: use 0 or more
+  starling.toml:16: host.\"example.org\".registration: text was given, but this is true or false, which have no quotes
+  starling.toml:17: host.\"example.org\".certificate: a certificate needs its private key: set \"key\" beside it
+  starling.toml:17: host.\"example.org\".certificate: cannot read /nowhere/example.org.crt: No such file or directory (os error 2)
+  starling.toml:19: hots: no such key: did you mean \"host\"?
 Every key is explained by: starling config default"
     );
 }
@@ -138,7 +146,8 @@ fn mistakes_in_the_syntax_have_their_line() {
 #[test]
 fn variables_override_the_file() {
     let environment = variables(&[
-        ("STARLING_NODE__DRAIN_TIMEOUT", "1m"),
+        ("STARLING_EDGE__TCP__DRAIN_TIMEOUT", "1m"),
+        ("STARLING_EDGE__TCP__LISTEN", "[::1]:15222"),
         (
             "STARLING_HOST__LOCALHOST__CONTACT__ADMIN",
             "mailto:a@b.c,xmpp:a@b.c",
@@ -147,10 +156,11 @@ fn variables_override_the_file() {
         // Of Kubernetes, not of ours.
         ("STARLING_PORT", "tcp://10.0.0.1:5222"),
     ]);
-    let text = "[node]\ndrain_timeout = \"1s\"\n";
+    let text = "[edge.tcp]\ndrain_timeout = \"1s\"\n";
     let loaded = parse("starling.toml", text, Path::new(""), &environment);
     let config = loaded.unwrap().config;
-    assert_eq!(config.node.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.edge.tcp.drain_timeout, Duration::from_secs(60));
+    assert_eq!(config.edge.tcp.listen.0, ["[::1]:15222".parse().unwrap()]);
     assert!(config.host["localhost"].anonymous);
     assert_eq!(
         config.host["localhost"].contact.admin,

@@ -55,6 +55,9 @@ impl<'a> Walk<'a> {
                     self.value(&format!("{key}[{index}]"), value, each);
                 }
             }
+            (Kind::List(each), value) if schema.is_one_or_many() => {
+                self.value(key, value, each);
+            }
             (Kind::Text(form), Value::String(text)) => self.text(key, text, form),
             (Kind::Word(words), Value::String(text)) => self.word(key, text, &words),
             (Kind::Integer(min, max), Value::Integer(number)) => self.range(key, *number, min, max),

@@ -1,0 +1,50 @@
+//! What a node prints once it serves: enough for a newcomer to connect.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::node::Node;
+
+/// The text. Its last line has the word "ready", for scripts that wait.
+///
+/// `data` is the folder as the operator named it, for commands to be copied.
+#[must_use]
+pub fn banner(node: &Node, data: &Path) -> String {
+    let config = node.config();
+    let hosts: Vec<&str> = config.host.keys().map(String::as_str).collect();
+    let first = hosts.first().copied().unwrap_or("localhost");
+    let mut text = format!("Starling {}\n", env!("CARGO_PKG_VERSION"));
+    let _ = writeln!(text, "  serves     {}", hosts.join(", "));
+    for listener in node.listeners() {
+        let how = match listener.protocol {
+            "tls" => "TLS from the first byte",
+            _ => "STARTTLS",
+        };
+        let _ = writeln!(text, "  listens    {} ({how})", listener.address);
+    }
+    let _ = writeln!(text, "  data       {}", node.data().display());
+    let option = match data.to_str() {
+        Some("data") | None => String::new(),
+        Some(folder) => format!(" --data {folder}"),
+    };
+    let self_signed = config
+        .host
+        .iter()
+        .filter(|(_, host)| host.certificate.is_none());
+    let self_signed: Vec<&str> = self_signed.map(|(name, _)| name.as_str()).collect();
+    let _ = write!(
+        text,
+        "\nAdd a user:      starling user add alice@{first}{option}\n\
+         Then connect:    any XMPP client, address alice@{first}\n\
+         How is it?       starling status{option}\n",
+    );
+    if !self_signed.is_empty() {
+        let _ = write!(
+            text,
+            "\nThe certificate of {} is self-signed: your client will ask whether to trust it.\n",
+            self_signed.join(", ")
+        );
+    }
+    text.push_str("\nStarling is ready. Ctrl-C stops it.\n");
+    text
+}

@@ -1,0 +1,205 @@
+//! A running node, for `main.rs` and for programs that have one of their own.
+//!
+//! See `docs/embedding.md`. What a node consists of is decided in `roles`.
+
+use std::future::pending;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use starling_api::Administration;
+use starling_session::{Clock as _, Component, Feature, SystemClock};
+use starling_store_embedded::Embedded;
+use starling_xmpp::BareJid;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{Facts, Listener};
+use crate::config::Config;
+use crate::data::DataFolder;
+use crate::hosts::{self, Components};
+use crate::roles::embedded;
+
+/// How long the engine and administration may take to finish what they
+/// accepted, after the edge has let its clients go.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A node to be.
+#[must_use = "nothing runs before `start`"]
+#[derive(Default)]
+pub struct Builder {
+    config: Config,
+    data: Option<PathBuf>,
+    extras: Extras,
+}
+
+/// What a program adds to a node.
+#[derive(Default)]
+pub(crate) struct Extras {
+    pub(crate) features: Vec<Box<dyn Feature>>,
+    pub(crate) components: Components,
+}
+
+impl Builder {
+    /// Settings; those of an empty file unless given.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// The folder of everything the node keeps; "data" unless given.
+    pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.data = Some(folder.into());
+        self
+    }
+
+    /// Adds a feature behind those of this program.
+    pub fn feature(mut self, feature: impl Feature) -> Self {
+        self.extras.features.push(Box::new(feature));
+        self
+    }
+
+    /// Adds a service with a domain of its own.
+    pub fn component(mut self, domain: BareJid, component: Arc<dyn Component>) -> Self {
+        self.extras.components.push((domain, component));
+        self
+    }
+
+    /// Opens the ports and serves.
+    ///
+    /// # Errors
+    /// The folder, the store, a certificate or a port cannot be used.
+    pub async fn start(self) -> anyhow::Result<Node> {
+        let data = DataFolder::open(self.data.as_deref().unwrap_or(Path::new("data")))?;
+        embedded::start(self.config, data, self.extras).await
+    }
+}
+
+/// A node that serves. Dropping it without [`Node::stop`] breaks its streams
+/// off; nothing that was acknowledged is lost by that.
+pub struct Node {
+    pub(crate) edge: JoinHandle<()>,
+    pub(crate) handle: starling_edge::Handle,
+    pub(crate) engine: starling_session::Parts,
+    pub(crate) api: JoinHandle<Result<(), starling_wire::Error>>,
+    pub(crate) store: Arc<Embedded>,
+    pub(crate) administration: Administration,
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) components: Components,
+    pub(crate) data: DataFolder,
+    pub(crate) config: Config,
+    /// In the order of stopping: edge, engine, administration.
+    pub(crate) stops: [CancellationToken; 3],
+}
+
+impl Node {
+    /// A node to be.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn listeners(&self) -> &[Listener] {
+        &self.facts.listeners
+    }
+
+    /// What an operator may do to it.
+    #[must_use]
+    pub fn administration(&self) -> &Administration {
+        &self.administration
+    }
+
+    /// Its settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Takes over certificates, hosts and the settings of the edge. Open
+    /// streams keep what they have; ports, the store, the engine and the socket
+    /// keep what they were started with, and a warning says so.
+    ///
+    /// # Errors
+    /// Something cannot be used; then nothing changes.
+    pub fn reload(&mut self, config: Config) -> anyhow::Result<()> {
+        let env = self.engine.node.env();
+        let now = SystemClock.now();
+        let session = hosts::for_session(&config, &self.components)?;
+        let (edge, certificates) = hosts::for_edge(&config, &self.data, &env.registry, now)?;
+        self.handle.reload(config.edge.clone(), edge)?;
+        env.hosts.store(Arc::new(session));
+        self.administration.set_hosts(hosts::names(&config));
+        self.facts.set_certificates(certificates);
+        for section in self.config.fixed_differences(&config) {
+            tracing::warn!(section, "changed, which takes effect at the next start");
+        }
+        self.config = config;
+        Ok(())
+    }
+
+    /// Waits until a part of the node has failed for good, and tells why. Never
+    /// returns while it works.
+    pub async fn failed(&mut self) -> anyhow::Error {
+        tokio::select! {
+            error = self.store.failed() => error.into(),
+            worker = join_next(&mut self.engine.workers) => match worker {
+                Ok(Err(error)) => error.into(),
+                Ok(Ok(())) => anyhow!("a worker ended by itself"),
+                Err(panic) => anyhow!("a worker stopped: {panic}"),
+            },
+            edge = &mut self.edge => match edge {
+                Ok(()) => anyhow!("the edge ended by itself"),
+                Err(panic) => anyhow!("the edge stopped: {panic}"),
+            },
+            api = &mut self.api => match api {
+                Ok(Ok(())) => anyhow!("administration ended by itself"),
+                Ok(Err(error)) => error.into(),
+                Err(panic) => anyhow!("administration stopped: {panic}"),
+            },
+        }
+    }
+
+    /// Lets the clients go (`edge.tcp.drain_timeout` at most), finishes what was
+    /// accepted, and closes the store.
+    ///
+    /// # Errors
+    /// It did not end in time, or not well. What was acknowledged is stored all
+    /// the same.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let [accepting, working, administering] = &self.stops;
+        self.facts.set_draining();
+        accepting.cancel();
+        let edge = (&mut self.edge).await;
+        edge.context("the edge stopped")?;
+        working.cancel();
+        administering.cancel();
+        let finish = async {
+            while let Some(worker) = self.engine.workers.join_next().await {
+                worker.context("a worker stopped")??;
+            }
+            (&mut self.api).await.context("administration stopped")??;
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(FINISH_TIMEOUT, finish)
+            .await
+            .with_context(|| format!("the node did not finish within {FINISH_TIMEOUT:?}"))?
+    }
+}
+
+/// The next worker to end; never, once there is none.
+async fn join_next<T: 'static>(
+    workers: &mut tokio::task::JoinSet<T>,
+) -> Result<T, tokio::task::JoinError> {
+    match workers.join_next().await {
+        Some(ended) => ended,
+        None => pending().await,
+    }
+}

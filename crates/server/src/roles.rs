@@ -1,0 +1,11 @@
+//! The roles of a node. Each file builds one role from what it is given.
+//!
+//! - `embedded`: all of them in one process.
+//! - `session`: the engine with its features.
+//! - `edge`: where clients connect.
+//! - `api`: administration.
+
+pub(crate) mod api;
+pub(crate) mod edge;
+pub(crate) mod embedded;
+pub(crate) mod session;

@@ -1,0 +1,28 @@
+//! The api role: administration over a Unix socket.
+
+use std::sync::Arc;
+
+use starling_api::Administration;
+use starling_wire::AdminServer;
+use starling_wire::unix::Listener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server;
+
+use crate::admin::{Facts, Service};
+use crate::config::Config;
+use crate::passwords;
+
+/// Serves until `shutdown`.
+pub(crate) fn start(
+    config: &Config,
+    socket: Listener,
+    administration: Administration,
+    facts: Arc<Facts>,
+    shutdown: CancellationToken,
+) -> JoinHandle<Result<(), starling_wire::Error>> {
+    let derivation = passwords::derivation(&config.edge.auth);
+    let service = Service::new(administration, facts, derivation);
+    let router = Server::builder().add_service(AdminServer::new(service));
+    tokio::spawn(socket.serve(router, async move { shutdown.cancelled().await }))
+}
