@@ -121,7 +121,7 @@ fn read_plain(source: &Source<'_>, reader: &mut Reader<'_>, kind: Kind) -> Resul
         match token {
             Token::Start(start) if reader.depth() == 2 => {
                 draft.payload(
-                    reader.namespace() == ns::CLIENT || is_server(&reader),
+                    matches!(reader.namespace(), ns::CLIENT | ns::SERVER),
                     start.local,
                 );
                 entries.push(begin_entry(reader, start, content_at));
@@ -154,10 +154,6 @@ fn read_plain(source: &Source<'_>, reader: &mut Reader<'_>, kind: Kind) -> Resul
         head,
         body: Body::new(content, entries),
     }))
-}
-
-fn is_server(reader: &Reader<'_>) -> bool {
-    reader.namespace() == ns::SERVER
 }
 
 fn begin_entry(reader: &Reader<'_>, start: Start<'_>, content_at: usize) -> Entry {

@@ -16,7 +16,7 @@ pub fn write_text(text: &str, out: &mut BytesMut) {
         b'>' => Some("&gt;"),
         // A bare one would reach the reader as a line feed (XML 1.0 §2.11).
         b'\r' => Some("&#13;"),
-        _ => None,
+        byte => illegal(byte),
     });
 }
 
@@ -32,8 +32,18 @@ pub fn write_value(value: &str, out: &mut BytesMut) {
         b'\t' => Some("&#9;"),
         b'\n' => Some("&#10;"),
         b'\r' => Some("&#13;"),
-        _ => None,
+        byte => illegal(byte),
     });
+}
+
+/// Control characters cannot be written in XML 1.0 at all. None comes from a
+/// peer; one from elsewhere (a configured text) must not end someone's stream.
+const fn illegal(byte: u8) -> Option<&'static str> {
+    if byte < 0x20 && !chars::is_space(byte) {
+        Some("\u{fffd}")
+    } else {
+        None
+    }
 }
 
 /// Writes ` name='value'`, the value escaped. The name is written as it is.
@@ -192,6 +202,18 @@ mod tests {
         assert_eq!(read_text("a\r\nb\rc\n"), "a\nb\nc\n");
         assert_eq!(read_value("a\r\nb\tc&#10;d"), "a b c\nd");
         assert_eq!(read_cdata("a\r\nb\rc&amp;"), "a\nb\nc&amp;");
+    }
+
+    /// XML 1.0 §2.2.
+    #[test]
+    fn what_cannot_be_written_is_replaced() {
+        let mut out = BytesMut::new();
+        write_text("a\u{0}b\u{1f}\n", &mut out);
+        write_value("\u{8}", &mut out);
+        assert_eq!(
+            std::str::from_utf8(&out).unwrap(),
+            "a\u{fffd}b\u{fffd}\n\u{fffd}"
+        );
     }
 
     /// RFC 6120 §11.1; XML 1.0 §4.1.
