@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use starling_api::Administration;
+use starling_auth::scram;
 use starling_session::{Clock as _, Component, Feature, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_xmpp::BareJid;
@@ -19,6 +20,7 @@ use crate::admin::{Facts, Listener};
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::hosts::{self, Components};
+use crate::passwords;
 use crate::roles::embedded;
 
 /// How long the engine and administration may take to finish what they
@@ -109,6 +111,19 @@ impl Node {
     #[must_use]
     pub fn administration(&self) -> &Administration {
         &self.administration
+    }
+
+    /// Adds a user, as `starling user add` does.
+    ///
+    /// # Errors
+    /// The address or the password cannot be used, or the user exists already.
+    pub async fn add_user(&self, address: &str, password: &str) -> anyhow::Result<()> {
+        let account = self.administration.address(address)?;
+        let how = passwords::derivation(&self.config.edge.auth);
+        let password = password.to_owned();
+        let derived = tokio::task::spawn_blocking(move || scram::verifiers_for(&password, &how));
+        let verifiers = derived.await.context("deriving stopped")??;
+        Ok(self.administration.add(account, verifiers).await?)
     }
 
     /// Its settings.

@@ -64,8 +64,9 @@ fn code_of(error: &anyhow::Error) -> Exit {
     if error.is::<Problems>() {
         return Exit::Configuration;
     }
-    if error.is::<starling_wire::Error>() {
-        return Exit::NotRunning;
+    match error.downcast_ref() {
+        None | Some(starling_wire::Error::InUse { .. } | starling_wire::Error::Bind { .. }) => {}
+        Some(_) => return Exit::NotRunning,
     }
     match error.downcast_ref::<Refused>().map(|refused| refused.code) {
         Some(Code::NotFound) => Exit::NotFound,
