@@ -31,21 +31,14 @@ impl Pace {
         }
     }
 
-    /// Takes a token; if there is none, tells when there will be.
-    pub(crate) fn take(&mut self, now: Instant) -> Result<(), Instant> {
-        if self.millitokens < TOKEN {
-            self.fill(now);
-        }
-        match self.millitokens.checked_sub(TOKEN) {
-            Some(left) => {
-                self.millitokens = left;
-                Ok(())
-            }
-            None => {
-                let micros = (TOKEN - self.millitokens) * 1_000 / self.per_second + 1;
-                Err(now + Duration::from_micros(micros))
-            }
-        }
+    /// Takes a token for what was just read; tells when to read on if that was
+    /// the last one.
+    pub(crate) fn take(&mut self, now: Instant) -> Option<Instant> {
+        self.fill(now);
+        self.millitokens = self.millitokens.saturating_sub(TOKEN);
+        let missing = TOKEN.checked_sub(self.millitokens)?;
+        let micros = missing * 1_000 / self.per_second + 1;
+        (missing > 0).then(|| now + Duration::from_micros(micros))
     }
 
     fn fill(&mut self, now: Instant) {
@@ -66,6 +59,7 @@ impl Pace {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
 mod tests {
     use super::*;
 
@@ -73,18 +67,16 @@ mod tests {
     fn a_burst_passes_and_then_the_rate_holds() {
         let start = Instant::now();
         let mut pace = Pace::new(10, 3, start);
-        for _ in 0..3 {
-            assert_eq!(pace.take(start), Ok(()));
-        }
-        let later = pace.take(start);
-        assert!(later.is_err_and(|at| at > start + Duration::from_millis(99)));
-        let soon = start + Duration::from_millis(101);
-        assert_eq!(pace.take(soon), Ok(()));
-        assert!(pace.take(soon).is_err());
+        assert_eq!(pace.take(start), None);
+        assert_eq!(pace.take(start), None);
+        let soon = pace.take(start).unwrap();
+        assert!(soon >= start + Duration::from_millis(100));
+        assert!(soon < start + Duration::from_millis(102));
+        let later = pace.take(soon).unwrap();
+        assert!(later >= soon + Duration::from_millis(99), "one at a time");
         let much_later = start + Duration::from_secs(60);
-        for _ in 0..3 {
-            assert_eq!(pace.take(much_later), Ok(()), "the bucket is full again");
-        }
-        assert!(pace.take(much_later).is_err(), "and not fuller than full");
+        assert_eq!(pace.take(much_later), None, "the bucket is full again");
+        assert_eq!(pace.take(much_later), None);
+        assert!(pace.take(much_later).is_some(), "and not fuller than full");
     }
 }

@@ -137,7 +137,7 @@ impl Connection {
 
     /// Counts one more stanza against the pace.
     fn slow_down(&mut self) {
-        if let Err(until) = self.pace.take(Instant::now()) {
+        if let Some(until) = self.pace.take(Instant::now()) {
             self.paused_until = Some(until);
             metrics::throttled();
         }

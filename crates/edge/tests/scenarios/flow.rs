@@ -1,0 +1,209 @@
+//! Flow control: DESIGN §4 and §6. Slow nodes stop readers, slow clients stop
+//! themselves, and nothing is lost or out of order on the way.
+
+use std::time::Duration;
+
+use starling_link::{Detached, Frame, Full};
+use starling_xmpp::{Element, Stanza, Type};
+
+use crate::support::{STREAMS, World};
+
+fn numbered(from: usize, to: usize) -> String {
+    let one = |n| format!("<message id='{n}' to='romeo@localhost'/>");
+    (from..to).map(one).collect()
+}
+
+fn large() -> Stanza {
+    let body = Element::new("jabber:client", "body").text("x".repeat(10_000));
+    Stanza::message(Type::Chat).child(&body)
+}
+
+#[tokio::test]
+async fn without_credit_nothing_more_is_read() {
+    let world = World::with(|config, _| config.limits.uncommitted_stanzas_max = 8).await;
+    world.node.faults(|faults| faults.is_slow = true);
+    let mut client = world.bound().await;
+    client.send(numbered(0, 20)).await;
+    for n in 0..8 {
+        assert_eq!(
+            world.node.stanza().await.head.id.as_deref(),
+            Some(&*n.to_string())
+        );
+    }
+    // What the edge would do wrong it has had time for: it answers others.
+    world.bound().await;
+    assert_eq!(world.node.frames_waiting(), 0, "no credit, no stanza");
+}
+
+#[tokio::test]
+async fn credit_that_comes_back_lets_the_rest_in() {
+    let world = World::with(|config, _| config.limits.uncommitted_stanzas_max = 8).await;
+    world.node.faults(|faults| faults.is_slow = true);
+    let mut client = world.bound().await;
+    let outlet = world.node.outlet();
+    client.send(numbered(0, 100)).await;
+    for n in 0..100 {
+        assert_eq!(
+            world.node.stanza().await.head.id.as_deref(),
+            Some(&*n.to_string())
+        );
+        if n % 8 == 7 {
+            outlet.committed(8);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_node_without_room_is_waited_for() {
+    let world = World::start().await;
+    let mut client = world.bound().await;
+    world.node.faults(|faults| faults.is_full = true);
+    client.send(numbered(0, 50)).await;
+    // The client can be written to all the while.
+    world.node.outlet().deliver(&large()).unwrap();
+    client.until("</message>").await;
+    world.node.refused().await;
+    assert_eq!(world.node.frames_waiting(), 0);
+    world.node.faults(|faults| faults.is_full = false);
+    for n in 0..50 {
+        assert_eq!(
+            world.node.stanza().await.head.id.as_deref(),
+            Some(&*n.to_string())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_held_stanza_comes_before_the_end() {
+    let world = World::start().await;
+    let mut client = world.bound().await;
+    world.node.faults(|faults| faults.is_full = true);
+    client.send(numbered(0, 1)).await;
+    world.node.refused().await;
+    world.node.outlet().close(starling_link::Close::Conflict);
+    world.node.faults(|faults| faults.is_full = false);
+    world.node.stanza().await;
+    assert_eq!(world.node.detached().await, Detached::Lost);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_too_fast_is_read_slowly() {
+    let world = World::with(|config, _| {
+        config.limits.stanzas_burst = 5;
+        config.limits.stanzas_per_second = 200;
+    })
+    .await;
+    let mut client = world.bound().await;
+    let start = tokio::time::Instant::now();
+    client.send(numbered(0, 45)).await;
+    for n in 0..45 {
+        assert_eq!(
+            world.node.stanza().await.head.id.as_deref(),
+            Some(&*n.to_string())
+        );
+    }
+    assert!(
+        start.elapsed() >= Duration::from_millis(190),
+        "40 beyond the burst, at 200/s"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_given_up() {
+    // RFC 6120 §4.9.3.17; PROTOCOL B.8 92.
+    let world = World::with(|config, _| {
+        config.limits.write_stall_timeout = Duration::from_millis(200);
+    })
+    .await;
+    let client = world.bound().await;
+    let outlet = world.node.outlet();
+    let stanza = large();
+    // The system's own buffers take a while to fill.
+    while outlet.deliver(&stanza).is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(world.node.detached().await, Detached::Lost);
+    assert_eq!(
+        outlet.deliver(&stanza),
+        Err(Full),
+        "nothing is taken after the end"
+    );
+    client.vanish();
+}
+
+#[tokio::test]
+async fn what_waits_for_a_client_is_bounded() {
+    let world = World::with(|config, _| config.limits.outbound_stanzas_max = 16).await;
+    let mut client = world.bound().await;
+    let outlet = world.node.outlet();
+    let stanza = Stanza::message(Type::Chat).id("x");
+    // This test is the only task that runs: the connection takes none of it.
+    let taken = std::iter::repeat_with(|| outlet.deliver(&stanza))
+        .take_while(Result::is_ok)
+        .count();
+    assert_eq!(taken, 16);
+    for _ in 0..16 {
+        client.until("/>").await;
+    }
+    outlet.deliver(&stanza).unwrap();
+    client.until("/>").await;
+}
+
+#[tokio::test]
+async fn the_session_learns_when_all_is_written() {
+    let world = World::start().await;
+    let mut client = world.bound().await;
+    let outlet = world.node.outlet();
+    for _ in 0..3 {
+        outlet.deliver(&large()).unwrap();
+        outlet.report_drained();
+        assert!(matches!(world.node.frame().await, Frame::Drained { .. }));
+        client.until("</message>").await;
+    }
+    outlet.report_drained();
+    assert!(matches!(world.node.frame().await, Frame::Drained { .. }));
+}
+
+#[tokio::test]
+async fn a_silent_client_is_asked_and_its_answer_kept_from_the_session() {
+    // RFC 6120 §4.6.1; XEP-0199 §4.1.
+    let world = World::with(|config, _| {
+        config.keepalive.ping_after = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = world.bound().await;
+    for answer in ["result", "error"] {
+        let ping = client.until("</iq>").await;
+        assert!(ping.contains("<ping xmlns='urn:xmpp:ping'/>"), "{ping}");
+        assert!(
+            ping.contains("to='juliet@localhost/balcony' from='localhost'"),
+            "{ping}"
+        );
+        let id = crate::support::between(&ping, "id='", "'");
+        client
+            .send(format!("<iq type='{answer}' id='{id}' to='localhost'/>"))
+            .await;
+    }
+    client.send("<message to='romeo@localhost'/>").await;
+    assert!(
+        world.node.stanza().await.head.id.is_none(),
+        "no answer came before it"
+    );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_answer_is_gone() {
+    // RFC 6120 §4.6.2, §4.9.3.4.
+    let world = World::with(|config, _| {
+        config.keepalive.ping_after = Duration::from_millis(20);
+        config.keepalive.ping_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = world.bound().await;
+    let rest = client.rest().await;
+    assert!(
+        rest.contains(&format!("<connection-timeout xmlns='{STREAMS}'")),
+        "{rest}"
+    );
+    assert_eq!(world.node.detached().await, Detached::Lost);
+}
