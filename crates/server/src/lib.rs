@@ -16,13 +16,14 @@
 //! - [`cli`]: the commands; [`admin`]: the API behind them.
 //! - [`data`], `certificate`, `secrets`, `hosts`, `passwords`: what the roles
 //!   are given.
-//! - [`banner`], [`signals`]: what `main.rs` needs besides.
+//! - [`banner`], [`signals`], [`files`]: what `main.rs` needs besides.
 
 pub mod admin;
 mod certificate;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod files;
 mod hosts;
 pub mod node;
 mod passwords;

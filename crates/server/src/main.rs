@@ -8,7 +8,7 @@ use clap::Parser as _;
 use starling_server::cli::{self, Arguments, Command, Exit, Global};
 use starling_server::config::{self, Environment, Loaded};
 use starling_server::signals::{Request, Signals};
-use starling_server::{Node, banner};
+use starling_server::{Node, banner, files};
 
 // A node lives for months: jemalloc gives memory back where glibc's keeps it.
 #[global_allocator]
@@ -27,6 +27,7 @@ fn main() -> ExitCode {
 fn serve(global: &Global) -> anyhow::Result<Exit> {
     let Loaded { config } = load(global)?;
     let log = starling_telemetry::init(&config.log)?;
+    files::raise_limit(config.edge.limits.connections_max);
     run(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
         let builder = Node::builder().config(config).data(&global.data);
@@ -44,8 +45,11 @@ fn serve(global: &Global) -> anyhow::Result<Exit> {
                 Request::Stop => break,
             }
         }
-        tracing::info!("stopping");
-        node.stop().await?;
+        tracing::info!("stopping; once more ends it at once");
+        tokio::select! {
+            stopped = node.stop() => stopped?,
+            () = signals.stop() => anyhow::bail!("ended before every client was let go"),
+        }
         tracing::info!("stopped");
         Ok(Exit::Done)
     })?

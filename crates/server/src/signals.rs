@@ -31,6 +31,11 @@ impl Signals {
         })
     }
 
+    /// Waits until it is to stop.
+    pub async fn stop(&mut self) {
+        while self.next().await != Request::Stop {}
+    }
+
     /// Waits for the next one.
     pub async fn next(&mut self) -> Request {
         tokio::select! {

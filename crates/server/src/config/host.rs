@@ -13,7 +13,7 @@ pub struct Host {
     #[schemars(example = "Example Chat")]
     pub title: Option<String>,
     /// PEM file with the certificate of this host, then those between it and
-    /// its authority. Read again on SIGHUP. Without this key the node makes a
+    /// its authority. A path begins at the folder of this file. Read again on SIGHUP. Without this key the node makes a
     /// certificate of its own, which clients will ask their users about.
     #[schemars(example = "/etc/starling/localhost.crt")]
     pub certificate: Option<PathBuf>,
@@ -94,14 +94,6 @@ impl Contact {
 }
 
 impl Host {
-    /// Makes paths that are relative to the folder of the configuration file
-    /// usable from anywhere.
-    pub(super) fn resolve(&mut self, folder: &Path) {
-        for path in [&mut self.certificate, &mut self.key].into_iter().flatten() {
-            *path = folder.join(&path);
-        }
-    }
-
     /// What is wrong beyond the shape of the values.
     pub(super) fn problems(&self) -> Vec<(&'static str, String)> {
         let mut problems = self.contact.problems();
@@ -116,17 +108,24 @@ impl Host {
             )),
             _ => {}
         }
+        let before = problems.len();
         for (key, path) in [("certificate", &self.certificate), ("key", &self.key)] {
             if let Some(problem) = path.as_deref().and_then(unreadable) {
                 problems.push((key, problem));
             }
+        }
+        if let (Some(chain), Some(key)) = (&self.certificate, &self.key)
+            && problems.len() == before
+            && let Err(error) = starling_edge::Certificate::load(chain, key)
+        {
+            problems.push(("certificate", error.to_string()));
         }
         problems
     }
 }
 
 /// Why a file cannot be read, if it cannot.
-fn unreadable(path: &Path) -> Option<String> {
+pub(super) fn unreadable(path: &Path) -> Option<String> {
     std::fs::File::open(path)
         .and_then(|file| file.metadata())
         .map_or_else(

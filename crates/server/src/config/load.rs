@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Table;
 use toml::de::DeTable;
 
+use super::host::unreadable;
 use super::origin::{Origins, line_of};
 use super::schema::{self, Schema};
 use super::walk::Walk;
@@ -56,9 +57,7 @@ pub(super) fn parse(
     problems.extend(Walk::check(&mut table, schema, &origins, &defaults));
     let (mut config, refused) = build(table, &origins);
     problems.extend(refused);
-    for host in config.host.values_mut() {
-        host.resolve(folder);
-    }
+    config.resolve(folder);
     for (key, message) in config.problems() {
         let place = origins.get(&key).unwrap_or(name).into();
         problems.push(Problem {
@@ -134,6 +133,17 @@ impl Config {
         }
     }
 
+    /// Makes paths that are relative to the folder of the configuration file
+    /// usable from anywhere.
+    fn resolve(&mut self, folder: &Path) {
+        let hosts = self.host.values_mut();
+        let of_hosts = hosts.flat_map(|host| [&mut host.certificate, &mut host.key]);
+        let optional = of_hosts.chain([&mut self.admin.socket]).flatten();
+        for path in optional.chain(&mut self.edge.tls.client_authorities) {
+            *path = folder.join(&path);
+        }
+    }
+
     /// What is wrong beyond the shape of the values, by full key.
     fn problems(&self) -> Vec<(String, String)> {
         let mut problems = Vec::new();
@@ -142,6 +152,11 @@ impl Config {
         }
         for problem in self.edge.check() {
             problems.push((format!("edge.{}", problem.key), problem.text));
+        }
+        for (index, file) in self.edge.tls.client_authorities.iter().enumerate() {
+            if let Some(problem) = unreadable(file) {
+                problems.push((format!("edge.tls.client_authorities[{index}]"), problem));
+            }
         }
         if self.host.is_empty() {
             let message = "a node needs a host to serve: write [host.\"example.org\"]";

@@ -186,9 +186,10 @@ Every key is explained by: starling config default"
 #[test]
 fn paths_are_relative_to_the_file() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["a.crt", "a.key"] {
-        std::fs::write(folder.path().join(name), "").unwrap();
-    }
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    let file = |name, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    file("a.crt", made.cert.pem());
+    file("a.key", made.signing_key.serialize_pem());
     let text = "[host.\"a.example\"]\ncertificate = \"a.crt\"\nkey = \"a.key\"\n";
     let loaded = parse(
         "starling.toml",
@@ -200,5 +201,27 @@ fn paths_are_relative_to_the_file() {
     assert_eq!(
         config.host["a.example"].certificate,
         Some(folder.path().join("a.crt"))
+    );
+}
+
+#[test]
+fn a_key_of_another_certificate_is_told_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = || rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    let file = |name, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    file("a.crt", made().cert.pem());
+    file("a.key", made().signing_key.serialize_pem());
+    let text = "[host.\"a.example\"]\ncertificate = \"a.crt\"\nkey = \"a.key\"\n";
+    let refused = parse(
+        "starling.toml",
+        text,
+        folder.path(),
+        &Environment::default(),
+    );
+    assert_eq!(
+        refused.unwrap_err().to_string(),
+        "the configuration has a mistake:
+  starling.toml:2: host.\"a.example\".certificate: the private key does not belong to the certificate
+Every key is explained by: starling config default"
     );
 }
