@@ -22,8 +22,9 @@ use crate::metrics;
 /// busy while the next is collected; more would only make batches smaller.
 const CYCLES_IN_FLIGHT_MAX: usize = 2;
 
-/// Pause before a failed batch is tried again.
-const RETRY_PAUSE: Duration = Duration::from_millis(200);
+/// Pause before a failed batch is tried again; it doubles up to the second.
+const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(100);
+const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 
 /// The place of a cycle in the order of its worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -139,17 +140,21 @@ impl Commits {
     }
 }
 
-/// Makes a batch durable, however often it has to be tried.
+/// Makes a batch durable, however often it has to be tried: nothing of it is
+/// released meanwhile, so senders run out of credit and wait. It goes on by
+/// itself once the store answers or has room again.
 async fn store_all(store: Arc<dyn Store>, batch: Vec<Write>) -> Result<(), Error> {
     if batch.is_empty() {
         return Ok(());
     }
+    let mut pause = RETRY_PAUSE_FIRST;
     loop {
         match store.commit(batch.clone()).await {
-            Err(error @ Error::Unavailable { .. }) => {
+            Err(error @ (Error::Unavailable { .. } | Error::Full { .. })) => {
                 metrics::commit_retried();
-                tracing::warn!(%error, "the store did not take a batch; trying the same again");
-                tokio::time::sleep(RETRY_PAUSE).await;
+                tracing::error!(%error, "nothing can be stored, so senders wait; trying the same again");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(RETRY_PAUSE_MAX);
             }
             done => return done,
         }

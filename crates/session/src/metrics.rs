@@ -7,6 +7,7 @@ const ROUTED: &str = "starling_session_routed_stanzas";
 const DELIVERED: &str = "starling_session_delivered_stanzas";
 const UNDELIVERED: &str = "starling_session_undelivered_stanzas";
 const OVERLOADED: &str = "starling_session_overloaded_stanzas";
+const LOST: &str = "starling_session_lost_accounts";
 const COMMIT_WRITES: &str = "starling_session_commit_writes";
 const COMMIT_RETRIES: &str = "starling_session_commit_retries";
 
@@ -31,6 +32,11 @@ pub fn describe() {
         OVERLOADED,
         Unit::Count,
         "Stanzas refused because too many waited for one account: someone floods it, or the store is slow to read."
+    );
+    describe_counter!(
+        LOST,
+        Unit::Count,
+        "Accounts whose handler panicked: their clients were disconnected and come back. Each is a bug; the log has its place."
     );
     describe_histogram!(
         COMMIT_WRITES,
@@ -58,6 +64,10 @@ pub(crate) fn undelivered() {
 
 pub(crate) fn account_overloaded() {
     counter!(OVERLOADED).increment(1);
+}
+
+pub(crate) fn account_lost() {
+    counter!(LOST).increment(1);
 }
 
 #[expect(clippy::cast_precision_loss, reason = "batches are far below 2^52")]

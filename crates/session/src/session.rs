@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use starling_link::{Client, Outlet, SessionId, SessionInfo};
+use starling_link::{Client, Close, Outlet, SessionId, SessionInfo};
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Jid, Stanza};
 
@@ -65,6 +65,16 @@ impl Session {
             client: self.client.clone(),
             since: self.since,
             priority: self.is_available().then_some(self.priority),
+        }
+    }
+}
+
+/// A panic takes the memory of an account with it: the client must not go on
+/// as if somebody listened.
+impl Drop for Session {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.outlet.close(Close::InternalServerError);
         }
     }
 }

@@ -6,8 +6,10 @@
 //! in `tasks`, `outbound` and `inbound`; here is only the turning of the wheel.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use starling_cluster::Shard as ShardNumber;
 use starling_link::Mailbox;
@@ -47,6 +49,8 @@ impl Inbox {
 enum Returned {
     Loaded(ShardNumber, BareJid, Result<Option<LoginBundle>, Error>),
     Handled(ShardNumber, Ctx),
+    /// Its handler panicked, and its memory went with it.
+    Lost(ShardNumber, BareJid),
 }
 
 /// The worker.
@@ -144,12 +148,21 @@ impl Worker {
         while let Some((account, task)) = next.take() {
             let progress = Arc::clone(self.commits.progress());
             let ctx = Ctx::new(Arc::clone(&self.env), progress, account);
-            match tasks::run(ctx, task, &mut self.sessions) {
-                Handling::Done(ctx) => next = self.settle(number, ctx),
-                Handling::Waiting(handler) => {
-                    let returned = async move { Returned::Handled(number, handler.await) };
-                    self.away.push(Box::pin(returned));
+            let name = ctx.account.jid.clone();
+            let sessions = &mut self.sessions;
+            // A fault in one account stays in that account.
+            match catch_unwind(AssertUnwindSafe(|| tasks::run(ctx, task, sessions))) {
+                Ok(Handling::Done(ctx)) => next = self.settle(number, ctx),
+                Ok(Handling::Waiting(handler)) => {
+                    let handled = AssertUnwindSafe(handler).catch_unwind();
+                    self.away.push(Box::pin(async move {
+                        match handled.await {
+                            Ok(ctx) => Returned::Handled(number, ctx),
+                            Err(_) => Returned::Lost(number, name),
+                        }
+                    }));
                 }
+                Err(_) => self.lose(number, &name),
             }
         }
     }
@@ -220,6 +233,7 @@ impl Worker {
                     self.act(number, account, task);
                 }
             }
+            Returned::Lost(number, name) => self.lose(number, &name),
             Returned::Loaded(number, name, Ok(Some(bundle))) => {
                 self.arrive(number, Account::stored(name, bundle));
             }
@@ -234,6 +248,20 @@ impl Worker {
                     self.release(reject::unreadable(task, &error));
                 }
             }
+        }
+    }
+
+    /// A handler panicked: the account is read again for whatever comes next.
+    /// Its sessions are closed as they are dropped, so their clients come back.
+    fn lose(&mut self, number: ShardNumber, name: &BareJid) {
+        metrics::account_lost();
+        tracing::error!(account = %name, "a handler panicked; the account starts anew");
+        for task in self.shards.entry(number).or_default().forget(name) {
+            self.begin(Work {
+                shard: number,
+                target: name.clone(),
+                task,
+            });
         }
     }
 

@@ -1,5 +1,5 @@
-//! One message from one session to another through a whole engine: workers,
-//! shards, commit and router, over the in-memory store.
+//! Stanzas through a whole engine: workers, shards, commit and router, over
+//! the in-memory store.
 #![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::sync::{Arc, Mutex};
@@ -10,6 +10,7 @@ use starling_link::{
     Bind, BindError, Bound, Client, Close, ConflictPolicy, Frame, Full, Link, LocalLink, Outlet,
     Registration, SessionKey, SessionNode,
 };
+use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, Side, Spec, To};
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
 };
@@ -37,6 +38,12 @@ impl Recorder {
         }
     }
 
+    async fn closed(&self) {
+        while self.closed.lock().unwrap().is_none() {
+            self.changed.notified().await;
+        }
+    }
+
     fn take(&self) -> Option<Stanza> {
         let mut stanzas = self.stanzas.lock().unwrap();
         (!stanzas.is_empty()).then(|| stanzas.remove(0))
@@ -55,7 +62,8 @@ impl Outlet for Recorder {
     fn report_drained(&self) {}
 
     fn close(&self, why: Close) {
-        *self.closed.lock().unwrap() = Some(why);
+        self.closed.lock().unwrap().get_or_insert(why);
+        self.changed.notify_one();
     }
 }
 
@@ -64,6 +72,43 @@ struct NoPasswords;
 impl PasswordDeriver for NoPasswords {
     fn derive(&self, _password: &str) -> Result<Vec<ScramVerifier>, String> {
         Ok(Vec::new())
+    }
+}
+
+/// Panics on a word, before and after it has had to wait.
+struct Faulty;
+
+const FAULTY: Manifest = Manifest {
+    spec: Spec::Own("faulty"),
+    version: "1",
+    disco: &[],
+    disco_account: &[],
+};
+
+impl Feature for Faulty {
+    fn manifest(&self) -> &'static Manifest {
+        &FAULTY
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        const {
+            &[
+                Hook::message(Side::Sender, Phase::Admit),
+                Hook::iq_get(To::Own, "urn:example:faulty", "fail"),
+            ]
+        }
+    }
+
+    fn message(&self, _phase: Phase, message: &mut Stanza, _ctx: &mut Ctx) -> Outcome {
+        assert!(!message.has("urn:example:faulty", "fail"), "as asked");
+        Outcome::Pass
+    }
+
+    fn handle<'a>(&'a self, _iq: &'a Stanza, _ctx: &'a mut Ctx) -> BoxFuture<'a, Outcome> {
+        Box::pin(async {
+            tokio::task::yield_now().await;
+            panic!("as asked")
+        })
     }
 }
 
@@ -87,7 +132,7 @@ impl Node {
             clock: Arc::new(SystemClock),
             passwords: Arc::new(NoPasswords),
             entry_ids: EntryIds::new([2; 16]),
-            registry: Registry::new(Vec::new()),
+            registry: Registry::new(vec![Box::new(Faulty)]),
             software: Software {
                 name: "Starling".into(),
                 version: "0".into(),
@@ -245,4 +290,33 @@ async fn a_removed_account_is_gone_and_its_name_is_free() {
     assert!(!node.engine.remove(&jid("romeo@localhost")).await.unwrap());
     node.register("romeo@localhost").await;
     assert!(node.bind("romeo@localhost", "orchard").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_sessions_of_one_account_and_nothing_else() {
+    let node = Node::start();
+    node.register("romeo@localhost").await;
+    node.register("juliet@localhost").await;
+    let (juliet, balcony) = node.bind("juliet@localhost", "balcony").await.unwrap();
+    let fail = starling_xmpp::Element::new("urn:example:faulty", "fail");
+    for bad in [
+        Stanza::message(Type::Chat)
+            .to(juliet.jid.clone())
+            .child(&fail),
+        Stanza::iq(Type::Get, "f1").child(&fail),
+    ] {
+        let (romeo, orchard) = node.bind("romeo@localhost", "orchard").await.unwrap();
+        node.send(&romeo, bad);
+        orchard.closed().await;
+        assert_eq!(
+            *orchard.closed.lock().unwrap(),
+            Some(Close::InternalServerError)
+        );
+    }
+    let (romeo, _) = node.bind("romeo@localhost", "orchard").await.unwrap();
+    node.send(
+        &romeo,
+        Stanza::message(Type::Chat).id("after").to(juliet.jid),
+    );
+    assert_eq!(balcony.next().await.head.id.as_deref(), Some("after"));
 }
