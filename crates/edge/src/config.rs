@@ -150,6 +150,11 @@ pub struct Limits {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub write_stall_timeout: Duration,
+    /// How long a client is held while no node can take what it sends, as in
+    /// the moments after a failure. Then its stream is closed.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    pub unavailable_timeout: Duration,
     /// Accounts one address may register in an hour (XEP-0077), on hosts that
     /// allow it.
     pub registrations_per_address_hour_max: u32,
@@ -176,6 +181,7 @@ impl Default for Limits {
             outbound_stanzas_max: 16_384,
             outbound_bytes_max: 4_194_304,
             write_stall_timeout: Duration::from_secs(30),
+            unavailable_timeout: Duration::from_secs(30),
             registrations_per_address_hour_max: 10,
         }
     }
@@ -270,5 +276,41 @@ impl Default for Keepalive {
             ping_after: Duration::from_secs(300),
             ping_timeout: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let mut config = Config::default();
+        config.tcp.direct_tls_listen = Listen::default();
+        let text = toml::to_string(&config).unwrap();
+        assert!(text.contains("listen = \"[::]:5222\""), "{text}");
+        assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+        assert_eq!(toml::from_str::<Config>("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let refused = toml::from_str::<Config>("[limits]\nstanza_max = 1").unwrap_err();
+        assert!(refused.to_string().contains("stanza_max"), "{refused}");
+    }
+
+    #[test]
+    fn ports_are_one_or_many() {
+        let text = "[tcp]\nlisten = [\"127.0.0.1:1\", \"[::1]:2\"]";
+        assert_eq!(
+            toml::from_str::<Config>(text).unwrap().tcp.listen.0.len(),
+            2
+        );
+        let refused = toml::from_str::<Config>("[tcp]\nlisten = 5222").unwrap_err();
+        assert!(
+            refused.to_string().contains("an address such as"),
+            "{refused}"
+        );
     }
 }

@@ -33,8 +33,6 @@ use inbound::Held;
 
 /// How often a frame is offered to a node that cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
-/// When a session counts as lost with its node.
-const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection and its session.
 pub(crate) struct Connection {
@@ -58,6 +56,7 @@ pub(crate) struct Connection {
     held: Option<Box<Held>>,
     keepalive: Keepalive,
     stall_timeout: Duration,
+    unavailable_timeout: Duration,
     timer: Pin<Box<Sleep>>,
     heard_at: Instant,
     pinged_at: Option<Instant>,
@@ -98,6 +97,7 @@ impl Connection {
             paused_until: None,
             held: None,
             stall_timeout: limits.write_stall_timeout,
+            unavailable_timeout: limits.unavailable_timeout,
             timer: Box::pin(sleep_until(now + keepalive.ping_after)),
             keepalive,
             heard_at: now,
@@ -122,7 +122,12 @@ impl Connection {
         let mut rest = self.outgoing;
         rest.extend_from_slice(&self.outlet.end());
         let held = self.held.map(|held| held.into_frame());
-        detach(&self.shared, self.session, ending, held).await;
+        let last = Frame::Detach {
+            session: self.session,
+            how: ending.detached(),
+        };
+        let frames = held.into_iter().chain([last]);
+        hand_over(&self.shared, frames, self.unavailable_timeout).await;
         self.transport.farewell(ending, rest).await;
     }
 
@@ -202,26 +207,22 @@ impl Connection {
 
 /// Hands the session its last frames. It must learn of its end, so this waits
 /// for room, but not for ever.
-async fn detach(shared: &Shared, session: SessionKey, ending: &Ending, held: Option<Frame>) {
-    let how = ending.detached();
-    let node = shared.link.owner(&session.account).ok();
-    let account = session.account.clone();
-    let last = Frame::Detach { session, how };
+async fn hand_over(shared: &Shared, frames: impl Iterator<Item = Frame>, limit: Duration) {
     let since = Instant::now();
-    for mut frame in held.into_iter().chain([last]) {
+    for mut frame in frames {
         while let Err(refused) = shared.link.push(frame) {
-            match (&refused, &node) {
-                (Refused::Full(_), Some(node)) => node.room(&account).await,
-                (Refused::Full(_), None) | (Refused::Unavailable(_), _) => sleep(RETRY_AFTER).await,
-            }
-            if since.elapsed() > UNAVAILABLE_TIMEOUT {
-                tracing::warn!(
-                    account = account.as_str(),
-                    "a session was lost with its node"
-                );
+            let is_full = matches!(refused, Refused::Full(_));
+            frame = refused.into_inner();
+            let account = frame.target();
+            if since.elapsed() > limit {
+                let account = account.as_str();
+                tracing::warn!(account, "a session is lost: no node takes its end");
                 return;
             }
-            frame = refused.into_inner();
+            match shared.link.owner(account) {
+                Ok(node) if is_full => node.room(account).await,
+                _ => sleep(RETRY_AFTER).await,
+            }
         }
     }
 }

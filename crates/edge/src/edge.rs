@@ -95,7 +95,7 @@ impl Edge {
 
 impl Handle {
     /// Replaces certificates, hosts and limits. Open streams keep what they
-    /// have; ports do not change.
+    /// have; ports and the limits of guessing change with the next start.
     ///
     /// # Errors
     /// When the new settings cannot be used: the old ones stay.

@@ -142,6 +142,8 @@ impl Limits {
         );
         let key = "limits.write_stall_timeout";
         to.span(key, self.write_stall_timeout, MILLI, DAY);
+        let key = "limits.unavailable_timeout";
+        to.span(key, self.unavailable_timeout, MILLI, DAY);
     }
 }
 

@@ -9,7 +9,7 @@ use starling_xmpp::Stanza;
 use starling_xmpp::stream::{Event, StreamCondition};
 use tokio::time::{Instant, sleep};
 
-use super::{Connection, RETRY_AFTER, UNAVAILABLE_TIMEOUT};
+use super::{Connection, RETRY_AFTER};
 use crate::close::Ending;
 use crate::features::{bind, ping};
 use crate::metrics;
@@ -157,7 +157,7 @@ impl Connection {
             return Ok(());
         };
         let since = since.unwrap_or_else(Instant::now);
-        if since.elapsed() > UNAVAILABLE_TIMEOUT {
+        if since.elapsed() > self.unavailable_timeout {
             let text = "the server cannot reach your session";
             return Err(Ending::failed(StreamCondition::InternalServerError, text));
         }

@@ -31,7 +31,7 @@ async fn without_credit_nothing_more_is_read() {
         );
     }
     // What the edge would do wrong it has had time for: it answers others.
-    world.bound().await;
+    let _other = world.bound().await;
     assert_eq!(world.node.frames_waiting(), 0, "no credit, no stanza");
 }
 
@@ -84,6 +84,44 @@ async fn a_held_stanza_comes_before_the_end() {
     world.node.faults(|faults| faults.is_full = false);
     world.node.stanza().await;
     assert_eq!(world.node.detached().await, Detached::Lost);
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_for_a_moment_is_only_a_pause() {
+    // DESIGN §1.5.
+    let world = World::start().await;
+    let mut client = world.bound().await;
+    world.node.faults(|faults| faults.is_gone = true);
+    client.send(numbered(0, 3)).await;
+    client.send("</stream:stream>").await;
+    // Another client is served: the edge has had its turn with this one.
+    let _other = world.bound().await;
+    world.node.faults(|faults| faults.is_gone = false);
+    for n in 0..3 {
+        assert_eq!(
+            world.node.stanza().await.head.id.as_deref(),
+            Some(&*n.to_string())
+        );
+    }
+    assert_eq!(world.node.detached().await, Detached::Closed);
+    assert_eq!(client.rest().await, "</stream:stream>");
+}
+
+#[tokio::test]
+async fn a_node_that_stays_away_ends_the_stream() {
+    // RFC 6120 §4.9.3.6: our fault, and said so.
+    let world = World::with(|config, _| {
+        config.limits.unavailable_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = world.bound().await;
+    world.node.faults(|faults| faults.is_gone = true);
+    client.send(numbered(0, 1)).await;
+    let rest = client.rest().await;
+    assert!(
+        rest.contains(&format!("<internal-server-error xmlns='{STREAMS}'")),
+        "{rest}"
+    );
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ async fn an_address_has_so_many_connections() {
     while world.handle.connections() > 1 {
         tokio::task::yield_now().await;
     }
-    world.bound().await;
+    let _other = world.bound().await;
 }
 
 #[tokio::test]

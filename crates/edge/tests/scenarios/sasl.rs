@@ -282,3 +282,16 @@ async fn strangers_come_in_only_where_a_host_allows_it() {
     assert!(world.node.bind().is_anonymous);
     assert!(bound.contains("@localhost/x</jid>"), "{bound}");
 }
+
+#[tokio::test]
+async fn an_account_is_one_of_its_host_only() {
+    // RFC 6120 §6.3.7: the host of the stream completes the name.
+    let world = World::start().await;
+    let mut client = world.tls().await;
+    client
+        .send(HEADER.replace("localhost", "other.example"))
+        .await;
+    client.until("</stream:features>").await;
+    let refused = answer(&mut client, &plain("juliet", PASSWORD)).await;
+    assert!(refused.starts_with(&failure("not-authorized")), "{refused}");
+}

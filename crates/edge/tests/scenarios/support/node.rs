@@ -27,6 +27,8 @@ pub(crate) struct Faults {
     pub(crate) bind: Option<BindError>,
     /// Stanzas are refused as for want of room.
     pub(crate) is_full: bool,
+    /// Nobody takes anything.
+    pub(crate) is_gone: bool,
     /// Stanzas are taken but never reported as dealt with.
     pub(crate) is_slow: bool,
 }
@@ -144,6 +146,9 @@ impl Node {
     #[expect(clippy::result_large_err, reason = "as the trait has it")]
     fn take(&self, frame: Frame) -> Result<(), Refused<Frame>> {
         let mut state = self.state.lock().unwrap();
+        if state.faults.is_gone {
+            return Err(Refused::Unavailable(frame));
+        }
         let mut outlet = None;
         if let Frame::FromClient { session, .. } = &frame {
             if state.faults.is_full {
