@@ -124,11 +124,10 @@ fn check(
         let text = query.as_ref()?.child_text(ns::REGISTER, name)?;
         (!text.is_empty()).then(|| text.into_owned())
     };
-    if field("remove").is_some()
-        || query
-            .as_ref()
-            .is_some_and(|q| q.get(ns::REGISTER, "remove").is_some())
-    {
+    let is_removal = query
+        .as_ref()
+        .is_some_and(|query| query.get(ns::REGISTER, "remove").is_some());
+    if is_removal {
         // §3.2: only who has authenticated may.
         return Err(StanzaError::new(Condition::NotAllowed));
     }

@@ -130,6 +130,8 @@ impl Driver<'_> {
                 }
                 Next::Bound(established) => {
                     self.authenticated();
+                    // RFC 6120 §4.6.1: from now on it is a keepalive.
+                    self.transport.decoder.set_whitespace_allowed(true);
                     return Ok(Some(*established));
                 }
                 Next::End(ending) => return Err(ending),

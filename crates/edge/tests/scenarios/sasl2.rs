@@ -217,6 +217,31 @@ async fn bind_2_binds_within_success() {
 }
 
 #[tokio::test]
+async fn white_space_is_a_keepalive_again_once_bound() {
+    // XEP-0388 §2.4, RFC 6120 §4.6.1.
+    let world = World::start().await;
+    let (mut client, _) = world.open().await;
+    let scram = Scram::new("juliet", Binding::None);
+    let first = scram.first();
+    client
+        .send(format!(
+            "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'>\
+             <initial-response>{first}</initial-response>\
+             <bind xmlns='urn:xmpp:bind:0'/></authenticate>"
+        ))
+        .await;
+    let challenge = client.until("</challenge>").await;
+    let (last, _) = scram.last(between(&challenge, "'>", "</"), PASSWORD);
+    client
+        .send(format!("<response xmlns='{SASL2}'>{last}</response>"))
+        .await;
+    client.until("</stream:features>").await;
+    client.send(" ").await;
+    client.send("<message to='romeo@localhost'/>").await;
+    world.node.stanza().await;
+}
+
+#[tokio::test]
 async fn bind_2_fails_with_the_login() {
     let world = World::start().await;
     let bind = "<bind xmlns='urn:xmpp:bind:0'/>";

@@ -306,3 +306,28 @@ async fn authentication_is_offered_once() {
         "{rest}"
     );
 }
+
+#[tokio::test]
+async fn how_bytes_are_cut_or_joined_does_not_matter() {
+    // RFC 6120 §4.1: a stream is bytes. Some clients send ahead (XEP-0305).
+    let world = World::start().await;
+    let login = format!(
+        "{HEADER}{}{HEADER}<iq type='set' id='b'>\
+         <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>\
+         <message id='1' to='romeo@localhost'/></stream:stream>",
+        crate::support::plain("juliet", "pencil")
+    );
+    let mut answers = Vec::new();
+    for size in [1, 7, login.len()] {
+        let mut client = world.tls().await;
+        for part in login.as_bytes().chunks(size) {
+            client.send(part).await;
+        }
+        let rest = client.rest().await;
+        assert!(rest.ends_with("</iq></stream:stream>"), "{rest}");
+        answers.push(rest.len());
+        world.node.stanza().await;
+        world.node.detached().await;
+    }
+    assert!(answers.iter().all(|length| *length == answers[0]));
+}
