@@ -84,6 +84,12 @@ impl Feature for Offline {
         if !is_storable(message) {
             return Outcome::Pass;
         }
+        // RFC 6121 §8.5.3.2.1: a resource that is gone leaves no normal message.
+        let is_for_resource = message.head.to.as_ref().is_some_and(|to| to.is_full());
+        let is_normal = message.head.type_ == Type::Normal;
+        if is_normal && is_for_resource && ctx.targets.sessions.is_empty() {
+            return Outcome::Pass;
+        }
         // While older messages are still on their way to a session, a new one
         // joins the end of that line instead of overtaking them.
         let in_line: Vec<SessionId> = flushing(ctx).collect();

@@ -14,7 +14,8 @@ use starling_xmpp::{Condition, Element, Stanza, StanzaError, Type, ns};
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(54),
     version: "1.3.0",
-    disco: &[],
+    // Older clients look for it at the host (XEP-0054 §4).
+    disco: &[ns::VCARD],
     disco_account: &[ns::VCARD],
 };
 

@@ -33,12 +33,13 @@ pub(crate) fn request_id() -> SmolStr {
 pub(crate) fn answer(mut ctx: Ctx, stanza: Stanza, asked: &[To]) -> Handling {
     match ctx.env.registry.iq(asked, &stanza) {
         Known::Feature(feature) => ask(ctx, stanza, feature),
-        Known::NamespaceOnly => {
+        // To a stranger an account must look like one that does not exist.
+        Known::NamespaceOnly if asked != [To::Account] => {
             let error = StanzaError::new(Condition::FeatureNotImplemented);
             reject::reply(&mut ctx, &stanza, &error);
             Handling::Done(ctx)
         }
-        Known::No => {
+        Known::NamespaceOnly | Known::No => {
             reject::unavailable(&mut ctx, &stanza);
             Handling::Done(ctx)
         }

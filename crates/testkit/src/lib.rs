@@ -8,6 +8,7 @@
 //! - [`scram`] and [`login`]: SASL, and the ways to a bound session.
 //! - [`client`]: a bound session and its everyday requests.
 //! - [`world`]: the server under test: where to connect, how to make accounts.
+//! - [`caps`]: the hash of XEP-0115, worked out once more.
 //! - [`process`]: the real program as a child process that can be killed.
 //!
 //! Nothing here depends on the server or on `starling-xmpp`: a mistake that
@@ -15,6 +16,7 @@
 //! failure; no test waits for time to pass. That nothing more comes is proven
 //! by something that must come after it, see [`Client::settle`] and [`relay`].
 
+pub mod caps;
 pub mod client;
 pub mod element;
 pub mod login;
@@ -29,7 +31,7 @@ pub mod world;
 pub use client::{Client, relay};
 pub use element::Element;
 pub use login::Login;
-pub use pattern::{Pattern, element, iq, message, presence};
+pub use pattern::{Pattern, anything, element, iq, message, presence};
 pub use reader::Item;
 pub use stream::Stream;
 pub use world::{Account, World};

@@ -140,7 +140,12 @@ pub async fn sasl(stream: &mut Stream, account: &Account, mechanism: Mechanism) 
 /// The `<auth/>` of a mechanism with an initial response (RFC 6120 §6.4.2).
 #[must_use]
 pub fn auth(mechanism: &str, response: &[u8]) -> String {
-    let response = BASE64.encode(response);
+    // An empty response is "=", to tell it from none.
+    let response = if response.is_empty() {
+        "=".to_owned()
+    } else {
+        BASE64.encode(response)
+    };
     format!(
         "<auth xmlns='{}' mechanism='{mechanism}'>{response}</auth>",
         ns::SASL

@@ -31,6 +31,15 @@ pub fn iq() -> Pattern {
     element(ns::CLIENT, "iq")
 }
 
+/// Any element at all.
+#[must_use]
+pub fn anything() -> Pattern {
+    Pattern {
+        words: "an element".to_owned(),
+        checks: Vec::new(),
+    }
+}
+
 /// An element of this namespace and name.
 #[must_use]
 pub fn element(ns: &str, name: &str) -> Pattern {
@@ -97,6 +106,16 @@ impl Pattern {
     #[must_use]
     pub fn type_(self, type_: &str) -> Self {
         self.attr("type", type_)
+    }
+
+    /// A message of this type, where none is `normal` (RFC 6121 §5.2.2).
+    #[must_use]
+    pub fn kind(self, type_: &str) -> Self {
+        let words = format!("of type {type_}");
+        let type_ = type_.to_owned();
+        self.that(&words, move |element| {
+            element.attr("type").unwrap_or("normal") == type_
+        })
     }
 
     /// With this body.

@@ -110,9 +110,6 @@ impl World {
     }
 
     /// A new account on a host.
-    ///
-    /// # Panics
-    /// If the server refuses it.
     pub async fn account_at(&self, host: &str, name: &str) -> Account {
         let user = self.unique(name);
         let account = Account {
@@ -120,14 +117,19 @@ impl World {
             host: host.to_owned(),
             password: "Call me but love".to_owned(),
         };
-        if let Err(error) = self
-            .registrar
-            .create(&account.jid(), &account.password)
-            .await
-        {
-            panic!("no account {}: {error}", account.jid());
-        }
+        self.create(&account).await;
         account
+    }
+
+    /// Makes this very account.
+    ///
+    /// # Panics
+    /// If the server refuses it.
+    pub async fn create(&self, account: &Account) {
+        let jid = account.jid();
+        if let Err(error) = self.registrar.create(&jid, &account.password).await {
+            panic!("no account {jid}: {error}");
+        }
     }
 
     /// A TCP connection to the STARTTLS port, with nothing sent, for the main host.
