@@ -1,23 +1,41 @@
-//! XEP-0191: Blocking Command, version 1.3, with reports by XEP-0377: Spam
-//! Reporting, version 0.4.1.
+//! XEP-0191: Blocking Command, version 1.3, with reports by XEP-0377: Blocking
+//! Command Reports, version 0.4.1.
 //!
 //! The list is part of the loaded account, and whether it covers an address is
-//! the account's to say, since presence broadcasts ask the same. Reports go to
-//! the log, where an operator's tools find them.
+//! the account's to say, since presence broadcasts ask the same. Blocking is
+//! polite (§4): subscriptions stay as they are. Who is told of a change is
+//! found in `blocking/shown.rs`, reports are read in `blocking/report.rs`.
+
+mod report;
+mod shown;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests;
 
 use starling_session::{
     BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, SessionId, Side, Spec, To,
 };
 use starling_store::blocklist::Change;
 use starling_xmpp::stanza::Kind;
-use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, Type, ns};
+use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, ns};
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(191),
     version: "1.3",
-    disco: &[ns::BLOCKING, ns::REPORTING],
+    disco: &[ns::BLOCKING],
     disco_account: &[ns::BLOCKING],
 };
+
+const ALSO: &[Manifest] = &[Manifest {
+    spec: Spec::Xep(377),
+    version: "0.4.1",
+    disco: &[ns::REPORTING],
+    disco_account: &[],
+}];
 
 const HOOKS: &[Hook] = &[
     Hook::iq_get(To::Own, ns::BLOCKING, "blocklist"),
@@ -39,6 +57,10 @@ struct WantsPushes;
 impl Feature for Blocking {
     fn manifest(&self) -> &'static Manifest {
         &MANIFEST
+    }
+
+    fn also(&self) -> &'static [Manifest] {
+        ALSO
     }
 
     fn hooks(&self) -> &'static [Hook] {
@@ -77,13 +99,12 @@ fn ready<'a>(outcome: Outcome) -> BoxFuture<'a, Outcome> {
     Box::pin(std::future::ready(outcome))
 }
 
-/// §3.3: nothing passes between the account and whom it has blocked. Which
-/// side this is follows from where the stanza comes from.
+/// §3.3: nothing passes between the account and whom it has blocked.
 fn guard(stanza: &Stanza, ctx: &Ctx) -> Outcome {
     if ctx.account.blocklist.is_empty() {
         return Outcome::Pass;
     }
-    let is_ours = ctx.session().is_some();
+    let is_ours = ctx.side() == Side::Sender;
     let other = if is_ours {
         &stanza.head.to
     } else {
@@ -124,56 +145,51 @@ fn block(iq: &Stanza, request: &Element, ctx: &mut Ctx) -> Result<(), StanzaErro
     if jids.is_empty() {
         return Err(StanzaError::new(Condition::BadRequest).text("whom to block is missing"));
     }
-    if ctx.account.blocklist.len() + jids.len() > BLOCKED_MAX {
+    let is_new = |jid: &&Jid| !ctx.account.blocklist.contains(*jid);
+    if ctx.account.blocklist.len() + jids.iter().filter(is_new).count() > BLOCKED_MAX {
         return Err(StanzaError::new(Condition::ResourceConstraint)
             .text("the block list is full; unblock someone or block a whole domain"));
     }
-    report(request, ctx);
-    let seen_before = watchers(ctx);
+    let seen = shown::to_whom(ctx, &jids);
     for jid in &jids {
         apply(ctx, Change::Block(jid.clone()));
     }
-    // Those who are shut out by this see the account leave.
-    for contact in seen_before {
-        if ctx.account.has_blocked(&contact) {
-            tell_presence(ctx, &contact, false);
-        }
-    }
     ctx.send(iq.result());
     push(ctx, "block", &jids);
+    shown::leave(ctx, seen);
+    // XEP-0377 §6: the block comes first and does not depend on the report.
+    report::take(request, ctx);
     Ok(())
 }
 
 /// §3.4, and §3.5 when it names nobody: everyone.
 fn unblock(iq: &Stanza, request: &Element, ctx: &mut Ctx) -> Result<(), StanzaError> {
     let jids = addresses(request)?;
-    let shut_out: Vec<Jid> = contacts(ctx)
-        .into_iter()
-        .filter(|jid| ctx.account.has_blocked(jid))
-        .collect();
+    let named = match jids.is_empty() {
+        true => ctx.account.blocklist.iter().cloned().collect(),
+        false => jids.clone(),
+    };
+    let shut_out = shown::shut_out(ctx, &named);
     if jids.is_empty() {
         apply(ctx, Change::Clear);
     }
     for jid in &jids {
         apply(ctx, Change::Unblock(jid.clone()));
     }
-    for contact in shut_out {
-        if !ctx.account.has_blocked(&contact) {
-            tell_presence(ctx, &contact, true);
-        }
-    }
     ctx.send(iq.result());
     push(ctx, "unblock", &jids);
+    shown::come_back(ctx, shut_out);
     Ok(())
 }
 
+/// The `<item/>`s of a request. An empty `<unblock/>` is a request of its own,
+/// so one with anything else in it must not pass for empty.
 fn addresses(request: &Element) -> Result<Vec<Jid>, StanzaError> {
-    let items = request
-        .children()
-        .filter(|child| child.is(ns::BLOCKING, "item"));
-    let jids = items.map(|item| {
-        let jid = item.attribute("jid").ok_or(Condition::BadRequest)?;
-        Jid::parse(jid).map_err(|_| Condition::JidMalformed)
+    let jids = request.children().map(|item| {
+        let jid = item
+            .attribute("jid")
+            .filter(|_| item.is(ns::BLOCKING, "item"));
+        Jid::parse(jid.ok_or(Condition::BadRequest)?).map_err(|_| Condition::JidMalformed)
     });
     jids.collect::<Result<_, _>>().map_err(StanzaError::new)
 }
@@ -199,62 +215,5 @@ fn push(ctx: &mut Ctx, name: &str, jids: &[Jid]) {
         .collect();
     for session in wanting {
         ctx.request(session, true, &change);
-    }
-}
-
-/// Contacts who see the account's presence, and those it was shown to
-/// directly.
-fn watchers(ctx: &Ctx) -> Vec<Jid> {
-    let roster = ctx.account.roster.items.values();
-    let contacts = roster
-        .filter(|item| item.subscription.has_from())
-        .map(|item| item.jid.clone());
-    let directed = ctx
-        .account
-        .sessions
-        .iter()
-        .flat_map(|session| session.directed.iter().cloned());
-    contacts.chain(directed).collect()
-}
-
-/// Only contacts are told again: directed presence is the client's to repeat.
-fn contacts(ctx: &Ctx) -> Vec<Jid> {
-    let roster = ctx.account.roster.items.values();
-    roster
-        .filter(|item| item.subscription.has_from())
-        .map(|item| item.jid.clone())
-        .collect()
-}
-
-/// Shows a contact each available session as it is, or as gone.
-fn tell_presence(ctx: &mut Ctx, contact: &Jid, is_shown: bool) {
-    let told: Vec<Stanza> = ctx
-        .account
-        .available()
-        .filter_map(|session| {
-            let shown = session.presence.clone()?;
-            let gone = Stanza::presence(Type::Unavailable);
-            let presence = if is_shown { shown } else { gone };
-            Some(presence.from(session.jid.clone()).to(contact.clone()))
-        })
-        .collect();
-    for presence in told {
-        ctx.send(presence);
-    }
-}
-
-/// XEP-0377 §4: a report is for the operator; it changes nothing by itself.
-fn report(request: &Element, ctx: &Ctx) {
-    for item in request.children() {
-        let Some(report) = item.get(ns::REPORTING, "report") else {
-            continue;
-        };
-        tracing::warn!(
-            account = %ctx.account.jid,
-            reported = item.attribute("jid").unwrap_or_default(),
-            reason = report.attribute("reason").unwrap_or("none"),
-            text = report.child_text(ns::REPORTING, "text").as_deref().unwrap_or_default(),
-            "a user reported abuse"
-        );
     }
 }

@@ -10,6 +10,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smol_str::SmolStr;
 use starling_session::{
     Ctx, Event, EventKind, Feature, Hook, Host, Manifest, Registry, SessionId, Spec,
 };
@@ -35,6 +36,10 @@ pub(crate) const NODE: &str = "https://starling.im/";
 /// is room for people who make them up.
 const KNOWN_HASHES_MAX: usize = 4_096;
 
+/// Octets of an answer that are kept: a client with a hundred features has
+/// ten thousand.
+const INFO_BYTES_MAX: usize = 32 * 1024;
+
 /// The capabilities a host announces in its stream features (§6.3).
 pub fn host_caps(registry: &Registry, host: &Host) -> Caps {
     Caps::of(NODE, &disco::host_info(registry, host))
@@ -44,8 +49,12 @@ pub fn host_caps(registry: &Registry, host: &Host) -> Caps {
 #[derive(Clone)]
 pub struct Capabilities(pub Arc<Info>);
 
-/// A client that was asked what it can: in its session's slots.
-struct Asked(Caps);
+/// What a session's client last announced: in its slots.
+struct Announced {
+    caps: Caps,
+    /// The request that asks it for the rest, until it is answered.
+    request: Option<SmolStr>,
+}
 
 #[derive(Default)]
 pub(crate) struct EntityCaps {
@@ -72,29 +81,38 @@ impl Feature for EntityCaps {
         let (Event::Available { presence } | Event::Changed { presence }) = event else {
             return;
         };
-        // §11: without a hash (the form before version 1.4) nothing is proven.
+        // §13: without a hash (the form before version 1.4) nothing is proven.
         let caps = presence.payload(ns::CAPS, "c").map(|c| c.element());
-        let Some(caps) = caps.as_ref().and_then(Caps::from_element) else {
+        let caps = caps.as_ref().and_then(Caps::from_element);
+        if !forget(ctx, session, caps.as_ref()) {
+            return;
+        }
+        let Some(caps) = caps else {
             return;
         };
-        if let Some(info) = self.lock().infos.get(&caps).cloned() {
-            return remember(ctx, session, info);
-        }
-        let query = Element::new(ns::DISCO_INFO, "query").attr("node", caps.disco_node());
+        let known = self.lock().infos.get(&caps).cloned();
+        let request = match known {
+            Some(info) => {
+                remember(ctx, session, info);
+                None
+            }
+            None => {
+                let query = Element::new(ns::DISCO_INFO, "query");
+                ctx.request(session, false, &query.attr("node", caps.disco_node()))
+            }
+        };
         if let Some(found) = ctx.account.session_mut(session) {
-            found.slots.set(Asked(caps));
-            ctx.request(session, false, &query);
+            found.slots.set(Announced { caps, request });
         }
     }
 
     fn answer(&self, answer: &Stanza, session: SessionId, ctx: &mut Ctx) {
-        let asked = ctx
-            .account
-            .session_mut(session)
-            .and_then(|found| found.slots.take::<Asked>());
-        let Some(Asked(caps)) = asked.filter(|_| answer.head.type_ == Type::Result) else {
+        let Some(caps) = asked(ctx, session, answer) else {
             return;
         };
+        if answer.head.type_ != Type::Result || answer.content().len() > INFO_BYTES_MAX {
+            return;
+        }
         let query = answer
             .payload(ns::DISCO_INFO, "query")
             .map(|query| query.element());
@@ -140,8 +158,194 @@ impl Known {
     }
 }
 
+/// Forgets what an earlier announcement meant; `false` if this is the same, so
+/// that nothing is to be done.
+fn forget(ctx: &mut Ctx, session: SessionId, caps: Option<&Caps>) -> bool {
+    let Some(found) = ctx.account.session_mut(session) else {
+        return false;
+    };
+    let before = found.slots.get::<Announced>();
+    if before.map(|before| &before.caps) == caps {
+        return false;
+    }
+    found.slots.take::<Announced>();
+    found.slots.take::<Capabilities>();
+    true
+}
+
+/// The capabilities that an answer is about: none, if the client has announced
+/// others since it was asked.
+fn asked(ctx: &mut Ctx, session: SessionId, answer: &Stanza) -> Option<Caps> {
+    let found = ctx.account.session_mut(session)?;
+    let announced = found.slots.get_mut::<Announced>()?;
+    if announced.request.is_none() || announced.request != answer.head.id {
+        return None;
+    }
+    announced.request = None;
+    Some(announced.caps.clone())
+}
+
 fn remember(ctx: &mut Ctx, session: SessionId, info: Arc<Info>) {
     if let Some(found) = ctx.account.session_mut(session) {
         found.slots.set(Capabilities(info));
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use starling_session::testing::Scene;
+
+    use super::*;
+    use crate::testing::{check_from_romeo, host, juliet, only};
+
+    /// XEP-0115 §5.2.
+    const INFO: &str = "<identity category='client' type='pc' name='Exodus 0.9.1'/><feature var='http://jabber.org/protocol/caps'/><feature var='http://jabber.org/protocol/disco#info'/><feature var='http://jabber.org/protocol/disco#items'/><feature var='http://jabber.org/protocol/muc'/>";
+    const VER: &str = "QgayPKawpkPSDYmwT/WM94uAlu0=";
+
+    fn presence(ver: &str) -> String {
+        format!(
+            "<presence><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='http://code.google.com/p/exodus' ver='{ver}'/></presence>"
+        )
+    }
+
+    fn query(info: &str) -> String {
+        format!("<query xmlns='http://jabber.org/protocol/disco#info'>{info}</query>")
+    }
+
+    fn is_asked(said: &[String]) -> bool {
+        said.iter()
+            .any(|line| line.starts_with("balcony: <iq type='get' id='push'"))
+    }
+
+    fn features(scene: &Scene) -> Option<usize> {
+        let session = scene
+            .account()
+            .sessions
+            .iter()
+            .find(|s| s.jid.resource() == Some("balcony"))?;
+        session
+            .slots
+            .get::<Capabilities>()
+            .map(|known| known.0.features.len())
+    }
+
+    /// XEP-0115 §6.2: the client is asked by node and hash, and what it says
+    /// is believed if the hash proves it (§5.4).
+    #[test]
+    fn a_client_is_asked_once_and_believed() {
+        let mut scene = juliet();
+        let said = scene.bind_and_send("balcony", &presence(VER));
+        let asked = said.iter().find(|line| line.contains("<iq ")).unwrap();
+        assert_eq!(
+            *asked,
+            format!(
+                "balcony: <iq type='get' id='push' to='juliet@example.com/balcony' from='juliet@example.com'><query xmlns='http://jabber.org/protocol/disco#info' node='http://code.google.com/p/exodus#{VER}'/></iq>"
+            )
+        );
+        assert_eq!(features(&scene), None);
+        scene.answers("balcony", &query(INFO));
+        assert_eq!(features(&scene), Some(4));
+        assert!(
+            !is_asked(&scene.sends("balcony", &presence(VER))),
+            "the same again"
+        );
+        assert_eq!(features(&scene), Some(4));
+    }
+
+    /// XEP-0115 §8.2: a hash that is known is known for everybody.
+    #[test]
+    fn a_known_hash_is_not_asked_for_again() {
+        let mut scene = juliet();
+        scene.bind_and_send("balcony", &presence(VER));
+        scene.answers("balcony", &query(INFO));
+        scene.loses("balcony");
+        assert!(!is_asked(&scene.bind_and_send("balcony", &presence(VER))));
+        assert_eq!(features(&scene), Some(4));
+    }
+
+    /// XEP-0115 §5.4, §9.3: what the hash does not prove is not believed, and
+    /// poisons nothing.
+    #[test]
+    fn a_lie_is_not_believed() {
+        let mut scene = juliet();
+        scene.bind_and_send("balcony", &presence(VER));
+        scene.answers("balcony", &query("<identity category='client' type='pc'/>"));
+        assert_eq!(features(&scene), None);
+        scene.loses("balcony");
+        assert!(is_asked(&scene.bind_and_send("balcony", &presence(VER))));
+    }
+
+    /// XEP-0115 §5.4 step 3.9: other capabilities replace the earlier, and an
+    /// answer that comes late is not taken for theirs.
+    #[test]
+    fn capabilities_that_change_are_asked_for_anew() {
+        let mut scene = juliet();
+        scene.bind_and_send("balcony", &presence(VER));
+        scene.answers("balcony", &query(INFO));
+        assert!(is_asked(&scene.sends("balcony", &presence("other"))));
+        assert_eq!(features(&scene), None, "what it could before");
+        scene.sends("balcony", "<presence/>");
+        scene.answers("balcony", &query(INFO));
+        assert_eq!(features(&scene), None, "it announces none any more");
+        scene.sends("balcony", &presence(VER));
+        assert_eq!(features(&scene), Some(4));
+    }
+
+    /// RFC 6120 §8.1.3: an answer is matched by its id and by who gives it.
+    #[test]
+    fn nobody_answers_for_another() {
+        let mut scene = juliet();
+        scene.bind("chamber");
+        scene.bind_and_send("balcony", &presence(VER));
+        let id = scene.asked().to_owned();
+        let answer = |from: &str| format!("<iq type='result' id='{id}'{from}>{}</iq>", query(INFO));
+        scene.gets(&answer(
+            " to='juliet@example.com' from='romeo@example.net/a'",
+        ));
+        scene.gets(&answer(
+            " to='juliet@example.com/balcony' from='romeo@example.net/a'",
+        ));
+        scene.sends("chamber", &answer(""));
+        assert_eq!(features(&scene), None);
+        scene.sends("balcony", &answer(""));
+        assert_eq!(features(&scene), Some(4));
+    }
+
+    /// XEP-0115 §13: the legacy format proves nothing.
+    #[test]
+    fn the_legacy_format_is_left_alone() {
+        let mut scene = juliet();
+        let legacy = "<presence><c xmlns='http://jabber.org/protocol/caps' node='http://x' ver='1' ext='a'/></presence>";
+        assert!(!is_asked(&scene.bind_and_send("balcony", legacy)));
+    }
+
+    /// XEP-0115 §6.2, §6.3: what the stream feature announces is answered, and
+    /// its hash is that of the answer.
+    #[test]
+    fn the_hosts_hash_is_that_of_its_disco() {
+        let mut scene = host();
+        let hosts = scene.env().hosts.load();
+        let caps = host_caps(&scene.env().registry, hosts.host("example.com").unwrap());
+        drop(hosts);
+        let node = caps.disco_node();
+        let ask = format!(
+            "<iq type='get' id='1' to='example.com' from='romeo@example.net/a'><query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/></iq>"
+        );
+        let answer = only(scene.gets(&ask));
+        let answer = starling_session::testing::parse(answer.strip_prefix("out: ").unwrap());
+        let query = answer.first_payload().unwrap().element();
+        assert_eq!(query.attribute("node"), Some(node.as_str()));
+        let info = Info::from_element(&query).unwrap();
+        assert_eq!(caps::verify(&caps, &info), Verdict::Valid);
+        check_from_romeo(
+            &mut scene,
+            &ask.replace(&caps.ver, "other"),
+            "<item-not-found ",
+        );
     }
 }

@@ -3,6 +3,8 @@
 //! What is announced comes from the manifests of all features and from what
 //! each adds itself; nothing is listed here by hand.
 
+use std::iter;
+
 use starling_session::{
     BoxFuture, Ctx, Feature, Hook, Host, Lasting, Manifest, Outcome, Registry, Spec, To,
 };
@@ -118,14 +120,14 @@ fn account_info(ctx: &Ctx) -> Info {
 
 fn announce(registry: &Registry, of: To, host: &Host, info: &mut Info) {
     for feature in registry.features() {
-        let manifest = feature.manifest();
-        let announced = if of == To::Host {
-            manifest.disco
-        } else {
-            manifest.disco_account
-        };
-        info.features
-            .extend(announced.iter().map(|&feature| feature.to_owned()));
+        for manifest in iter::once(feature.manifest()).chain(feature.also()) {
+            let announced = match of {
+                To::Host => manifest.disco,
+                To::Account | To::Own => manifest.disco_account,
+            };
+            let announced = announced.iter().map(|&feature| feature.to_owned());
+            info.features.extend(announced);
+        }
         feature.describe(of, host, info);
     }
     info.features.sort_unstable();
@@ -154,4 +156,156 @@ fn items(of: To, node: Option<String>, ctx: &Ctx) -> Result<Items, Condition> {
         node: None,
         items: domains.into_iter().filter_map(item).collect(),
     })
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use starling_session::testing::Scene;
+    use starling_store::roster::Subscription;
+
+    use crate::testing::{check, check_from_romeo, host, juliet, nobody, only};
+
+    const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+    const ITEMS: &str = "<query xmlns='http://jabber.org/protocol/disco#items'/>";
+
+    fn from_romeo(to: &str, query: &str) -> String {
+        format!("<iq type='get' id='1' to='{to}' from='romeo@example.net/a'>{query}</iq>")
+    }
+
+    /// XEP-0030 §3.1; XEP-0191 §3.1, XEP-0160 §4, XEP-0377 §3 look here.
+    #[test]
+    fn a_host_says_what_it_is_and_can() {
+        let answer = only(host().gets(&from_romeo("example.com", INFO)));
+        for said in [
+            "<identity category='server' type='im'/>",
+            "<feature var='http://jabber.org/protocol/disco#info'/>",
+            "<feature var='http://jabber.org/protocol/disco#items'/>",
+            "<feature var='http://jabber.org/protocol/caps'/>",
+            "<feature var='jabber:iq:last'/>",
+            "<feature var='jabber:iq:version'/>",
+            "<feature var='msgoffline'/>",
+            "<feature var='urn:xmpp:blocking'/>",
+            "<feature var='urn:xmpp:ping'/>",
+            "<feature var='urn:xmpp:reporting:1'/>",
+            "<feature var='urn:xmpp:time'/>",
+        ] {
+            assert!(answer.contains(said), "{said}: {answer}");
+        }
+        assert!(!answer.contains("jabber:iq:register"), "{answer}");
+    }
+
+    /// XEP-0030 §6.3: the same for everyone who asks, each feature once.
+    #[test]
+    fn a_host_answers_everyone_alike_and_says_nothing_twice() {
+        let query = |answer: String| answer.split_once("<query").map(|(_, rest)| rest.to_owned());
+        let to_romeo = query(only(host().gets(&from_romeo("example.com", INFO)))).unwrap();
+        let mut scene = juliet();
+        scene.bind("balcony");
+        let own = format!("<iq type='get' id='2' to='example.com'>{INFO}</iq>");
+        assert_eq!(query(only(scene.sends("balcony", &own))).unwrap(), to_romeo);
+        let mut features: Vec<&str> = to_romeo.matches("var='").collect();
+        features.dedup();
+        let vars: Vec<&str> = to_romeo.split("<feature var='").skip(1).collect();
+        let mut once = vars.clone();
+        once.dedup();
+        assert_eq!(vars, once);
+    }
+
+    /// XEP-0030 §3.1: the account, for its owner and its subscribers.
+    #[test]
+    fn an_account_shows_itself_to_those_who_see_its_presence() {
+        let mut scene = juliet();
+        scene.contact("romeo@example.net", Subscription::From);
+        let registered = "<identity category='account' type='registered'/>";
+        check(
+            &mut scene,
+            &format!("<iq type='get' id='1'>{INFO}</iq>"),
+            registered,
+        );
+        check_from_romeo(
+            &mut scene,
+            &from_romeo("juliet@example.com", INFO),
+            registered,
+        );
+        let features = only(scene.gets(&from_romeo("juliet@example.com", INFO)));
+        for var in [
+            "urn:xmpp:blocking",
+            "vcard-temp",
+            "urn:xmpp:sid:0",
+            "urn:xmpp:ping",
+        ] {
+            assert!(
+                features.contains(&format!("<feature var='{var}'/>")),
+                "{features}"
+            );
+        }
+    }
+
+    /// XEP-0030 §8: a stranger cannot tell whether there is such an account.
+    #[test]
+    fn to_a_stranger_an_account_is_like_none() {
+        for query in [INFO, ITEMS] {
+            let ask = |mut scene: Scene| only(scene.gets(&from_romeo("juliet@example.com", query)));
+            let answer = ask(juliet());
+            assert!(answer.contains("<service-unavailable "), "{answer}");
+            assert_eq!(answer, ask(nobody()));
+        }
+        let mut scene = juliet();
+        scene.contact("romeo@example.net", Subscription::To);
+        let query = from_romeo("juliet@example.com", INFO);
+        check_from_romeo(&mut scene, &query, "<service-unavailable ");
+    }
+
+    /// XEP-0030 §4.1: an empty answer is an answer.
+    #[test]
+    fn an_account_and_a_bare_host_have_no_items() {
+        check_from_romeo(&mut host(), &from_romeo("example.com", ITEMS), ITEMS);
+        check(
+            &mut juliet(),
+            &format!("<iq type='get' id='1'>{ITEMS}</iq>"),
+            ITEMS,
+        );
+    }
+
+    /// XEP-0030 §7: a node that is not there.
+    #[test]
+    fn an_unknown_node_is_not_found() {
+        for namespace in ["info", "items"] {
+            let query =
+                format!("<query xmlns='http://jabber.org/protocol/disco#{namespace}' node='x'/>");
+            check_from_romeo(
+                &mut host(),
+                &from_romeo("example.com", &query),
+                "<item-not-found ",
+            );
+            check(
+                &mut juliet(),
+                &format!("<iq type='get' id='1'>{query}</iq>"),
+                "<item-not-found ",
+            );
+        }
+    }
+
+    /// RFC 6120 §8.3.3.3: nobody sets what somebody can.
+    #[test]
+    fn a_set_is_not_implemented() {
+        let set = from_romeo("example.com", INFO).replace("'get'", "'set'");
+        check_from_romeo(&mut host(), &set, "<feature-not-implemented ");
+    }
+
+    /// XEP-0175 §2: an account for one session says so.
+    #[test]
+    fn an_anonymous_account_says_so() {
+        let query = format!("<iq type='get' id='1'>{INFO}</iq>");
+        check(
+            &mut nobody(),
+            &query,
+            "<identity category='account' type='anonymous'/>",
+        );
+    }
 }

@@ -1,10 +1,13 @@
 //! XEP-0012: Last Activity, version 2.0, for hosts and accounts.
 //!
 //! When an account was last here is noted by the engine as its last session
-//! leaves; how long a client has been idle is for the client to answer.
+//! leaves; how long a client has been idle is for the client to answer, if the
+//! asker may know that it is there (§4).
 
-use starling_session::{BoxFuture, Ctx, Feature, Hook, LastSeen, Manifest, Outcome, Spec, To};
-use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, UnixMillis, ns};
+use starling_session::{
+    BoxFuture, Ctx, Feature, Hook, LastSeen, Manifest, Outcome, Phase, Side, Spec, To,
+};
+use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, Type, UnixMillis, ns};
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(12),
@@ -16,6 +19,7 @@ const MANIFEST: Manifest = Manifest {
 const HOOKS: &[Hook] = &[
     Hook::iq_get(To::Account, ns::LAST, "query"),
     Hook::iq_get(To::Host, ns::LAST, "query"),
+    Hook::passing_iq(Side::Recipient, Phase::Guard),
 ];
 
 const SECOND_MILLIS: i64 = 1_000;
@@ -60,6 +64,21 @@ impl Feature for Last {
         };
         Box::pin(std::future::ready(outcome))
     }
+
+    /// §4: a query never reaches a resource whose presence the asker may not
+    /// see, be it there or not.
+    fn passing_iq(&self, _phase: Phase, iq: &mut Stanza, ctx: &mut Ctx) -> Outcome {
+        let to_resource = iq.head.to.as_ref().is_some_and(Jid::is_full);
+        let asker = iq.head.from.as_ref();
+        if to_resource && is_query(iq) && !asker.is_none_or(|asker| may_know(ctx, asker)) {
+            return Outcome::Reject(StanzaError::new(Condition::Forbidden));
+        }
+        Outcome::Pass
+    }
+}
+
+fn is_query(iq: &Stanza) -> bool {
+    iq.head.type_ == Type::Get && iq.has(ns::LAST, "query")
 }
 
 fn of_account(ctx: &Ctx, asker: Option<&Jid>) -> Result<Element, Condition> {
@@ -68,18 +87,20 @@ fn of_account(ctx: &Ctx, asker: Option<&Jid>) -> Result<Element, Condition> {
     }
     let now = ctx.now();
     if ctx.account.available().next().is_some() {
-        return Ok(seconds(now, now)); // §3: somebody is there.
+        // §3: somebody is there. A session that has not shown itself does not
+        // count: "subject to local security policies", it is nobody's business.
+        return Ok(seconds(now, now));
     }
     match &ctx.account.last_seen {
         Some(LastSeen { at, status }) => {
-            Ok(seconds(*at, now).text(status.as_deref().unwrap_or_default()))
+            Ok(seconds(*at, now).text(status.as_deref().unwrap_or_default())) // §3.
         }
         // It has never been here: nothing to tell, and no way to say so.
         None => Err(Condition::ServiceUnavailable),
     }
 }
 
-/// §8: only who sees the account's presence may learn this.
+/// §3, §8: only who sees the account's presence may learn this.
 fn may_know(ctx: &Ctx, asker: &Jid) -> bool {
     let contact = Jid::from(asker.to_bare());
     let item = ctx.account.roster.items.get(&contact);
@@ -89,4 +110,117 @@ fn may_know(ctx: &Ctx, asker: &Jid) -> bool {
 fn seconds(since: UnixMillis, now: UnixMillis) -> Element {
     let seconds = (now.0 - since.0).max(0) / SECOND_MILLIS;
     Element::new(ns::LAST, "query").attr("seconds", seconds.to_string())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use starling_session::testing::Scene;
+    use starling_store::roster::Subscription;
+
+    use crate::testing::{check, check_from_romeo, host, juliet, only};
+
+    fn query(to: &str) -> String {
+        format!(
+            "<iq type='get' id='last1' to='{to}' from='romeo@example.net/a'><query xmlns='jabber:iq:last'/></iq>"
+        )
+    }
+
+    /// Juliet with Romeo as a subscriber.
+    fn with_romeo() -> Scene {
+        let mut scene = juliet();
+        scene.contact("romeo@example.net", Subscription::From);
+        scene
+    }
+
+    /// XEP-0012 §5, without character data.
+    #[test]
+    fn a_host_tells_how_long_it_has_been_up() {
+        let mut scene = host();
+        scene.wait_millis(123_456_999);
+        check_from_romeo(
+            &mut scene,
+            &query("example.com"),
+            "<query xmlns='jabber:iq:last' seconds='123456'/>",
+        );
+    }
+
+    /// XEP-0012 §3: how long ago, and with which words.
+    #[test]
+    fn a_subscriber_learns_when_a_user_left() {
+        let mut scene = with_romeo();
+        scene.online("balcony");
+        scene.sends(
+            "balcony",
+            "<presence type='unavailable'><status>Heading Home</status></presence>",
+        );
+        scene.wait_millis(903_000);
+        check_from_romeo(
+            &mut scene,
+            &query("juliet@example.com"),
+            "<query xmlns='jabber:iq:last' seconds='903'>Heading Home</query>",
+        );
+        scene.reload();
+        check_from_romeo(
+            &mut scene,
+            &query("juliet@example.com"),
+            "seconds='903'>Heading Home<",
+        );
+    }
+
+    /// XEP-0012 §3: zero, and empty, while somebody is there.
+    #[test]
+    fn somebody_there_is_zero() {
+        let mut scene = with_romeo();
+        scene.online("balcony");
+        check_from_romeo(
+            &mut scene,
+            &query("juliet@example.com"),
+            "<query xmlns='jabber:iq:last' seconds='0'/>",
+        );
+        check(
+            &mut scene,
+            "<iq type='get' id='1'><query xmlns='jabber:iq:last'/></iq>",
+            "<query xmlns='jabber:iq:last' seconds='0'/>",
+        );
+    }
+
+    /// XEP-0012 §3: who may not see presence may not see this.
+    #[test]
+    fn a_stranger_is_forbidden() {
+        check_from_romeo(
+            &mut juliet(),
+            &query("juliet@example.com"),
+            "<error type='auth'><forbidden ",
+        );
+    }
+
+    /// XEP-0012 §4: the same at a resource, whether or not it is there.
+    #[test]
+    fn a_strangers_query_does_not_reach_a_resource() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        for resource in ["balcony", "gone"] {
+            let to = format!("juliet@example.com/{resource}");
+            check_from_romeo(&mut scene, &query(&to), "<error type='auth'><forbidden ");
+        }
+    }
+
+    /// XEP-0012 §4: how long a user has been idle is for the client to answer.
+    #[test]
+    fn a_subscribers_query_reaches_the_resource() {
+        let mut scene = with_romeo();
+        scene.online("balcony");
+        let got = only(scene.gets(&query("juliet@example.com/balcony")));
+        assert!(got.starts_with("balcony: <iq type='get'"), "{got}");
+        check_from_romeo(
+            &mut scene,
+            &query("juliet@example.com/gone"),
+            "<service-unavailable ",
+        );
+    }
 }

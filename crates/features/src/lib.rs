@@ -9,8 +9,10 @@ mod blocking;
 mod caps;
 mod config;
 mod contact;
+mod content;
 mod disco;
 mod last;
+mod metrics;
 mod offline;
 mod ping;
 mod private;
@@ -20,12 +22,30 @@ mod stanza_id;
 mod time;
 mod vcard;
 mod version;
+mod xeps;
 
-use starling_session::Feature;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod testing;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests;
+
+use starling_session::{Ctx, Feature, Lasting};
 use starling_xmpp::{BareJid, Condition, StanzaError, UnixMillis};
 
 pub use caps::{Capabilities, host_caps};
 pub use config::Config;
+pub use metrics::describe as describe_metrics;
+pub use xeps::{Row, implemented, xeps_markdown};
 
 /// Every feature of a node that started at this time, in alphabetical order.
 pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
@@ -45,6 +65,15 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(vcard::VCard),
         Box::new(version::Version),
     ]
+}
+
+/// Nothing is kept for an account that ends with its session (SASL ANONYMOUS):
+/// it must not be told that something is.
+fn check_stored(ctx: &Ctx) -> Result<(), StanzaError> {
+    if ctx.account.lasting == Lasting::Stored {
+        return Ok(());
+    }
+    Err(StanzaError::new(Condition::NotAllowed).text("an anonymous account keeps nothing"))
 }
 
 /// What a client is told when the store cannot be read: the cause is for the

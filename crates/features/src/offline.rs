@@ -3,20 +3,30 @@
 //!
 //! A message that no session takes waits in the account's log; the first
 //! session that is reachable gets all that waits, page by page at the pace its
-//! client reads, and the account's cursor follows. Nothing is deleted here:
-//! the log has its own retention.
+//! client reads, and the account's cursor follows; if it ends before, another
+//! session that is reachable gets the rest. Nothing is deleted here: the log
+//! has its own retention. What is worth keeping is said in `content`.
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use starling_session::{
-    BoxFuture, Ctx, Event, EventKind, Feature, Hook, Manifest, Outcome, Phase, SessionId, Side,
-    Spec,
+    BoxFuture, Ctx, Event, EventKind, Feature, Hook, Lasting, Manifest, Origin, Outcome, Phase,
+    Session, SessionId, Side, Spec,
 };
 use starling_store::archive::{Direction, Entry, Query, Tally};
 use starling_store::{Position, cursor};
 use starling_xmpp::payload::delay::Delay;
-use starling_xmpp::payload::hints::Hints;
-use starling_xmpp::{Condition, Stanza, StanzaError, Type, ns};
+use starling_xmpp::{Condition, Jid, Payload, Stanza, StanzaError, Type, ns};
+
+use crate::{content, metrics};
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(160),
@@ -25,10 +35,27 @@ const MANIFEST: Manifest = Manifest {
     disco_account: &[],
 };
 
+const ALSO: &[Manifest] = &[
+    Manifest {
+        spec: Spec::Xep(203),
+        version: "2.0",
+        disco: &[],
+        disco_account: &[],
+    },
+    Manifest {
+        spec: Spec::Xep(334),
+        version: "1.0.0",
+        disco: &[],
+        disco_account: &[],
+    },
+];
+
 const HOOKS: &[Hook] = &[
+    Hook::message(Side::Recipient, Phase::Stamp),
     Hook::message(Side::Recipient, Phase::Archive),
     Hook::on(EventKind::Reachable),
     Hook::on(EventKind::Drained),
+    Hook::on(EventKind::Unavailable),
 ];
 
 /// Messages handed to a client before it is waited for.
@@ -76,56 +103,44 @@ impl Feature for Offline {
         &MANIFEST
     }
 
+    fn also(&self) -> &'static [Manifest] {
+        ALSO
+    }
+
     fn hooks(&self) -> &'static [Hook] {
         HOOKS
     }
 
-    fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
-        if !is_storable(message) {
+    fn message(&self, phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
+        if phase == Phase::Stamp {
+            if ctx.origin != Origin::Returned && message.has(ns::DELAY, "delay") {
+                message.strip(|payload| is_our_delay(payload, ctx));
+            }
             return Outcome::Pass;
         }
-        // RFC 6121 §8.5.3.2.1: a resource that is gone leaves no normal message.
-        let is_for_resource = message.head.to.as_ref().is_some_and(|to| to.is_full());
-        let is_normal = message.head.type_ == Type::Normal;
-        if is_normal && is_for_resource && ctx.targets.sessions.is_empty() {
-            return Outcome::Pass;
+        if content::is_kept(message) {
+            return self.keep(message, ctx);
         }
-        // While older messages are still on their way to a session, a new one
-        // joins the end of that line instead of overtaking them.
-        let in_line: Vec<SessionId> = flushing(ctx).collect();
-        ctx.targets
-            .sessions
-            .retain(|session| !in_line.contains(session));
-        if !ctx.targets.sessions.is_empty() && in_line.is_empty() {
-            return Outcome::Pass;
+        if ctx.targets.sessions.is_empty() && is_chat_state(message) {
+            // XEP-0160 §3. An error would tell a stranger whenever nobody is
+            // there, and people have not asked for news of typing.
+            return Outcome::Done;
         }
-        if ctx.account.offline.entries >= self.config.messages_max {
-            // XEP-0160 §2: the sender learns that it was not taken.
-            let full = StanzaError::new(Condition::ServiceUnavailable)
-                .text("this user has too many messages waiting");
-            return Outcome::Reject(full);
-        }
-        let Some(from) = message.head.from.clone() else {
-            return Outcome::Skip("a message without a sender is not kept".into());
-        };
-        ctx.append(message, from, Direction::In, true);
-        ctx.targets.is_stored = true;
         Outcome::Pass
     }
 
     fn event(&self, event: &Event<'_>, session: SessionId, ctx: &mut Ctx) {
         match event {
-            Event::Reachable if ctx.account.offline.entries > 0 && flushing(ctx).count() == 0 => {
-                let through = ctx.account.cursors.offline_or_start();
-                if let Some(found) = ctx.account.session_mut(session) {
-                    found.slots.set(Flush {
-                        through,
-                        messages: 0,
-                    });
-                    ctx.follow_up(session);
+            Event::Reachable if flushing(ctx).next().is_none() => begin(ctx, session),
+            Event::Drained if flush(ctx, session).is_some() => ctx.follow_up(session),
+            // What it was not sent goes to a session that is still there. One
+            // that stays connected and is alone may yet confirm its page.
+            Event::Unavailable { .. } if flush(ctx, session).is_some() => {
+                if let Some(other) = another(ctx, session) {
+                    finish(ctx, session);
+                    begin(ctx, other);
                 }
             }
-            Event::Drained if flush(ctx, session).is_some() => ctx.follow_up(session),
             _ => {}
         }
     }
@@ -136,6 +151,14 @@ impl Feature for Offline {
                 return;
             };
             advance(ctx, written);
+            if !is_reachable(ctx, session) {
+                // RFC 6121 §8.5.2.1.1: it does not take them any more.
+                finish(ctx, session);
+                if let Some(other) = another(ctx, session) {
+                    begin(ctx, other);
+                }
+                return;
+            }
             let owner = ctx.account.jid.clone();
             let query = Query::after(written.through, PAGE_MESSAGES).offline_only();
             match ctx.store().await.archive_page(&owner, &query).await {
@@ -152,6 +175,78 @@ impl Feature for Offline {
             }
         })
     }
+}
+
+impl Offline {
+    /// Keeps a message that nobody takes, or that has to wait for its turn.
+    fn keep(&self, message: &Stanza, ctx: &mut Ctx) -> Outcome {
+        // While older messages are still on their way to a session, a new one
+        // joins the end of that line instead of overtaking them.
+        let in_line: Vec<SessionId> = flushing(ctx).collect();
+        let sessions = &mut ctx.targets.sessions;
+        let targets = sessions.len();
+        sessions.retain(|session| !in_line.contains(session));
+        let (is_waited_for, is_taken) = (sessions.len() < targets, !sessions.is_empty());
+        if is_taken && !is_waited_for {
+            return Outcome::Pass;
+        }
+        if !is_waited_for && is_for_lost_resource(message) {
+            return Outcome::Pass;
+        }
+        if ctx.origin == Origin::Returned && message.payloads().any(|p| is_our_delay(&p, ctx)) {
+            // It came out of the log, where it still waits: its reader is gone
+            // and the cursor has not moved.
+            ctx.targets.is_stored = true;
+            return Outcome::Pass;
+        }
+        if ctx.account.offline.entries >= self.config.messages_max {
+            if is_taken {
+                return Outcome::Skip("too many messages wait for the session in line".into());
+            }
+            metrics::offline_refused();
+            // §2: the sender learns that it was not taken.
+            let full = StanzaError::new(Condition::ServiceUnavailable)
+                .text("this user has too many messages waiting");
+            return Outcome::Reject(full);
+        }
+        let Some(from) = message.head.from.clone() else {
+            return Outcome::Skip("a message without a sender is not kept".into());
+        };
+        if ctx.account.lasting != Lasting::Stored {
+            return Outcome::Skip("nothing is kept for an anonymous account".into());
+        }
+        ctx.append(message, from, Direction::In, true);
+        ctx.targets.is_stored = true;
+        metrics::offline_stored();
+        Outcome::Pass
+    }
+}
+
+/// Begins to hand a session what waits, if anything does.
+fn begin(ctx: &mut Ctx, session: SessionId) {
+    if ctx.account.offline.entries == 0 {
+        return;
+    }
+    let through = ctx.account.cursors.offline_or_start();
+    if let Some(found) = ctx.account.session_mut(session) {
+        found.slots.set(Flush {
+            through,
+            messages: 0,
+        });
+        ctx.follow_up(session);
+    }
+}
+
+/// A session that takes messages and is not this one.
+fn another(ctx: &Ctx, than: SessionId) -> Option<SessionId> {
+    let mut others = ctx.account.sessions.iter();
+    let other = others.find(|other| other.id != than && other.is_reachable());
+    other.map(|other| other.id)
+}
+
+fn is_reachable(ctx: &Ctx, session: SessionId) -> bool {
+    let found = ctx.account.session(session);
+    found.is_some_and(Session::is_reachable)
 }
 
 /// What the session is being handed, if it is.
@@ -190,6 +285,9 @@ fn hand_over(ctx: &mut Ctx, session: SessionId, page: Vec<Entry>) {
         found.slots.set(on_its_way);
     }
     for entry in &page {
+        if ctx.account.has_blocked(&entry.peer) {
+            continue; // XEP-0191 §3.3: blocked after it was stored.
+        }
         match delayed(ctx, entry) {
             Some(message) => ctx.deliver(session, message),
             None => tracing::error!(
@@ -216,27 +314,27 @@ fn delayed(ctx: &Ctx, entry: &Entry) -> Option<Stanza> {
     Some(message)
 }
 
-/// XEP-0160 §3: what is worth keeping until somebody is there.
-fn is_storable(message: &Stanza) -> bool {
-    if !matches!(message.head.type_, Type::Normal | Type::Chat) {
-        return false;
-    }
-    let hints = Hints::of(message);
-    if hints.is_no_store {
-        return false; // XEP-0334 §4.2.
-    }
-    hints.is_store
-        || message
-            .payloads()
-            .any(|payload| is_content(payload.ns(), payload.name()))
+/// Whether a payload is a delay in our name. XEP-0203 §2: only we can know how
+/// long a message waited here, so one that arrives with it is lying.
+fn is_our_delay(payload: &Payload<'_>, ctx: &Ctx) -> bool {
+    payload.is(ns::DELAY, "delay")
+        && payload.attribute("from").is_some_and(|from| {
+            Jid::parse(from.trim()).is_ok_and(|from| ctx.account.is_host(&from))
+        })
 }
 
-/// Whether a payload says anything that still matters later: typing
-/// notifications (XEP-0085 §5.1) and the marks around a message do not.
-fn is_content(namespace: &str, name: &str) -> bool {
-    match namespace {
-        ns::CHAT_STATES | ns::HINTS | ns::SID | ns::DELAY => false,
-        ns::CLIENT => name != "thread",
-        _ => true,
-    }
+/// RFC 6121 §8.5.3.2.1: only chat falls back to the bare JID when its resource
+/// is gone.
+fn is_for_lost_resource(message: &Stanza) -> bool {
+    let is_full = message.head.to.as_ref().is_some_and(Jid::is_full);
+    is_full && message.head.type_ != Type::Chat
+}
+
+/// XEP-0085 §5.1: nothing but news of typing, perhaps with marks around it.
+fn is_chat_state(message: &Stanza) -> bool {
+    matches!(message.head.type_, Type::Normal | Type::Chat)
+        && message
+            .payloads()
+            .any(|payload| payload.ns() == ns::CHAT_STATES)
+        && !content::says_something(message)
 }

@@ -49,16 +49,18 @@ impl Feature for Private {
     }
 }
 
-/// §2: one or more elements, each in a namespace of its own.
+/// §2.3: one or more elements, each in a namespace of its own.
 fn put(query: &Element, ctx: &mut Ctx) -> Result<(), StanzaError> {
+    crate::check_stored(ctx)?;
     let mut elements = query.children().peekable();
     if elements.peek().is_none() {
-        return Err(StanzaError::new(Condition::BadRequest)
+        // §2.3: not `bad-request`.
+        return Err(StanzaError::new(Condition::NotAcceptable)
             .text("a private query holds the element to store"));
     }
     for element in query.children() {
         if element.ns() == ns::PRIVATE || element.ns().is_empty() {
-            return Err(StanzaError::new(Condition::BadRequest)
+            return Err(StanzaError::new(Condition::NotAcceptable)
                 .text("a private element has a namespace of its own"));
         }
     }
@@ -76,7 +78,7 @@ fn put(query: &Element, ctx: &mut Ctx) -> Result<(), StanzaError> {
 async fn get(query: &Element, ctx: &Ctx) -> Result<Element, StanzaError> {
     let mut children = query.children();
     let (Some(wanted), None) = (children.next(), children.next()) else {
-        return Err(StanzaError::new(Condition::BadRequest)
+        return Err(StanzaError::new(Condition::NotAcceptable)
             .text("a private query asks for exactly one element"));
     };
     let key = Key::new(wanted.ns(), wanted.name());
@@ -87,4 +89,94 @@ async fn get(query: &Element, ctx: &Ctx) -> Result<Element, StanzaError> {
         .and_then(|bytes| Element::parse(&bytes).ok())
         .unwrap_or_else(|| Element::new(wanted.ns(), wanted.name()));
     Ok(Element::new(ns::PRIVATE, "query").child(element))
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use crate::testing::{check, check_from_romeo, juliet, nobody};
+
+    fn iq(type_: &str, inside: &str) -> String {
+        format!("<iq type='{type_}' id='1'><query xmlns='jabber:iq:private'>{inside}</query></iq>")
+    }
+
+    /// XEP-0049 §2.3: examples 1 and 2; what was never stored is empty.
+    #[test]
+    fn what_is_stored_comes_back() {
+        let mut scene = juliet();
+        let asked = "<exodus xmlns='exodus:prefs'/>";
+        let empty = format!("<query xmlns='jabber:iq:private'>{asked}</query>");
+        check(&mut scene, &iq("get", asked), &empty);
+        let stored = "<exodus xmlns='exodus:prefs'><defaultnick>Hamlet</defaultnick></exodus>";
+        check(
+            &mut scene,
+            &iq("set", stored),
+            "<iq type='result' id='1' to='juliet@example.com/balcony'/>",
+        );
+        check(&mut scene, &iq("get", asked), stored);
+        let other = "<exodus xmlns='exodus:other'/>";
+        check(&mut scene, &iq("get", other), other);
+    }
+
+    /// XEP-0049 §2.3: a set may have several elements.
+    #[test]
+    fn several_elements_are_stored_under_their_names() {
+        let mut scene = juliet();
+        check(
+            &mut scene,
+            &iq("set", "<a xmlns='urn:x'>1</a><b xmlns='urn:x'>2</b>"),
+            "type='result'",
+        );
+        check(
+            &mut scene,
+            &iq("get", "<a xmlns='urn:x'/>"),
+            "<a xmlns='urn:x'>1</a>",
+        );
+        check(
+            &mut scene,
+            &iq("get", "<b xmlns='urn:x'/>"),
+            "<b xmlns='urn:x'>2</b>",
+        );
+    }
+
+    /// XEP-0049 §2.3: the error is `not-acceptable`.
+    #[test]
+    fn nothing_and_too_much_are_not_acceptable() {
+        let mut scene = juliet();
+        for wrong in [
+            iq("set", ""),
+            iq("get", ""),
+            iq("get", "<a xmlns='urn:x'/><b xmlns='urn:x'/>"),
+            iq("set", "<a/>"),
+            iq("set", "<a xmlns='urn:x'/><b/>"),
+        ] {
+            check(&mut scene, &wrong, "<not-acceptable ");
+        }
+        assert!(scene.written.is_empty(), "nothing of a wrong set is stored");
+    }
+
+    /// XEP-0049 §2.3: "Service Unavailable", as for an account that is not there.
+    #[test]
+    fn what_belongs_to_another_user_is_unavailable() {
+        for type_ in ["get", "set"] {
+            let from_romeo = iq(type_, "<a xmlns='urn:x'/>").replace(
+                "id='1'",
+                "id='1' to='juliet@example.com' from='romeo@example.net/a'",
+            );
+            check_from_romeo(&mut juliet(), &from_romeo, "<service-unavailable ");
+        }
+    }
+
+    #[test]
+    fn an_anonymous_account_is_not_told_that_something_is_stored() {
+        check(
+            &mut nobody(),
+            &iq("set", "<a xmlns='urn:x'/>"),
+            "<not-allowed ",
+        );
+    }
 }

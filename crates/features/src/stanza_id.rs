@@ -2,12 +2,13 @@
 //!
 //! Marks what enters an account's log with the id it has there, and removes
 //! marks in our name that we did not make. Entering the log is the business of
-//! `offline` and of the archive.
+//! `offline` and of the archive. `<origin-id/>` is the clients' and stays.
 
-use starling_session::{Ctx, Feature, Hook, Manifest, Outcome, Phase, Side, Spec};
-use starling_xmpp::payload::hints::Hints;
+use starling_session::{Ctx, Feature, Hook, Manifest, Origin, Outcome, Phase, Side, Spec};
 use starling_xmpp::payload::stanza_id::{self, StanzaId};
-use starling_xmpp::{Stanza, Type, ns};
+use starling_xmpp::{Stanza, ns};
+
+use crate::content;
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(359),
@@ -16,7 +17,7 @@ const MANIFEST: Manifest = Manifest {
     disco_account: &[ns::SID],
 };
 
-const HOOKS: &[Hook] = &[Hook::message(Side::Recipient, Phase::Stamp)];
+const HOOKS: &[Hook] = &[Hook::message(Side::Both, Phase::Stamp)];
 
 pub(crate) struct StanzaIds;
 
@@ -30,10 +31,14 @@ impl Feature for StanzaIds {
     }
 
     fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
-        // §6: an id "by" us that somebody else wrote is a lie.
+        if ctx.origin == Origin::Returned && keeps_id(message, ctx) {
+            return Outcome::Pass;
+        }
+        // §3 rule 2: an id "by" us that somebody else wrote is a lie, also in
+        // what our own client sends and in what gets no id from us.
         let us = &ctx.account.jid;
         message.strip(|payload| stanza_id::is_forged(payload, us));
-        if !is_kept(message) {
+        if ctx.side() == Side::Sender || !content::is_kept(message) {
             return Outcome::Pass;
         }
         let place = ctx.place();
@@ -43,9 +48,127 @@ impl Feature for StanzaIds {
     }
 }
 
-/// Whether a message is of a kind that a log keeps.
-fn is_kept(message: &Stanza) -> bool {
-    matches!(message.head.type_, Type::Normal | Type::Chat)
-        && message.has(ns::CLIENT, "body")
-        && !Hints::of(message).forbids_archive()
+/// §2.1: an id never changes, so a message that comes back keeps its own, and
+/// with it its place in the log.
+fn keeps_id(message: &Stanza, ctx: &mut Ctx) -> bool {
+    let ids = message.payloads().map(|payload| payload.element());
+    let mut ids = ids.filter_map(|element| StanzaId::from_element(&element));
+    let id = ids.find(|id| id.by == *ctx.account.jid.as_jid());
+    let position = id.and_then(|id| ctx.env().entry_ids.position_of(&id.id));
+    position.is_some_and(|position| ctx.keep_place(position))
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use starling_session::testing::Scene;
+
+    use crate::testing::{juliet, only};
+
+    const OURS: &str = "<stanza-id xmlns='urn:xmpp:sid:0' id='x' by='juliet@example.com'/>";
+    const FOREIGN: &str = "<stanza-id xmlns='urn:xmpp:sid:0' id='x' by='room@example.net'/>";
+    const ORIGIN: &str = "<origin-id xmlns='urn:xmpp:sid:0' id='o'/>";
+
+    fn get(scene: &mut Scene, type_: &str, payload: &str) -> String {
+        only(scene.gets(&format!(
+            "<message type='{type_}' to='juliet@example.com/balcony' from='romeo@example.net/a'>{payload}</message>"
+        )))
+    }
+
+    fn id(message: &str) -> &str {
+        let (_, rest) = message
+            .split_once("<stanza-id xmlns='urn:xmpp:sid:0' id='")
+            .unwrap();
+        rest.split_once('\'').unwrap().0
+    }
+
+    /// XEP-0359 §2.1, §3 rules 1 and 7.
+    #[test]
+    fn a_message_gets_one_id_by_the_account() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        let one = get(&mut scene, "chat", "<body>a</body>");
+        let two = get(&mut scene, "chat", "<body>a</body>");
+        assert!(
+            one.ends_with("by='juliet@example.com'/></message>"),
+            "{one}"
+        );
+        assert_ne!(id(&one), id(&two));
+        assert_eq!(one.matches("stanza-id").count(), 1);
+    }
+
+    /// XEP-0359 §3 rule 2: on every path, also where no id is added.
+    #[test]
+    fn a_forged_id_is_removed_from_every_type_of_message() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        for type_ in ["normal", "chat", "groupchat", "headline", "error"] {
+            let got = get(&mut scene, type_, &format!("{OURS}<body>a</body>"));
+            assert!(!got.contains("id='x'"), "{type_}: {got}");
+            let is_marked = matches!(type_, "normal" | "chat");
+            assert_eq!(got.contains("<stanza-id"), is_marked, "{type_}: {got}");
+        }
+        let got = get(&mut scene, "chat", OURS);
+        assert!(!got.contains("<stanza-id"), "{got}");
+    }
+
+    /// XEP-0359 §3 rule 2: what our own client sends has no id from us either,
+    /// wherever it goes.
+    #[test]
+    fn a_forged_id_is_removed_from_what_a_client_sends() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        scene.online("chamber");
+        for to in ["romeo@example.net", "juliet@example.com/chamber"] {
+            for type_ in ["chat", "error"] {
+                let message = format!("<message type='{type_}' to='{to}'>{OURS}{ORIGIN}</message>");
+                let sent = only(scene.sends("balcony", &message));
+                assert!(
+                    !sent.contains("stanza-id") && sent.contains(ORIGIN),
+                    "{sent}"
+                );
+            }
+        }
+    }
+
+    /// XEP-0359 §2.2, §3 rule 3.
+    #[test]
+    fn ids_of_others_and_of_the_client_stay() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        let got = get(&mut scene, "groupchat", &format!("{FOREIGN}{ORIGIN}"));
+        assert!(got.contains(FOREIGN) && got.contains(ORIGIN), "{got}");
+    }
+
+    /// XEP-0359 §2.1: ids are unique for ever, also those of messages that
+    /// were never stored.
+    #[test]
+    fn an_id_is_not_given_twice_when_the_account_was_unloaded() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        let before = get(&mut scene, "chat", "<body>a</body>");
+        scene.reload();
+        scene.wait_millis(1);
+        scene.online("balcony");
+        let after = get(&mut scene, "chat", "<body>a</body>");
+        assert_ne!(id(&before), id(&after));
+    }
+
+    /// XEP-0359 §2.1: a message that a session did not take keeps its id.
+    #[test]
+    fn a_message_that_comes_back_keeps_its_id() {
+        let mut scene = juliet();
+        scene.online("balcony");
+        let got = get(&mut scene, "chat", "<body>a</body>");
+        let before = id(&got).to_owned();
+        scene.refuses("balcony", got.strip_prefix("balcony: ").unwrap());
+        let said = scene.bind_and_send("chamber", "<presence/>");
+        let again = said.iter().find(|line| line.contains("<body>")).unwrap();
+        assert_eq!(id(again), before);
+        assert_eq!(again.matches("stanza-id").count(), 1);
+    }
 }

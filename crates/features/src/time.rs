@@ -34,3 +34,30 @@ impl Feature for Time {
         Box::pin(std::future::ready(Outcome::Done))
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use crate::testing::{check, check_from_romeo, host, juliet};
+
+    /// XEP-0202 §2; XEP-0082 §3.2: UTC, with a Z.
+    #[test]
+    fn the_host_tells_utc() {
+        check_from_romeo(
+            &mut host(),
+            "<iq type='get' id='1' to='example.com' from='romeo@example.net/a'><time xmlns='urn:xmpp:time'/></iq>",
+            "<time xmlns='urn:xmpp:time'><tzo>+00:00</tzo><utc>2001-09-09T01:46:40.000Z</utc></time>",
+        );
+    }
+
+    /// XEP-0202 §6: where a user is, is for the user's client to tell.
+    #[test]
+    fn an_account_has_no_time() {
+        let of_account = "<iq type='get' id='1'><time xmlns='urn:xmpp:time'/></iq>";
+        check(&mut juliet(), of_account, "<service-unavailable ");
+    }
+}

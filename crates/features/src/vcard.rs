@@ -19,6 +19,13 @@ const MANIFEST: Manifest = Manifest {
     disco_account: &[ns::VCARD],
 };
 
+const ALSO: &[Manifest] = &[Manifest {
+    spec: Spec::Xep(153),
+    version: "1.1.1",
+    disco: &[],
+    disco_account: &[],
+}];
+
 const HOOKS: &[Hook] = &[
     Hook::iq_get(To::Account, ns::VCARD, "vCard"),
     Hook::iq_set(To::Own, ns::VCARD, "vCard"),
@@ -34,6 +41,10 @@ pub(crate) struct VCard;
 impl Feature for VCard {
     fn manifest(&self) -> &'static Manifest {
         &MANIFEST
+    }
+
+    fn also(&self) -> &'static [Manifest] {
+        ALSO
     }
 
     fn hooks(&self) -> &'static [Hook] {
@@ -75,6 +86,9 @@ fn set(iq: &Stanza, ctx: &mut Ctx) -> Outcome {
     let Some(card) = iq.first_payload().map(|payload| payload.element()) else {
         return Outcome::Reject(StanzaError::new(Condition::BadRequest));
     };
+    if let Err(error) = crate::check_stored(ctx) {
+        return Outcome::Reject(error);
+    }
     let photo = photo_hash(&card);
     match &photo {
         Some(hash) => ctx
@@ -129,8 +143,16 @@ fn photo_hash(card: &Element) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
 mod tests {
+    use starling_session::testing::Scene;
+
     use super::*;
+    use crate::testing::{check, check_from_romeo, juliet, nobody, only};
 
     #[test]
     fn the_hash_is_of_the_image_and_not_of_its_encoding() {
@@ -153,5 +175,121 @@ mod tests {
         let broken = photo().child(Element::new(ns::VCARD, "BINVAL").text("***"));
         assert_eq!(photo_hash(&card(elsewhere)), None);
         assert_eq!(photo_hash(&card(broken)), None);
+    }
+
+    const CARD: &str = "<vCard xmlns='vcard-temp'><FN>Juliet</FN><PHOTO><TYPE>image/png</TYPE><BINVAL>YWJj</BINVAL></PHOTO></vCard>";
+    const NONE: &str = "<vCard xmlns='vcard-temp'/>";
+    const SHOWN: &str = "<x xmlns='vcard-temp:x:update'><photo>a9993e364706816aba3e25717850c26c9cd0d89d</photo></x>";
+
+    fn set(card: &str) -> String {
+        format!("<iq type='set' id='1'>{card}</iq>")
+    }
+
+    fn from_romeo(type_: &str, card: &str) -> String {
+        format!(
+            "<iq type='{type_}' id='v3' to='juliet@example.com' from='romeo@example.net/a'>{card}</iq>"
+        )
+    }
+
+    /// Juliet with a card that has a photo.
+    fn with_card() -> Scene {
+        let mut scene = juliet();
+        check(
+            &mut scene,
+            &set(CARD),
+            "<iq type='result' id='1' to='juliet@example.com/balcony'/>",
+        );
+        scene
+    }
+
+    /// XEP-0054 §3.1: none yet is an empty one; §3.2: it is replaced whole.
+    #[test]
+    fn ones_own_card_is_kept_and_replaced() {
+        let mut scene = juliet();
+        let get = format!("<iq type='get' id='1'>{NONE}</iq>");
+        check(&mut scene, &get, NONE);
+        check(&mut scene, &set(CARD), "type='result'");
+        check(&mut scene, &get, CARD);
+        let other = "<vCard xmlns='vcard-temp'><DESC>x</DESC></vCard>";
+        check(&mut scene, &set(other), "type='result'");
+        check(&mut scene, &get, other);
+    }
+
+    /// XEP-0054 §3.3: the server answers, with nobody there and with somebody.
+    #[test]
+    fn anyone_may_see_a_card() {
+        let mut scene = with_card();
+        check_from_romeo(&mut scene, &from_romeo("get", NONE), CARD);
+        scene.online("balcony");
+        check_from_romeo(&mut scene, &from_romeo("get", NONE), CARD);
+    }
+
+    /// XEP-0054 §3.3: no such user and no card are the same error.
+    #[test]
+    fn no_card_is_like_no_user() {
+        let ask = |mut scene: Scene| only(scene.gets(&from_romeo("get", NONE)));
+        let answer = ask(juliet());
+        assert!(answer.contains("<service-unavailable "), "{answer}");
+        assert_eq!(answer, ask(nobody()));
+    }
+
+    /// XEP-0054 §3.2.
+    #[test]
+    fn nobody_sets_the_card_of_another() {
+        let mut scene = with_card();
+        check_from_romeo(
+            &mut scene,
+            &from_romeo("set", NONE),
+            "<service-unavailable ",
+        );
+        check_from_romeo(&mut scene, &from_romeo("get", NONE), CARD);
+    }
+
+    #[test]
+    fn an_anonymous_account_is_not_told_that_its_card_is_kept() {
+        check(&mut nobody(), &set(CARD), "<not-allowed ");
+    }
+
+    /// XEP-0153 §4.1: presence of a client that says nothing of avatars, to
+    /// everybody and to one.
+    #[test]
+    fn presence_tells_of_the_photo() {
+        let mut scene = with_card();
+        for presence in ["<presence/>", "<presence to='room@example.net/juliet'/>"] {
+            let said = scene.sends("balcony", presence);
+            assert!(said[0].contains(SHOWN), "{said:?}");
+        }
+        let gone = scene.sends("balcony", "<presence type='unavailable'/>");
+        assert!(!gone[0].contains("vcard-temp:x:update"), "{gone:?}");
+    }
+
+    /// XEP-0153 §4.1 rules 2 and 3: what a client says stays as it is.
+    #[test]
+    fn what_a_client_says_of_its_avatar_is_left_alone() {
+        let mut scene = with_card();
+        for update in [
+            "<x xmlns='vcard-temp:x:update'/>",
+            "<x xmlns='vcard-temp:x:update'><photo/></x>",
+            "<x xmlns='vcard-temp:x:update'><photo>01b8</photo></x>",
+        ] {
+            let said = scene.sends("balcony", &format!("<presence>{update}</presence>"));
+            assert!(said[0].contains(update), "{said:?}");
+            assert_eq!(said[0].matches("vcard-temp:x:update").count(), 1);
+        }
+    }
+
+    /// XEP-0153 §4.4: a card without a photo ends it, also after a restart.
+    #[test]
+    fn the_hash_lasts_as_long_as_the_photo() {
+        let mut scene = with_card();
+        scene.reload();
+        assert!(scene.bind_and_send("balcony", "<presence/>")[0].contains(SHOWN));
+        check(
+            &mut scene,
+            &set("<vCard xmlns='vcard-temp'><FN>J</FN></vCard>"),
+            "type='result'",
+        );
+        let said = scene.sends("balcony", "<presence/>");
+        assert!(!said[0].contains("vcard-temp:x:update"), "{said:?}");
     }
 }

@@ -39,3 +39,32 @@ impl Feature for Version {
         Box::pin(std::future::ready(Outcome::Done))
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use crate::testing::{check, check_from_romeo, host, juliet};
+
+    const QUERY: &str = "<iq type='get' id='1' to='example.com' from='romeo@example.net/a'><query xmlns='jabber:iq:version'/></iq>";
+
+    /// XEP-0092 §2, §5: the operating system is told only if it is set.
+    #[test]
+    fn what_is_set_is_told_and_no_more() {
+        check_from_romeo(
+            &mut host(),
+            QUERY,
+            "<query xmlns='jabber:iq:version'><name>Starling</name><version>test</version></query>",
+        );
+    }
+
+    /// RFC 6120 §8.3.3.19: an account has no version.
+    #[test]
+    fn an_account_has_no_version() {
+        let of_account = "<iq type='get' id='1'><query xmlns='jabber:iq:version'/></iq>";
+        check(&mut juliet(), of_account, "<service-unavailable ");
+    }
+}

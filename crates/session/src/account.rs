@@ -19,6 +19,9 @@ use starling_xmpp::{BareJid, Jid};
 use crate::commit::CycleNumber;
 use crate::{Session, Slots};
 
+/// Places of a log that are set aside for each millisecond.
+const PLACES_PER_MILLI: u64 = 1_000;
+
 /// A loaded account, or a host standing in for one when a stanza is for the
 /// host itself.
 pub struct Account {
@@ -144,10 +147,16 @@ impl Account {
         jid.is_same_bare(&self.jid)
     }
 
-    /// Whether the account has shut this address out. It cannot shut itself
-    /// out: its own resources always reach each other.
+    /// Whether this JID is the host that serves the account.
+    pub fn is_host(&self, jid: &Jid) -> bool {
+        jid.local().is_none() && jid.domain() == self.jid.domain()
+    }
+
+    /// Whether the account has shut this address out. It can shut out neither
+    /// itself, for its own resources always reach each other, nor its host,
+    /// without which it could not even change the list.
     pub fn has_blocked(&self, jid: &Jid) -> bool {
-        if self.blocklist.is_empty() || self.is_self(jid) {
+        if self.blocklist.is_empty() || self.is_self(jid) || self.is_host(jid) {
             return false;
         }
         let host = jid.to_host();
@@ -161,8 +170,16 @@ impl Account {
     }
 
     /// The place and the display time of the next entry of its log.
+    ///
+    /// A place can be given out, as a stanza-id, without an entry ever being
+    /// stored at it, so the store does not know the last one. Numbers begin
+    /// anew at the clock whenever the account is loaded: no place is given out
+    /// twice as long as fewer than one a microsecond are, and the order still
+    /// does not depend on the clock, which only leaves gaps.
     pub(crate) fn next_entry(&mut self, epoch: Epoch, now: UnixMillis) -> (Position, UnixMillis) {
-        self.last_position = self.last_position.next(epoch.0);
+        let next = self.last_position.next(epoch.0);
+        let floor = u64::try_from(now.0).unwrap_or(0) * PLACES_PER_MILLI;
+        self.last_position = Position::new(next.epoch, next.seq.max(floor));
         self.last_stored_at = self.last_stored_at.max(now);
         (self.last_position, self.last_stored_at)
     }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
 use starling_link::{Close, SessionId, SessionKey};
 use starling_store::archive::{Direction, Entry};
 use starling_store::{Change, Position, Store, archive};
@@ -18,7 +19,7 @@ use crate::commit::Progress;
 use crate::effects::{Effect, Effects};
 use crate::registry::FeatureId;
 use crate::session::Request;
-use crate::{Account, Env, Host, Session, Targets};
+use crate::{Account, Env, Host, Session, Side, Targets};
 
 /// Where the stanza in hand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,9 @@ pub enum Origin {
     Session(SessionId),
     /// Another account, host, component or server.
     Elsewhere,
+    /// The account itself: the session it was handed to did not take it. It
+    /// carries the marks of its first way through the phases.
+    Returned,
 }
 
 /// A place in an account's log.
@@ -46,6 +50,7 @@ pub struct Ctx {
     pub origin: Origin,
     /// The sessions that are to get the message in hand (recipient side).
     pub targets: Targets,
+    side: Side,
     place: Option<Place>,
     pub(crate) env: Arc<Env>,
     progress: Arc<Progress>,
@@ -62,6 +67,7 @@ impl Ctx {
             account,
             origin: Origin::Elsewhere,
             targets: Targets::default(),
+            side: Side::Recipient,
             place: None,
             env,
             progress,
@@ -102,11 +108,22 @@ impl Ctx {
             .unwrap_or_default()
     }
 
+    /// Whose phases the stanza in hand is passing: the sender's, if the account
+    /// sends it, or the recipient's. Never [`Side::Both`].
+    pub fn side(&self) -> Side {
+        self.side
+    }
+
+    pub(crate) fn set_side(&mut self, side: Side) {
+        debug_assert_ne!(side, Side::Both, "a stanza has one side at a time");
+        self.side = side;
+    }
+
     /// The session that sent the stanza in hand.
     pub fn session(&self) -> Option<&Session> {
         match self.origin {
             Origin::Session(id) => self.account.session(id),
-            Origin::Elsewhere => None,
+            Origin::Elsewhere | Origin::Returned => None,
         }
     }
 
@@ -114,7 +131,7 @@ impl Ctx {
     pub fn session_mut(&mut self) -> Option<&mut Session> {
         match self.origin {
             Origin::Session(id) => self.account.session_mut(id),
-            Origin::Elsewhere => None,
+            Origin::Elsewhere | Origin::Returned => None,
         }
     }
 
@@ -148,14 +165,18 @@ impl Ctx {
     }
 
     /// Sends a request of the server to a client of this account; its answer
-    /// comes back through [`crate::Feature::answer`].
-    pub fn request(&mut self, session: SessionId, is_set: bool, payload: &Element) {
+    /// comes back through [`crate::Feature::answer`] with the id that is
+    /// returned. `None` when there is no such session.
+    pub fn request(
+        &mut self,
+        session: SessionId,
+        is_set: bool,
+        payload: &Element,
+    ) -> Option<SmolStr> {
         let kept_max = self.env.config.requests_per_session_max;
         let feature = self.feature;
         let account = self.account.jid.clone();
-        let Some(found) = self.account.session_mut(session) else {
-            return;
-        };
+        let found = self.account.session_mut(session)?;
         // RFC 6120 §8.1.3: an answer is matched by its id, so ids are not guessable.
         let id = crate::iq::request_id();
         if found.requests.len() >= kept_max {
@@ -166,11 +187,12 @@ impl Ctx {
             feature,
         });
         let kind = if is_set { Type::Set } else { Type::Get };
-        let request = Stanza::iq(kind, id)
+        let request = Stanza::iq(kind, id.clone())
             .from(account)
             .to(found.jid.clone())
             .child(payload);
         self.deliver(session, request);
+        Some(id)
     }
 
     /// Has [`crate::Feature::follow_up`] called before anything else happens
@@ -205,6 +227,19 @@ impl Ctx {
         let (now, epoch) = (self.now(), self.env.epoch(&self.account.jid));
         let (position, at) = self.account.next_entry(epoch, now);
         *self.place.insert(Place { position, at })
+    }
+
+    /// Gives the message in hand the place it had on its first way through the
+    /// phases; `false` if its place has passed, since nobody would find it
+    /// there any more.
+    pub fn keep_place(&mut self, position: Position) -> bool {
+        let is_ahead = position > self.account.cursors.offline_or_start();
+        let is_ours = position <= self.account.last_position();
+        if is_ahead && is_ours {
+            let at = self.now();
+            self.place = Some(Place { position, at });
+        }
+        is_ahead && is_ours
     }
 
     /// Appends the message in hand to the account's log, at its place.

@@ -243,6 +243,12 @@ pub trait Feature: Send + Sync + 'static {
     /// What it implements.
     fn manifest(&self) -> &'static Manifest;
 
+    /// Further documents that it implements: parts and companions of the one
+    /// in its manifest.
+    fn also(&self) -> &'static [Manifest] {
+        &[]
+    }
+
     /// Where it wants to be called.
     fn hooks(&self) -> &'static [Hook];
 

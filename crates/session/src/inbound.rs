@@ -48,6 +48,8 @@ fn is_served(ctx: &Ctx) -> bool {
 fn absent(ctx: &mut Ctx, stanza: Stanza) {
     match stanza.head.kind {
         Kind::Presence => presence::inbound(ctx, stanza),
+        // §8.5.2.2.1: as for an account with nobody there.
+        Kind::Message if stanza.head.type_ == Type::Headline => {}
         Kind::Message | Kind::Iq => reject::unavailable(ctx, &stanza),
     }
 }

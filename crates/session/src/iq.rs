@@ -33,7 +33,8 @@ pub(crate) fn request_id() -> SmolStr {
 pub(crate) fn answer(mut ctx: Ctx, stanza: Stanza, asked: &[To]) -> Handling {
     match ctx.env.registry.iq(asked, &stanza) {
         Known::Feature(feature) => ask(ctx, stanza, feature),
-        // To a stranger an account must look like one that does not exist.
+        // To a stranger an account must look like one that does not exist, so
+        // what is its owner's own (XEP-0049 §2.3, XEP-0054 §3.2) is not forbidden.
         Known::NamespaceOnly if asked != [To::Account] => {
             let error = StanzaError::new(Condition::FeatureNotImplemented);
             reject::reply(&mut ctx, &stanza, &error);

@@ -37,6 +37,7 @@ pub(crate) fn run(
     phases: impl IntoIterator<Item = Phase>,
 ) -> Verdict {
     let env = std::sync::Arc::clone(&ctx.env);
+    ctx.set_side(side);
     for phase in phases {
         for &id in env.registry.passing(stanza.head.kind, side, phase) {
             ctx.feature = id;

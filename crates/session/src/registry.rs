@@ -80,12 +80,13 @@ impl Registry {
             return Known::No;
         };
         let is_set = iq.head.type_ == Type::Set;
-        hooks
-            .iter()
-            .find(|hook| {
-                hook.is_set == is_set && hook.name == payload.name() && to.contains(&hook.to)
-            })
-            .map_or(Known::NamespaceOnly, |hook| Known::Feature(hook.feature))
+        let mut meant = hooks.iter().filter(|hook| to.contains(&hook.to)).peekable();
+        let is_served = meant.peek().is_some();
+        match meant.find(|hook| hook.is_set == is_set && hook.name == payload.name()) {
+            Some(hook) => Known::Feature(hook.feature),
+            None if is_served => Known::NamespaceOnly,
+            None => Known::No,
+        }
     }
 
     /// Who wants to see a stanza of this kind from this side in this phase.

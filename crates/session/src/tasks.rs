@@ -221,8 +221,9 @@ fn undelivered(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
     if ctx.account.session(session).is_some() {
         end(&mut ctx, session, Close::ResourceConstraint);
     }
-    ctx.origin = Origin::Elsewhere;
+    ctx.origin = Origin::Returned;
     match (stanza.head.kind, stanza.head.type_) {
+        (Kind::Message, _) if is_taken_by_others(&ctx, &stanza) => Handling::Done(ctx),
         (Kind::Message, _) => inbound::handle(ctx, stanza),
         (Kind::Iq, Type::Get | Type::Set) => {
             reject::unavailable(&mut ctx, &stanza);
@@ -230,4 +231,17 @@ fn undelivered(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
         }
         (Kind::Iq | Kind::Presence, _) => Handling::Done(ctx),
     }
+}
+
+/// RFC 6121 §8.5.2.1.1: a message for the bare JID went to every session that
+/// takes such messages. Whichever is left has it; one whose queue was full,
+/// too, sends it back itself.
+fn is_taken_by_others(ctx: &Ctx, message: &Stanza) -> bool {
+    let is_for_all = message.head.to.as_ref().is_none_or(|to| to.is_bare());
+    is_for_all
+        && ctx
+            .account
+            .sessions
+            .iter()
+            .any(crate::Session::is_reachable)
 }

@@ -11,31 +11,35 @@
     reason = "only tests use it, and tests panic on failure"
 )]
 
+mod fakes;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
+use smol_str::SmolStr;
 use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
-    Bind, Client, Close, ConflictPolicy, Detached, Frame, Full, LocalLink, Outlet, Routed,
-    SessionId, SessionKey,
+    Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, Routed, SessionId, SessionKey,
 };
 use starling_store::roster::{Item, Subscription};
 use starling_store::{Change, Memory, Stamp, Store, Write};
-use starling_xmpp::credentials::{Credentials, ScramVerifier};
+use starling_xmpp::credentials::Credentials;
 use starling_xmpp::time::UnixMillis;
-use starling_xmpp::{BareJid, Jid, Kind, Stanza, Type};
+use starling_xmpp::{BareJid, Jid, Kind, Stanza};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
+use self::fakes::{Nowhere, PlainPasswords};
 use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::tasks::{self, Handling, SessionNumbers};
 use crate::work::Task;
 use crate::{
-    Account, Clock, Config, Ctx, EntryIds, Env, Feature, Host, Hosts, ManualClock, PasswordDeriver,
-    Registry, Software,
+    Account, Clock, Config, Ctx, EntryIds, Env, Feature, Host, Hosts, ManualClock, Registry,
+    Software,
 };
 
 /// When every scene begins.
@@ -50,6 +54,9 @@ pub struct Scene {
     writes: u64,
     /// What was written, oldest first.
     pub written: Vec<Change>,
+    /// The id of the server's last request to a client.
+    asked: Option<SmolStr>,
+    runtime: Runtime,
 }
 
 impl Scene {
@@ -72,11 +79,31 @@ impl Scene {
 
     /// A name that has no account.
     pub fn nobody(account: &str) -> Self {
+        Self::unstored(account, Lasting::Session, Vec::new())
+    }
+
+    /// A host, or a name that has no account and may be bound anonymously.
+    pub fn unstored(account: &str, lasting: Lasting, features: Vec<Box<dyn Feature>>) -> Self {
         let jid = BareJid::parse(account).unwrap();
         let store = Arc::new(Memory::new());
-        let mut scene = Self::over(&jid, store, Vec::new(), Config::default());
-        scene.account = Some(Box::new(Account::unstored(jid, Lasting::Session)));
+        let mut scene = Self::over(&jid, store, features, Config::default());
+        scene.account = Some(Box::new(Account::unstored(jid, lasting)));
         scene
+    }
+
+    /// The account as it is after having been unloaded: read from the store,
+    /// without sessions.
+    pub fn reload(&mut self) {
+        let jid = self.account().jid.clone();
+        let bundle = now(self.env.store.login(&jid)).unwrap().unwrap();
+        self.account = Some(Box::new(Account::stored(jid, bundle)));
+    }
+
+    /// Gives the account's host other settings.
+    pub fn serve(&mut self, host: Host) {
+        let mut hosts = Hosts::default();
+        hosts.add(&self.account().jid.to_host(), host);
+        self.env.hosts.store(Arc::new(hosts));
     }
 
     fn over(
@@ -96,7 +123,7 @@ impl Scene {
             placement: Placement::new([0; 16]),
             membership: Arc::new(SingleNode::new(NodeId::new("test"))),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
-            passwords: Arc::new(NoPasswords),
+            passwords: Arc::new(PlainPasswords),
             registry: Registry::new(features),
             entry_ids: EntryIds::new([0; 16]),
             software: Software {
@@ -112,6 +139,8 @@ impl Scene {
             numbers: SessionNumbers::of_worker(0),
             writes: 0,
             written: Vec::new(),
+            asked: None,
+            runtime: Builder::new_current_thread().build().unwrap(),
         }
     }
 
@@ -219,6 +248,38 @@ impl Scene {
         }))
     }
 
+    /// The id of the server's last request to a client.
+    pub fn asked(&self) -> &str {
+        self.asked.as_ref().expect("a client was asked something")
+    }
+
+    /// The client with this resource answers the server's last request.
+    pub fn answers(&mut self, resource: &str, payload: &str) -> Vec<String> {
+        let id = self.asked.take().expect("the client was asked something");
+        let answer = format!("<iq type='result' id='{id}'>{payload}</iq>");
+        self.sends(resource, &answer)
+    }
+
+    /// All that was delivered to this resource is written to its connection.
+    pub fn drains(&mut self, resource: &str) -> Vec<String> {
+        let session = self.key(resource);
+        self.perform(Task::Frame(Frame::Drained { session }))
+    }
+
+    /// The queue of this resource is full, so it did not take a stanza.
+    pub fn refuses(&mut self, resource: &str, stanza: &str) -> Vec<String> {
+        let session = self.key(resource).id;
+        let stanza = parse(stanza);
+        self.perform(Task::Undelivered { session, stanza })
+    }
+
+    fn key(&self, resource: &str) -> SessionKey {
+        let account = self.account().jid.clone();
+        let jid = account.with_resource(resource).unwrap();
+        let id = self.account().session_by_jid(&jid).unwrap().id;
+        SessionKey { account, id }
+    }
+
     /// The account is removed.
     pub fn removed(&mut self) -> Vec<String> {
         let (answer, _) = oneshot::channel();
@@ -228,9 +289,13 @@ impl Scene {
     fn perform(&mut self, task: Task) -> Vec<String> {
         let account = self.account.take().expect("one thing is done at a time");
         let (env, progress) = (Arc::clone(&self.env), Arc::default());
-        let ctx = match tasks::run(Ctx::new(env, progress, account), task, &mut self.numbers) {
+        // What waits in a scene waits for a thread that derives keys.
+        let entered = self.runtime.enter();
+        let handling = tasks::run(Ctx::new(env, progress, account), task, &mut self.numbers);
+        drop(entered);
+        let ctx = match handling {
             Handling::Done(ctx) => ctx,
-            Handling::Waiting(handler) => now(handler),
+            Handling::Waiting(handler) => self.runtime.block_on(handler),
         };
         self.settle(ctx)
     }
@@ -247,10 +312,25 @@ impl Scene {
         self.account = Some(account);
         self.commit(std::mem::take(&mut effects.writes));
         let releases = std::mem::take(&mut effects.releases);
+        for effect in &releases {
+            if let Effect::Deliver { stanza, .. } = effect
+                && self.is_servers(stanza)
+            {
+                self.asked.clone_from(&stanza.head.id);
+            }
+        }
         releases
             .into_iter()
             .filter_map(|effect| self.line(effect))
             .collect()
+    }
+
+    /// Whether the server asks this of a client.
+    fn is_servers(&self, stanza: &Stanza) -> bool {
+        let from = stanza.head.from.as_ref();
+        stanza.head.kind == Kind::Iq
+            && stanza.head.type_.is_request()
+            && from.is_none_or(|from| *from == *self.account().jid.as_jid())
     }
 
     fn line(&self, effect: Effect) -> Option<String> {
@@ -261,11 +341,11 @@ impl Scene {
             } => {
                 let found = self.account().session(session.id);
                 let resource = found.and_then(|found| found.jid.resource());
-                Some(format!(
-                    "{}: {}",
-                    resource.unwrap_or("?"),
-                    predictable(stanza)
-                ))
+                let stanza = match self.is_servers(&stanza) {
+                    true => predictable(stanza),
+                    false => stanza,
+                };
+                Some(format!("{}: {stanza}", resource.unwrap_or("?")))
             }
             Effect::Close { why, .. } => Some(format!("close: {why:?}")),
             Effect::Committed { .. } | Effect::ReportDrained { .. } => None,
@@ -310,39 +390,14 @@ pub fn parse(stanza: &str) -> Stanza {
     Stanza::parse(Bytes::from(whole)).unwrap_or_else(|error| panic!("{stanza}: {error}"))
 }
 
-/// A push has an id that nobody can guess; in a test it is `push`.
+/// A request of the server has an id that nobody can guess; in a test it is
+/// `push`.
 fn predictable(mut stanza: Stanza) -> Stanza {
-    if stanza.head.kind == Kind::Iq && stanza.head.type_ == Type::Set {
-        stanza.head.id = Some("push".into());
-    }
+    stanza.head.id = Some("push".into());
     stanza
 }
 
 /// The store in memory is never waited for.
 fn now<F: Future>(future: F) -> F::Output {
     future.now_or_never().expect("nothing waits in a scene")
-}
-
-/// Effects are looked at before they reach an outlet.
-struct Nowhere;
-
-impl Outlet for Nowhere {
-    fn deliver(&self, _stanza: &Stanza) -> Result<(), Full> {
-        Ok(())
-    }
-
-    fn committed(&self, _count: u32) {}
-
-    fn report_drained(&self) {}
-
-    fn close(&self, _why: Close) {}
-}
-
-/// A scene has no passwords.
-struct NoPasswords;
-
-impl PasswordDeriver for NoPasswords {
-    fn derive(&self, _password: &str) -> Result<Vec<ScramVerifier>, String> {
-        Err("a scene has no passwords".into())
-    }
 }

@@ -1,0 +1,38 @@
+//! What the features count. Each has a sentence an operator can act on.
+
+use metrics::{Unit, counter, describe_counter};
+
+const REPORTS: &str = "starling_features_abuse_reports";
+const OFFLINE_STORED: &str = "starling_features_offline_stored_messages";
+const OFFLINE_REFUSED: &str = "starling_features_offline_refused_messages";
+
+/// Registers the descriptions with the recorder that is installed.
+pub fn describe() {
+    describe_counter!(
+        REPORTS,
+        Unit::Count,
+        "Reports of users who blocked an address as abusive (XEP-0377), by reason. The log names reporter and reported: look there, and block or report on what repeats."
+    );
+    describe_counter!(
+        OFFLINE_STORED,
+        Unit::Count,
+        "Messages kept for users who were away."
+    );
+    describe_counter!(
+        OFFLINE_REFUSED,
+        Unit::Count,
+        "Messages refused because too many waited for their recipient. If it grows, someone floods an absent user, or session.features.offline.messages_max is too low."
+    );
+}
+
+pub(crate) fn reported(reason: &'static str) {
+    counter!(REPORTS, "reason" => reason).increment(1);
+}
+
+pub(crate) fn offline_stored() {
+    counter!(OFFLINE_STORED).increment(1);
+}
+
+pub(crate) fn offline_refused() {
+    counter!(OFFLINE_REFUSED).increment(1);
+}
