@@ -2,7 +2,11 @@
 //!
 //! What is stored belongs to the clients; here it is bytes under a name.
 
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
 use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Spec, To};
+use starling_store::account;
 use starling_store::private_xml::{Change, Key};
 use starling_xmpp::{Condition, Element, Stanza, StanzaError, ns};
 
@@ -17,6 +21,13 @@ const HOOKS: &[Hook] = &[
     Hook::iq_get(To::Own, ns::PRIVATE, "query"),
     Hook::iq_set(To::Own, ns::PRIVATE, "query"),
 ];
+
+/// Elements that one account may keep. Clients have a few each; every one may
+/// be as large as a stanza.
+const ELEMENTS_MAX: usize = 200;
+
+/// The account attribute that counts them.
+const COUNT: &str = "private.elements";
 
 pub(crate) struct Private;
 
@@ -35,7 +46,7 @@ impl Feature for Private {
                 return Outcome::Reject(StanzaError::new(Condition::BadRequest));
             };
             let answered = match iq.head.type_ {
-                starling_xmpp::Type::Set => put(&query, ctx).map(|()| iq.result()),
+                starling_xmpp::Type::Set => put(&query, ctx).await.map(|()| iq.result()),
                 _ => get(&query, ctx).await.map(|found| iq.result_with(&found)),
             };
             match answered {
@@ -50,25 +61,55 @@ impl Feature for Private {
 }
 
 /// §2.3: one or more elements, each in a namespace of its own.
-fn put(query: &Element, ctx: &mut Ctx) -> Result<(), StanzaError> {
+async fn put(query: &Element, ctx: &mut Ctx) -> Result<(), StanzaError> {
     crate::check_stored(ctx)?;
-    let mut elements = query.children().peekable();
-    if elements.peek().is_none() {
+    if query.children().next().is_none() {
         // §2.3: not `bad-request`.
         return Err(StanzaError::new(Condition::NotAcceptable)
             .text("a private query holds the element to store"));
     }
+    let mut elements = BTreeMap::new();
     for element in query.children() {
         if element.ns() == ns::PRIVATE || element.ns().is_empty() {
             return Err(StanzaError::new(Condition::NotAcceptable)
                 .text("a private element has a namespace of its own"));
         }
-    }
-    for element in elements {
         let key = Key::new(element.ns(), element.name());
-        ctx.write(Change::Put {
-            key,
-            element: element.to_bytes(),
+        elements.insert(key, element.to_bytes());
+    }
+    count(&elements, ctx).await?;
+    for (key, element) in elements {
+        ctx.write(Change::Put { key, element });
+    }
+    Ok(())
+}
+
+/// Counts what is new, and refuses what would be too much.
+async fn count(elements: &BTreeMap<Key, Bytes>, ctx: &mut Ctx) -> Result<(), StanzaError> {
+    let owner = ctx.account.jid.clone();
+    let store = ctx.store().await;
+    let kept = ctx.account.attributes.get(COUNT);
+    let before: usize = kept.and_then(|count| count.parse().ok()).unwrap_or(0);
+    let mut after = before;
+    for key in elements.keys() {
+        let stored = store.private_xml(&owner, key).await;
+        let stored = stored.map_err(|error| crate::unreadable(&owner, &error))?;
+        after += usize::from(stored.is_none());
+    }
+    if after > ELEMENTS_MAX {
+        return Err(
+            StanzaError::new(Condition::ResourceConstraint).text(format!(
+                "an account has at most {ELEMENTS_MAX} private elements"
+            )),
+        );
+    }
+    if after != before {
+        let value = after.to_string();
+        let attributes = &mut ctx.account.attributes;
+        attributes.insert(COUNT.into(), value.clone());
+        ctx.write(account::Change::SetAttribute {
+            name: COUNT.into(),
+            value: Some(value),
         });
     }
     Ok(())
@@ -177,6 +218,31 @@ mod tests {
             &mut nobody(),
             &iq("set", "<a xmlns='urn:x'/>"),
             "<not-allowed ",
+        );
+    }
+
+    #[test]
+    fn an_account_keeps_a_bounded_number_of_elements() {
+        let mut scene = juliet();
+        for number in 0..super::ELEMENTS_MAX {
+            let element = format!("<a{number} xmlns='urn:x'/>");
+            check(&mut scene, &iq("set", &element), "type='result'");
+        }
+        check(
+            &mut scene,
+            &iq("set", "<b xmlns='urn:x'/>"),
+            "<resource-constraint ",
+        );
+        check(
+            &mut scene,
+            &iq("set", "<a0 xmlns='urn:x'>new</a0>"),
+            "type='result'",
+        );
+        scene.reload();
+        check(
+            &mut scene,
+            &iq("set", "<b xmlns='urn:x'/>"),
+            "<resource-constraint ",
         );
     }
 }
