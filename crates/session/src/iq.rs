@@ -96,3 +96,78 @@ fn take_request(ctx: &mut Ctx, session: SessionId, answer: &Stanza) -> Option<Fe
     let place = requests.iter().position(|request| request.id == *id)?;
     requests.remove(place).map(|request| request.feature)
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use starling_xmpp::{Element, Stanza};
+
+    use crate::testing::Scene;
+    use crate::{Config, Ctx, Event, EventKind, Feature, Hook, Manifest, SessionId, Spec};
+
+    const MANIFEST: Manifest = Manifest {
+        spec: Spec::Own("curious"),
+        version: "",
+        disco: &[],
+        disco_account: &[],
+    };
+
+    const HOOKS: &[Hook] = &[Hook::on(EventKind::Available), Hook::on(EventKind::Changed)];
+
+    /// Asks a client whenever it sends presence, and counts the answers.
+    struct Curious(Arc<AtomicUsize>);
+
+    impl Feature for Curious {
+        fn manifest(&self) -> &'static Manifest {
+            &MANIFEST
+        }
+
+        fn hooks(&self) -> &'static [Hook] {
+            HOOKS
+        }
+
+        fn event(&self, _event: &Event<'_>, session: SessionId, ctx: &mut Ctx) {
+            ctx.request(session, false, &Element::new("urn:x", "why"));
+        }
+
+        fn answer(&self, _answer: &Stanza, _session: SessionId, _ctx: &mut Ctx) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// RFC 6120 §8.1.3, §8.2.3: an answer counts once, by its id, an error
+    /// too; a client that never answers costs a bounded number of requests.
+    #[test]
+    fn requests_to_a_client_are_bounded_and_answered_once() {
+        let answered = Arc::new(AtomicUsize::new(0));
+        let config = Config {
+            requests_per_session_max: 2,
+            ..Config::default()
+        };
+        let curious = Box::new(Curious(Arc::clone(&answered)));
+        let mut scene = Scene::with("juliet@example.com", vec![curious], config);
+        scene.bind("balcony");
+        let ids: Vec<String> = (0..3)
+            .map(|_| {
+                scene.sends("balcony", "<presence/>");
+                scene.asked().to_owned()
+            })
+            .collect();
+        let mut answer = |type_: &str, id: &str| {
+            scene.sends("balcony", &format!("<iq type='{type_}' id='{id}'/>"));
+            answered.load(Ordering::Relaxed)
+        };
+        assert_eq!(answer("result", &ids[0]), 0, "forgotten");
+        assert_eq!(answer("result", "made up"), 0);
+        assert_eq!(answer("result", &ids[1]), 1);
+        assert_eq!(answer("result", &ids[1]), 1, "once");
+        assert_eq!(answer("error", &ids[2]), 2);
+    }
+}
