@@ -21,7 +21,7 @@ pub(crate) fn slixmpp() -> Result<Outcome> {
     let node = Node::start()?;
     let script = scripts.join("slixmpp_client.py");
     // Unbuffered, so that a script that hangs shows how far it came.
-    node.describe_to(Command::new(python).args(&["-u"]).args(&[script]))
+    node.describe_to(Command::new(python).args(&["-u"]).args(&[script]))?
         .counted(counts)
 }
 
@@ -33,7 +33,7 @@ pub(crate) fn xmpp_js() -> Result<Outcome> {
     // Node.js looks for packages beside the script.
     fs::copy(scripts.join("xmpp_js_client.mjs"), &script).context("cannot copy the script")?;
     let node = Node::start()?;
-    node.describe_to(Command::new("node").args(&[script]))
+    node.describe_to(Command::new("node").args(&[script]))?
         .counted(counts)
 }
 

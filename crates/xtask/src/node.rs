@@ -2,11 +2,12 @@
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command as Program, Stdio};
+use std::process::{Child, ChildStdout, Command as Program, Stdio};
 
 use anyhow::{Context, Result, bail};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::command::Command;
@@ -17,13 +18,21 @@ const USERS: [&str; 6] = ["romeo", "juliet", "mercutio", "benvolio", "nurse", "t
 const PASSWORD: &str = "Call me but love";
 const HOST: &str = "localhost";
 
+/// Any port will do; which one it is the node tells.
+const CONFIGURATION: &str = "[edge.tcp]
+listen = \"127.0.0.1:0\"
+direct_tls_listen = \"127.0.0.1:0\"
+";
+
+/// What the node prints once it serves.
+const READY: &str = "Starling is ready";
+
 /// A running node.
 pub(crate) struct Node {
+    starling: PathBuf,
     child: Child,
-    starttls_port: u16,
-    tls_port: u16,
-    // Removed with everything in it when the node is dropped.
-    _data: TempDir,
+    /// Removed with everything in it when the node is dropped.
+    data: TempDir,
 }
 
 impl Node {
@@ -31,12 +40,11 @@ impl Node {
     pub(crate) fn start() -> Result<Self> {
         let starling = workspace::starling()?;
         let data = tempfile::tempdir().context("no temporary folder")?;
-        let (starttls_port, tls_port) = (free_port()?, free_port()?);
         let config = data.path().join("starling.toml");
-        fs::write(&config, configuration(starttls_port, tls_port))?;
-        let log = workspace::cache().join("client-node.log");
+        fs::write(&config, CONFIGURATION)?;
         fs::create_dir_all(workspace::cache())?;
-        let child = Program::new(&starling)
+        let log = workspace::cache().join("client-node.log");
+        let mut child = Program::new(&starling)
             .args(["serve", "--config"])
             .arg(&config)
             .arg("--data")
@@ -45,62 +53,66 @@ impl Node {
             .stderr(File::create(&log)?)
             .spawn()
             .with_context(|| format!("cannot run {}", starling.display()))?;
-        let mut node = Self {
+        let output = child
+            .stdout
+            .take()
+            .context("the output of the node is not piped")?;
+        let node = Self {
+            starling,
             child,
-            starttls_port,
-            tls_port,
-            _data: data,
+            data,
         };
-        node.wait_until_ready(&log)?;
-        node.add_users(&starling)?;
+        if !is_ready(output)? {
+            let log = fs::read_to_string(log).unwrap_or_default();
+            bail!("the node did not start:\n{log}");
+        }
+        node.add_users()?;
         Ok(node)
     }
 
     /// Tells a client script how to reach the node.
-    pub(crate) fn describe_to(&self, script: Command) -> Command {
-        script
+    pub(crate) fn describe_to(&self, script: Command) -> Result<Command> {
+        let status = self.command(&["status", "--json"]).output()?;
+        let status: Value = serde_json::from_str(&status).context("the status is not JSON")?;
+        let port = |protocol: &str| {
+            let listeners = status["listeners"].as_array().into_iter().flatten();
+            let mut listeners = listeners.filter(|listener| listener["protocol"] == protocol);
+            let address = listeners
+                .next()
+                .and_then(|listener| listener["address"].as_str());
+            let address: Option<SocketAddr> = address.and_then(|address| address.parse().ok());
+            let address =
+                address.with_context(|| format!("the node has no port for {protocol}"))?;
+            anyhow::Ok(address.port().to_string())
+        };
+        Ok(script
             .env("XMPP_HOST", HOST)
-            .env("XMPP_STARTTLS_PORT", self.starttls_port.to_string())
-            .env("XMPP_TLS_PORT", self.tls_port.to_string())
-            .env("XMPP_USERS", USERS.join(","))
-            .env("XMPP_PASSWORD", PASSWORD)
+            .env("XMPP_STARTTLS_PORT", port("starttls")?)
+            .env("XMPP_TLS_PORT", port("tls")?)
+            .env("XMPP_PASSWORD", PASSWORD))
     }
 
-    fn wait_until_ready(&mut self, log: &PathBuf) -> Result<()> {
-        let output = self
-            .child
-            .stdout
-            .take()
-            .context("the output of the node is not piped")?;
-        let mut lines = BufReader::new(output).lines();
-        for line in lines.by_ref() {
-            if line?.contains("ready") {
-                // Whatever it prints later must not fill the pipe.
-                std::thread::spawn(move || lines.for_each(drop));
-                return Ok(());
+    fn add_users(&self) -> Result<()> {
+        let password = self.data.path().join("password");
+        fs::write(&password, PASSWORD)?;
+        for user in USERS {
+            let add = self.command(&["user", "add", &format!("{user}@{HOST}")]);
+            if !add
+                .args(&["--password-file"])
+                .args(&[&password])
+                .succeeds()?
+            {
+                bail!("{user} could not be added");
             }
         }
-        bail!(
-            "the node did not start:\n{}",
-            fs::read_to_string(log).unwrap_or_default()
-        )
+        Ok(())
     }
 
-    fn add_users(&self, starling: &PathBuf) -> Result<()> {
-        let list = self._data.path().join("users");
-        let lines = USERS.map(|user| format!("{user}@{HOST} {PASSWORD}\n"));
-        fs::write(&list, lines.concat())?;
-        let import = Command::new(starling)
-            .args(&["user", "import"])
-            .args(&[&list]);
-        if !import
+    fn command(&self, arguments: &[&str]) -> Command {
+        Command::new(&self.starling)
+            .args(arguments)
             .args(&["--data"])
-            .args(&[self._data.path()])
-            .succeeds()?
-        {
-            bail!("the users could not be imported");
-        }
-        Ok(())
+            .args(&[self.data.path()])
     }
 }
 
@@ -111,14 +123,15 @@ impl Drop for Node {
     }
 }
 
-fn configuration(starttls_port: u16, tls_port: u16) -> String {
-    format!(
-        "[edge.tcp]\nlisten = \"127.0.0.1:{starttls_port}\"\n\
-         direct_tls_listen = \"127.0.0.1:{tls_port}\"\n"
-    )
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// Reads until the node is ready; false if it ends before.
+fn is_ready(output: ChildStdout) -> Result<bool> {
+    let mut lines = BufReader::new(output).lines();
+    while let Some(line) = lines.next() {
+        if line?.contains(READY) {
+            // Whatever it prints later must not fill the pipe.
+            std::thread::spawn(move || lines.for_each(drop));
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
