@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark panics on failure")]
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 
+use std::io::{Seek as _, Write as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,27 +14,47 @@ use starling_store::archive::Change;
 use starling_store::contract::sample;
 use starling_store::{Stamp, Store, Write};
 use starling_store_embedded::{Config, Embedded};
+use starling_xmpp::BareJid;
 
 const WRITERS: u64 = 64;
 
 /// In the build folder, so that a real disk is measured and not one in memory.
 const DISK: &str = env!("CARGO_TARGET_TMPDIR");
 
+/// Linux: a disk in memory, which shows what is left when syncs cost nothing.
+const MEMORY: &str = "/dev/shm";
+
 /// Commits of each writer in one measured round.
 const COMMITS_PER_WRITER: u64 = 100;
 
+/// How the engine commits: each worker all it has collected, as one.
+const WORKERS: u64 = 2;
+const CYCLES_PER_WORKER: u64 = 16;
+const MESSAGES_PER_CYCLE: u64 = 200;
+
+/// Bytes of a page of the store, written to see what a sync costs by itself.
+const PAGE_BYTES: usize = 4_096;
+
+fn message(owner: &BareJid, epoch: u32, seq: u64) -> Write {
+    let mut entry = sample::entry(epoch, seq, false);
+    entry.stanza = vec![b'x'; 300].into();
+    let change = Change::Append(entry);
+    Write::new(owner.clone(), Stamp::new(epoch, seq), change)
+}
+
+fn owner(number: u64) -> BareJid {
+    sample::bare(&format!("user{number}@capulet.example"))
+}
+
 /// One round: every writer commits one message at a time, each waiting for its
 /// acknowledgement.
-async fn round(store: &Arc<Embedded>, epoch: u32) {
+async fn round_of_writers(store: &Arc<Embedded>, epoch: u32) {
     let writers = (0..WRITERS).map(|writer| {
         let store = Arc::clone(store);
         tokio::spawn(async move {
-            let owner = sample::bare(&format!("user{writer}@capulet.example"));
+            let owner = owner(writer);
             for seq in 1..=COMMITS_PER_WRITER {
-                let mut entry = sample::entry(epoch, seq, false);
-                entry.stanza = vec![b'x'; 300].into();
-                let change = Change::Append(entry);
-                let write = Write::new(owner.clone(), Stamp::new(epoch, seq), change);
+                let write = message(&owner, epoch, seq);
                 store.commit(vec![write]).await.unwrap();
             }
         })
@@ -42,32 +64,102 @@ async fn round(store: &Arc<Embedded>, epoch: u32) {
     }
 }
 
+/// One round: every worker commits cycles of messages for many accounts.
+async fn round_of_workers(store: &Arc<Embedded>, epoch: u32) {
+    let workers = (0..WORKERS).map(|worker| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let owners = (0..WRITERS).map(|number| owner(number * WORKERS + worker));
+            let owners: Vec<BareJid> = owners.collect();
+            let mut seq = 0;
+            for _ in 0..CYCLES_PER_WORKER {
+                let batch = (0..MESSAGES_PER_CYCLE).map(|_| {
+                    seq += 1;
+                    message(&owners[(seq % WRITERS) as usize], epoch, seq)
+                });
+                store.commit(batch.collect()).await.unwrap();
+            }
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        worker.await.unwrap();
+    }
+}
+
+/// A place to write to, and the settings.
+struct Case {
+    name: &'static str,
+    folder: &'static str,
+    is_recovery_instant: bool,
+}
+
+const CASES: [Case; 3] = [
+    Case {
+        name: "disk",
+        folder: DISK,
+        is_recovery_instant: false,
+    },
+    Case {
+        name: "disk, quick repair",
+        folder: DISK,
+        is_recovery_instant: true,
+    },
+    Case {
+        name: "memory",
+        folder: MEMORY,
+        is_recovery_instant: false,
+    },
+];
+
 fn commits(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .build()
         .unwrap();
     let mut group = criterion.benchmark_group("commit");
-    group.throughput(Throughput::Elements(WRITERS * COMMITS_PER_WRITER));
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(10));
-    for (name, is_recovery_instant) in [("64_writers", false), ("64_writers_quick_repair", true)] {
-        let folder = tempfile::tempdir_in(DISK).unwrap();
+    for case in CASES.iter().filter(|case| Path::new(case.folder).exists()) {
+        let folder = tempfile::tempdir_in(case.folder).unwrap();
         let config = Config {
-            is_recovery_instant,
+            is_recovery_instant: case.is_recovery_instant,
             ..Config::default()
         };
         let store = Arc::new(Embedded::open(folder.path(), &config).unwrap());
         let mut epoch = 0;
-        group.bench_function(name, |bencher| {
+        group.throughput(Throughput::Elements(WRITERS * COMMITS_PER_WRITER));
+        group.bench_function(format!("64 writers, {}", case.name), |bencher| {
             bencher.iter(|| {
                 epoch += 1;
-                runtime.block_on(round(&store, epoch));
+                runtime.block_on(round_of_writers(&store, epoch));
+            });
+        });
+        let messages = WORKERS * CYCLES_PER_WORKER * MESSAGES_PER_CYCLE;
+        group.throughput(Throughput::Elements(messages));
+        group.bench_function(format!("2 workers, {}", case.name), |bencher| {
+            bencher.iter(|| {
+                epoch += 1;
+                runtime.block_on(round_of_workers(&store, epoch));
             });
         });
     }
     group.finish();
+}
+
+/// What the disk itself takes to make one page durable.
+fn sync(criterion: &mut Criterion) {
+    let mut file = tempfile::tempfile_in(DISK).unwrap();
+    let page = [0; PAGE_BYTES];
+    file.write_all(&page).unwrap();
+    file.sync_all().unwrap();
+    criterion.bench_function("fdatasync", |bencher| {
+        bencher.iter(|| {
+            file.rewind().unwrap();
+            file.write_all(&page).unwrap();
+            file.sync_data().unwrap();
+        });
+    });
 }
 
 fn login(criterion: &mut Criterion) {
@@ -89,5 +181,5 @@ fn login(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, commits, login);
+criterion_group!(benches, sync, commits, login);
 criterion_main!(benches);

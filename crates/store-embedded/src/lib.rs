@@ -90,6 +90,7 @@ impl Embedded {
             metrics: metrics::Metrics::new(),
             space,
             is_recovery_instant: config.is_recovery_instant,
+            gathered: 0,
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run())?;

@@ -115,6 +115,12 @@ impl Program {
 }
 
 impl Process {
+    /// Its number, while it has not been seen to end.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap_or_default()
+    }
+
     /// Kills it at once, as `kill -9` does, and sees it gone.
     ///
     /// # Panics
@@ -130,7 +136,7 @@ impl Process {
     /// # Panics
     /// If there is no program `kill`, or the process has ended.
     pub async fn signal(&self, name: &str) {
-        let id = self.child.id().unwrap_or_default().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().await;
         assert!(
             sent.is_ok_and(|status| status.success()),

@@ -90,6 +90,18 @@ impl Stream {
         &self.host
     }
 
+    /// Gives up the stream and keeps its bytes; what was read of it is lost.
+    ///
+    /// # Panics
+    /// If it is closed.
+    #[must_use]
+    pub fn into_wire(self) -> Box<dyn Wire> {
+        match self.wire {
+            Some(wire) => wire,
+            None => panic!("the stream is closed"),
+        }
+    }
+
     /// What TLS was agreed, if any.
     #[must_use]
     pub fn tls(&self) -> Option<&Tls> {

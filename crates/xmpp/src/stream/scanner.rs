@@ -258,12 +258,31 @@ fn find(bytes: &[u8], from: usize, is_it: impl Fn(u8) -> bool) -> Option<usize> 
 }
 
 fn ends_start_name(byte: u8) -> bool {
-    is_space(byte) || matches!(byte, b'>' | b'/' | b'<' | b'\'' | b'"')
+    ENDS[usize::from(byte)] & NAME != 0
 }
 
 fn ends_tag_text(byte: u8) -> bool {
-    matches!(byte, b'>' | b'/' | b'<' | b'\'' | b'"')
+    ENDS[usize::from(byte)] & TAG_TEXT != 0
 }
+
+const NAME: u8 = 1;
+const TAG_TEXT: u8 = 2;
+
+/// What a byte ends. A table, because most bytes of a tag are asked.
+const ENDS: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        if matches!(byte, b'>' | b'/' | b'<' | b'\'' | b'"') {
+            table[at] = NAME | TAG_TEXT;
+        } else if is_space(byte) {
+            table[at] = NAME;
+        }
+        at += 1;
+    }
+    table
+};
 
 /// Elements are far smaller than 4 GB (`stanza_bytes_max`).
 fn to_u32(at: usize) -> u32 {

@@ -21,6 +21,8 @@ pub struct Attribute<'a> {
     pub(super) ns: NsId,
 }
 
+const UNQUOTED: Error = Error::NotWellFormed("attribute without a quoted value");
+
 /// The attributes of one tag; most have few.
 pub(super) type Attributes<'a> = SmallVec<[Attribute<'a>; 8]>;
 
@@ -95,24 +97,19 @@ pub(super) fn read<'a>(
         if out.len() == attributes_max {
             return Err(Error::Limit(Limit::Attributes));
         }
-        let name_end = bytes[start..]
-            .iter()
-            .position(|&b| b == b'=' || chars::is_space(b))
-            .map_or(bytes.len(), |n| start + n);
-        let (prefix, local) = chars::split_name(&text[start..name_end])?;
-        let equals = skip_space(bytes, name_end);
+        let (length, prefix, local) = chars::cut_name(&text[start..])?;
+        let equals = skip_space(bytes, start + length);
         let quote = skip_space(bytes, equals + 1);
-        let value = match (bytes.get(equals), bytes.get(quote)) {
-            (Some(b'='), Some(&mark @ (b'\'' | b'"'))) => {
-                let length = memchr::memchr(mark, &bytes[quote + 1..]);
-                length.map(|length| quote + 1..quote + 1 + length)
-            }
-            _ => None,
+        let mark = match (bytes.get(equals), bytes.get(quote)) {
+            (Some(b'='), Some(&mark @ (b'\'' | b'"'))) => mark,
+            _ => return Err(UNQUOTED),
         };
-        let value = value.ok_or(Error::NotWellFormed("attribute without a quoted value"))?;
-        let raw_value = &text[value.clone()];
-        check_value(raw_value)?;
-        at = value.end + 1;
+        let (end, has_references) = find_end(bytes, quote + 1, mark)?;
+        let raw_value = &text[quote + 1..end];
+        if has_references {
+            escape::check_references(raw_value)?;
+        }
+        at = end + 1;
         out.push(Attribute {
             prefix,
             local,
@@ -123,11 +120,18 @@ pub(super) fn read<'a>(
     }
 }
 
-fn check_value(raw: &str) -> Result<(), Error> {
-    match memchr::memchr2(b'<', b'&', raw.as_bytes()) {
-        None => Ok(()),
-        Some(_) if raw.contains('<') => Err(Error::NotWellFormed("'<' in an attribute")),
-        Some(_) => escape::check_references(raw),
+/// Where the value that begins at `from` ends, and whether it has references.
+/// One search does for all that matters: most values have none.
+fn find_end(bytes: &[u8], from: usize, mark: u8) -> Result<(usize, bool), Error> {
+    let (mut at, mut has_references) = (from, false);
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += memchr::memchr3(mark, b'<', b'&', rest).ok_or(UNQUOTED)?;
+        match bytes[at] {
+            b'<' => return Err(Error::NotWellFormed("'<' in an attribute")),
+            b'&' => (at, has_references) = (at + 1, true),
+            _ => return Ok((at, has_references)),
+        }
     }
 }
 

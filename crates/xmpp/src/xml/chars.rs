@@ -46,6 +46,24 @@ pub(super) fn check(text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Cuts a qualified name off the beginning of `text`: its length, its prefix
+/// and the rest. White space or `=` ends it.
+pub(super) fn cut_name(text: &str) -> Result<(usize, &str, &str), Error> {
+    let is_end = |b: u8| b == b'=' || is_space(b);
+    let bytes = text.as_bytes();
+    let plain = bytes
+        .iter()
+        .position(|&b| !ASCII_NAME[usize::from(b)])
+        .unwrap_or(bytes.len());
+    // Nearly every name is plain, and then it has been looked at once.
+    if bytes.get(plain).copied().is_none_or(is_end) && bytes.first().is_some_and(is_ascii_start) {
+        return Ok((plain, "", &text[..plain]));
+    }
+    let end = bytes.iter().position(|&b| is_end(b)).unwrap_or(bytes.len());
+    let (prefix, local) = split_name(&text[..end])?;
+    Ok((end, prefix, local))
+}
+
 /// Splits a qualified name at its colon; the prefix is empty without one.
 pub(super) fn split_name(name: &str) -> Result<(&str, &str), Error> {
     match name.bytes().position(|b| b == b':') {
@@ -71,6 +89,11 @@ const ASCII_NAME: [bool; 256] = {
     table
 };
 
+/// The ASCII part of production 4, without the colon.
+const fn is_ascii_start(byte: &u8) -> bool {
+    byte.is_ascii_alphabetic() || *byte == b'_'
+}
+
 /// Namespaces in XML, production 4: a name without a colon.
 fn check_ncname(name: &str) -> Result<(), Error> {
     const BAD: Error = Error::NotWellFormed("bad name");
@@ -78,8 +101,7 @@ fn check_ncname(name: &str) -> Result<(), Error> {
     let Some(&first) = bytes.first() else {
         return Err(BAD);
     };
-    let is_ascii_start = first.is_ascii_alphabetic() || first == b'_';
-    if is_ascii_start && bytes.iter().all(|&b| ASCII_NAME[usize::from(b)]) {
+    if is_ascii_start(&first) && bytes.iter().all(|&b| ASCII_NAME[usize::from(b)]) {
         return Ok(());
     }
     let mut chars = name.chars();

@@ -196,9 +196,8 @@ impl<'a> Reader<'a> {
         if self.open.len() >= self.limits.depth_max {
             return Err(Error::Limit(Limit::Depth));
         }
-        let name_end = tag.bytes().position(chars::is_space).unwrap_or(tag.len());
+        let (name_end, prefix, local) = chars::cut_name(tag)?;
         let name = &tag[..name_end];
-        let (prefix, local) = chars::split_name(name)?;
         self.attributes.clear();
         attributes::read(
             &tag[name_end..],
