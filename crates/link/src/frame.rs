@@ -6,7 +6,7 @@
 
 use starling_xmpp::{BareJid, Stanza};
 
-use crate::{Detached, SessionKey};
+use crate::{Detached, Receipt, SessionKey};
 
 /// Something for the shard of an account to do.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ pub struct Routed {
     pub target: BareJid,
     /// The stanza. `from` has been checked by whoever sent it.
     pub stanza: Stanza,
+    /// Settled once this account is done with what a client of ours sent.
+    pub receipt: Option<Receipt>,
 }
 
 impl Frame {

@@ -17,6 +17,7 @@ mod local;
 mod mailbox;
 mod node;
 mod outlet;
+mod receipt;
 mod session;
 
 pub use error::{BindError, Error, Refused};
@@ -25,6 +26,7 @@ pub use local::LocalLink;
 pub use mailbox::Mailbox;
 pub use node::{Link, SessionNode};
 pub use outlet::{Close, Full, Outlet};
+pub use receipt::{Ledger, Receipt};
 pub use session::{
     Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,
     SessionInfo, SessionKey,

@@ -1,8 +1,9 @@
 //! RFC 6120 §7: an authenticated stream gets its resource and becomes a session.
 
 use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
 
-use starling_link::{Bind, BindError, Bound, Close, ConflictPolicy, SessionId};
+use starling_link::{Bind, BindError, Bound, Close, ConflictPolicy, Ledger, SessionId};
 use starling_xmpp::Jid;
 use tokio::sync::oneshot;
 
@@ -112,6 +113,7 @@ fn open(ctx: &mut Ctx, request: Bind, bound: Bound) -> Bound {
         jid: bound.jid.clone(),
         client: request.client,
         since: bound.at,
+        ledger: Ledger::new(Arc::clone(&request.outlet)),
         outlet: request.outlet,
         presence: None,
         priority: 0,

@@ -146,7 +146,10 @@ impl Ctx {
             .map(|session| session.id);
         match local {
             Some(session) if !self.is_policy_due(&stanza) => self.deliver(session, stanza),
-            _ => self.effects.releases.push(Effect::Route(stanza)),
+            _ => self.effects.releases.push(Effect::Route {
+                stanza,
+                receipt: None,
+            }),
         }
     }
 

@@ -3,14 +3,19 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Outlet, SessionKey};
+use starling_link::{Close, Outlet, Receipt, SessionKey};
 use starling_store::Change;
 use starling_xmpp::Stanza;
 
 /// Something the world outside the shard will notice.
 pub enum Effect {
     /// Send a stanza to its `to`, through the recipient's policy.
-    Route(Stanza),
+    Route {
+        /// The stanza.
+        stanza: Stanza,
+        /// What the recipient settles, if a client's stanza led to this.
+        receipt: Option<Receipt>,
+    },
     /// Hand a stanza to a session of this account.
     Deliver {
         /// The session.
@@ -20,11 +25,8 @@ pub enum Effect {
         /// The stanza.
         stanza: Stanza,
     },
-    /// Give credit for stanzas of a client that are dealt with.
-    Committed {
-        /// The client's way out.
-        outlet: Arc<dyn Outlet>,
-    },
+    /// This account is done with its part of what a client sent.
+    Settle(Receipt),
     /// Ask to be told when a client has been sent everything.
     ReportDrained {
         /// The client's way out.

@@ -49,7 +49,11 @@ pub(crate) fn unreadable(task: Task, cause: &starling_store::Error) -> Vec<Effec
 fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
     match task {
         Task::Frame(Frame::FromClient { stanza, .. }) => answer(&stanza, error),
-        Task::Frame(Frame::Routed(routed)) => answer(&routed.stanza, error),
+        Task::Frame(Frame::Routed(routed)) => {
+            let mut effects = answer(&routed.stanza, error);
+            effects.extend(routed.receipt.map(Effect::Settle));
+            effects
+        }
         // A session that cannot be reached is found to be gone when its
         // account is read again: sessions live in memory only.
         Task::Frame(Frame::Detach { .. } | Frame::Drained { .. }) | Task::Undelivered { .. } => {
@@ -86,5 +90,9 @@ fn answer(stanza: &Stanza, error: &StanzaError) -> Vec<Effect> {
     let answer = stanza
         .error(error)
         .filter(|answer| answer.head.to.is_some());
-    answer.map(Effect::Route).into_iter().collect()
+    let route = |stanza| Effect::Route {
+        stanza,
+        receipt: None,
+    };
+    answer.map(route).into_iter().collect()
 }

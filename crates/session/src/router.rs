@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use starling_link::{Frame, Refused, Routed, SessionKey};
+use starling_link::{Frame, Receipt, Refused, Routed, SessionKey};
 use starling_xmpp::stanza::Type;
 use starling_xmpp::{BareJid, Condition, Jid, Stanza, StanzaError};
 
@@ -17,7 +17,7 @@ use crate::{Component, Env, metrics};
 /// Carries out one effect. `inbox` is the worker's own, for work that follows.
 pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
     match effect {
-        Effect::Route(stanza) => route(env, stanza),
+        Effect::Route { stanza, receipt } => route(env, stanza, receipt),
         Effect::Deliver {
             session,
             outlet,
@@ -29,7 +29,7 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
                 metrics::delivered(stanza.head.kind);
             }
         }
-        Effect::Committed { outlet } => outlet.committed(1),
+        Effect::Settle(receipt) => receipt.settle(),
         Effect::ReportDrained { outlet } => outlet.report_drained(),
         Effect::Close { outlet, why } => outlet.close(why),
         Effect::Tell(tell) => tell(),
@@ -37,29 +37,42 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
 }
 
 /// Sends a stanza to whoever serves the domain of its `to`.
-pub(crate) fn route(env: &Env, stanza: Stanza) {
+pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>) {
     let Some(to) = stanza.head.to.clone() else {
         debug_assert!(false, "whoever routes a stanza has given it a `to`");
         return;
     };
     let hosts = env.hosts.load();
     match hosts.served(to.domain()) {
-        Some(Served::Host(_)) => to_shard(env, to.to_bare(), stanza),
+        Some(Served::Host(_)) => return to_shard(env, to.to_bare(), stanza, receipt),
         Some(Served::Component(component)) => to_component(env, component, stanza),
         None => to_server(env, &to, &stanza),
     }
+    // A component stores nothing here, and a refusal is its sender's to store.
+    settle(receipt);
 }
 
-fn to_shard(env: &Env, target: BareJid, stanza: Stanza) {
+fn to_shard(env: &Env, target: BareJid, stanza: Stanza, receipt: Option<Receipt>) {
     metrics::routed(stanza.head.kind);
-    let frame = Frame::Routed(Routed { target, stanza });
+    let frame = Frame::Routed(Routed {
+        target,
+        stanza,
+        receipt,
+    });
     if let Err(refused) = env.link.push(frame) {
         let (Refused::Full(frame) | Refused::Unavailable(frame)) = refused;
         if let Frame::Routed(routed) = frame {
             // The sender may try again: nothing is kept for a shard that
             // nobody serves.
             bounce(env, &routed.stanza, Condition::ResourceConstraint);
+            settle(routed.receipt);
         }
+    }
+}
+
+fn settle(receipt: Option<Receipt>) {
+    if let Some(receipt) = receipt {
+        receipt.settle();
     }
 }
 
@@ -67,7 +80,7 @@ fn to_component(env: &Env, component: &Arc<dyn Component>, stanza: Stanza) {
     let mut replies = Vec::new();
     component.receive(stanza, &mut replies);
     for reply in replies {
-        route(env, reply);
+        route(env, reply, None);
     }
 }
 
@@ -101,6 +114,7 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
         let frame = Frame::Routed(Routed {
             target,
             stanza: error,
+            receipt: None,
         });
         // If the sender's own shard is away too, its client is closed by its edge.
         let _ = env.link.push(frame);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use starling_link::{Client, Close, Outlet, SessionId, SessionInfo};
+use starling_link::{Client, Close, Ledger, Outlet, SessionId, SessionInfo};
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Jid, Stanza};
 
@@ -25,6 +25,8 @@ pub struct Session {
     pub since: UnixMillis,
     /// Where its stanzas go.
     pub(crate) outlet: Arc<dyn Outlet>,
+    /// Which of its stanzas are dealt with.
+    pub(crate) ledger: Arc<Ledger>,
     /// RFC 6121 §4.2: the last available presence, whole and as it was sent;
     /// `None` until initial presence and after unavailable presence.
     pub presence: Option<Stanza>,

@@ -41,7 +41,9 @@ impl Shard {
     /// Takes an account out to do something, or lets the task wait for it.
     pub(crate) fn take(&mut self, name: &BareJid, task: Task, waiting_max: usize) -> Found {
         match self.accounts.get_mut(name) {
-            Some(Slot::Away(waiting)) if waiting.len() >= waiting_max => Found::Overloaded(task),
+            Some(Slot::Away(waiting)) if waiting.len() >= waiting_max && task.is_refusable() => {
+                Found::Overloaded(task)
+            }
             Some(Slot::Away(waiting)) => {
                 waiting.push_back(task);
                 Found::Queued

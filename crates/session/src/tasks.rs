@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Detached, Frame, SessionId, SessionInfo};
+use starling_link::{Close, Detached, Frame, Routed, SessionId, SessionInfo};
 use starling_store::account::Change;
 use starling_xmpp::Stanza;
 use starling_xmpp::stanza::{Kind, Type};
@@ -72,7 +72,7 @@ fn begin(mut ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {
         Task::Frame(Frame::FromClient { session, stanza }) => {
             return from_client(ctx, session.id, stanza);
         }
-        Task::Frame(Frame::Routed(routed)) => return inbound::handle(ctx, routed.stanza),
+        Task::Frame(Frame::Routed(routed)) => return arrived(ctx, routed),
         Task::Frame(Frame::Detach { session, how }) => detach(&mut ctx, session.id, how),
         Task::Frame(Frame::Drained { session }) => drained(&mut ctx, session.id),
         Task::Bind(request, answer) => bind::bind(&mut ctx, *request, numbers.take(), answer),
@@ -126,11 +126,28 @@ fn from_client(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
         // Its session ended while the stanza was on its way.
         return Handling::Done(ctx);
     };
-    let outlet = Arc::clone(&found.outlet);
+    let receipt = found.ledger.issue();
     ctx.origin = Origin::Session(session);
     outbound::handle(ctx, stanza).then(move |ctx| {
-        ctx.effects.releases.push(Effect::Committed { outlet });
+        // Whoever it goes on to has a part in it: the client is not told that
+        // it is dealt with, and gets no credit, before they have stored theirs.
+        for effect in &mut ctx.effects.releases {
+            if let Effect::Route { receipt: open, .. } = effect {
+                *open = Some(receipt.share());
+            }
+        }
+        ctx.effects.releases.push(Effect::Settle(receipt));
     })
+}
+
+fn arrived(ctx: Ctx, routed: Routed) -> Handling {
+    let handling = inbound::handle(ctx, routed.stanza);
+    match routed.receipt {
+        Some(receipt) => {
+            handling.then(move |ctx| ctx.effects.releases.push(Effect::Settle(receipt)))
+        }
+        None => handling,
+    }
 }
 
 fn detach(ctx: &mut Ctx, session: SessionId, how: Detached) {

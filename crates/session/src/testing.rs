@@ -234,7 +234,11 @@ impl Scene {
     pub fn gets(&mut self, stanza: &str) -> Vec<String> {
         let stanza = parse(stanza);
         let target = stanza.head.to.as_ref().unwrap().to_bare();
-        self.perform(Task::Frame(Frame::Routed(Routed { target, stanza })))
+        self.perform(Task::Frame(Frame::Routed(Routed {
+            target,
+            stanza,
+            receipt: None,
+        })))
     }
 
     /// The connection of the client with this resource breaks.
@@ -335,7 +339,7 @@ impl Scene {
 
     fn line(&self, effect: Effect) -> Option<String> {
         match effect {
-            Effect::Route(stanza) => Some(format!("out: {stanza}")),
+            Effect::Route { stanza, .. } => Some(format!("out: {stanza}")),
             Effect::Deliver {
                 session, stanza, ..
             } => {
@@ -348,7 +352,7 @@ impl Scene {
                 Some(format!("{}: {stanza}", resource.unwrap_or("?")))
             }
             Effect::Close { why, .. } => Some(format!("close: {why:?}")),
-            Effect::Committed { .. } | Effect::ReportDrained { .. } => None,
+            Effect::Settle(_) | Effect::ReportDrained { .. } => None,
             Effect::Tell(tell) => {
                 tell();
                 None

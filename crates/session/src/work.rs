@@ -46,6 +46,26 @@ pub(crate) enum Task {
     },
 }
 
+impl Task {
+    /// Whether it may be refused when too much waits for its account. What the
+    /// account's own sessions do may not: their stanzas are bounded by credit,
+    /// and an end that nobody notices would leave a ghost behind.
+    pub(crate) fn is_refusable(&self) -> bool {
+        match self {
+            Self::Frame(Frame::Routed(_))
+            | Self::Bind(..)
+            | Self::Sessions(_)
+            | Self::Kick { .. }
+            | Self::Change(..) => true,
+            Self::Frame(
+                Frame::FromClient { .. } | Frame::Detach { .. } | Frame::Drained { .. },
+            )
+            | Self::Remove(_)
+            | Self::Undelivered { .. } => false,
+        }
+    }
+}
+
 /// A question about every account of a worker.
 pub(crate) enum Survey {
     /// Sessions, up to a number.

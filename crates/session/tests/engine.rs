@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 struct Recorder {
     stanzas: Mutex<Vec<Stanza>>,
     closed: Mutex<Option<Close>>,
+    committed: Mutex<u32>,
     changed: Notify,
 }
 
@@ -44,6 +45,12 @@ impl Recorder {
         }
     }
 
+    async fn committed(&self, count: u32) {
+        while *self.committed.lock().unwrap() < count {
+            self.changed.notified().await;
+        }
+    }
+
     fn take(&self) -> Option<Stanza> {
         let mut stanzas = self.stanzas.lock().unwrap();
         (!stanzas.is_empty()).then(|| stanzas.remove(0))
@@ -57,7 +64,10 @@ impl Outlet for Recorder {
         Ok(())
     }
 
-    fn committed(&self, _count: u32) {}
+    fn committed(&self, count: u32) {
+        *self.committed.lock().unwrap() += count;
+        self.changed.notify_one();
+    }
 
     fn report_drained(&self) {}
 
@@ -319,4 +329,38 @@ async fn a_panic_ends_the_sessions_of_one_account_and_nothing_else() {
         Stanza::message(Type::Chat).id("after").to(juliet.jid),
     );
     assert_eq!(balcony.next().await.head.id.as_deref(), Some("after"));
+}
+
+#[tokio::test]
+async fn credit_for_every_stanza_comes_back_wherever_it_went() {
+    let node = Node::start();
+    node.register("romeo@localhost").await;
+    node.register("juliet@localhost").await;
+    let (romeo, orchard) = node.bind("romeo@localhost", "orchard").await.unwrap();
+    let (juliet, _balcony) = node.bind("juliet@localhost", "balcony").await.unwrap();
+    let ping = starling_xmpp::Element::new("urn:xmpp:ping", "ping");
+    let fail = starling_xmpp::Element::new("urn:example:faulty", "fail");
+    let message = || Stanza::message(Type::Chat);
+    let stanzas = [
+        message().to(juliet.jid.clone()),
+        message().to(jid("juliet@localhost")),
+        message().to(jid("nobody@localhost")),
+        message().to(jid("localhost")),
+        message().to(jid("far.example")),
+        message(),
+        Stanza::presence(Type::Available),
+        Stanza::presence(Type::Available).to(juliet.jid.clone()),
+        Stanza::iq(Type::Get, "1").child(&ping),
+        Stanza::iq(Type::Get, "2").to(juliet.jid).child(&ping),
+        Stanza::iq(Type::Get, "3")
+            .to(jid("juliet@localhost"))
+            .child(&fail),
+        Stanza::iq(Type::Result, "4").to(jid("localhost")),
+    ];
+    let count = u32::try_from(stanzas.len()).unwrap();
+    for stanza in stanzas {
+        node.send(&romeo, stanza);
+    }
+    orchard.committed(count).await;
+    assert_eq!(*orchard.committed.lock().unwrap(), count);
 }
