@@ -26,9 +26,12 @@ macro_rules! scenarios {
 
 mod blocking;
 mod caps;
+mod cli;
 mod delivery;
 mod disco;
+mod durability;
 mod hosts;
+mod installed;
 mod offline;
 mod ping_version_time_last;
 mod presence;
