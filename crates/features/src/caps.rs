@@ -36,6 +36,10 @@ pub(crate) const NODE: &str = "https://starling.im/";
 /// is room for people who make them up.
 const KNOWN_HASHES_MAX: usize = 4_096;
 
+/// Octets of what is remembered by hash. Those that a big service sees take
+/// less than a tenth of it.
+const KNOWN_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Octets of an answer that are kept: a client with a hundred features has
 /// ten thousand.
 const INFO_BYTES_MAX: usize = 32 * 1024;
@@ -65,7 +69,10 @@ pub(crate) struct EntityCaps {
 #[derive(Default)]
 struct Known {
     infos: HashMap<Caps, Arc<Info>>,
-    order: VecDeque<Caps>,
+    /// With the octets of each.
+    order: VecDeque<(Caps, usize)>,
+    /// The sum of those.
+    bytes: usize,
 }
 
 impl Feature for EntityCaps {
@@ -123,7 +130,8 @@ impl Feature for EntityCaps {
             // §5.4: only what the hash proves is remembered for others.
             Verdict::Valid => {
                 let info = Arc::new(info);
-                self.lock().insert(caps, Arc::clone(&info));
+                let bytes = answer.content().len();
+                self.lock().insert(caps, Arc::clone(&info), bytes);
                 remember(ctx, session, info);
             }
             // §5.4 step 3: a hash we cannot compute counts for this client only.
@@ -145,15 +153,21 @@ impl EntityCaps {
 }
 
 impl Known {
-    fn insert(&mut self, caps: Caps, info: Arc<Info>) {
-        if self.infos.insert(caps.clone(), info).is_some() {
+    /// `info_bytes` is the length of the answer; what it becomes in memory
+    /// grows with it. The key counts as well: its node may be as long as the
+    /// presence it came in.
+    fn insert(&mut self, caps: Caps, info: Arc<Info>, info_bytes: usize) {
+        let bytes = info_bytes + 2 * (caps.hash.len() + caps.node.len() + caps.ver.len());
+        if bytes > INFO_BYTES_MAX || self.infos.insert(caps.clone(), info).is_some() {
             return;
         }
-        self.order.push_back(caps);
-        if self.order.len() > KNOWN_HASHES_MAX
-            && let Some(oldest) = self.order.pop_front()
+        self.order.push_back((caps, bytes));
+        self.bytes += bytes;
+        while (self.order.len() > KNOWN_HASHES_MAX || self.bytes > KNOWN_BYTES_MAX)
+            && let Some((oldest, bytes)) = self.order.pop_front()
         {
             self.infos.remove(&oldest);
+            self.bytes -= bytes;
         }
     }
 }
@@ -314,6 +328,34 @@ mod tests {
         assert_eq!(features(&scene), None);
         scene.sends("balcony", &answer(""));
         assert_eq!(features(&scene), Some(4));
+    }
+
+    /// Somebody who makes up clients fills a bounded space, and the oldest is
+    /// forgotten first; one that is known already counts once.
+    #[test]
+    fn what_is_known_is_bounded_in_octets() {
+        let mut known = Known::default();
+        let caps = |number: usize| Caps {
+            hash: "sha-1".into(),
+            node: "n".into(),
+            ver: format!("{number:06}"),
+        };
+        let info = Arc::new(Info::default());
+        let count = KNOWN_BYTES_MAX / (INFO_BYTES_MAX / 2);
+        for number in (0..count + 10).flat_map(|number| [number, number]) {
+            known.insert(caps(number), Arc::clone(&info), INFO_BYTES_MAX / 2);
+        }
+        assert!(known.bytes <= KNOWN_BYTES_MAX, "{}", known.bytes);
+        assert_eq!(known.infos.len(), known.order.len());
+        assert!(known.infos.len() > count - 10);
+        assert!(known.infos.contains_key(&caps(count + 9)));
+        assert!(!known.infos.contains_key(&caps(0)));
+        let long = Caps {
+            node: "n".repeat(INFO_BYTES_MAX),
+            ..caps(0)
+        };
+        known.insert(long.clone(), info, 1);
+        assert!(!known.infos.contains_key(&long), "too long to remember");
     }
 
     /// XEP-0115 §13: the legacy format proves nothing.
