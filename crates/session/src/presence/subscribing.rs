@@ -19,6 +19,11 @@ const REQUESTS_MAX: usize = 500;
 /// Octets of a request, which is kept whole (§3.1.3).
 const REQUEST_BYTES_MAX: usize = 16 * 1024;
 
+/// Octets of all requests that wait. They are shown to a client at once, so
+/// they have to fit its queue beside all else; of a request beyond that, only
+/// who asks is kept.
+const WAITING_BYTES_MAX: usize = 512 * 1024;
+
 /// A.2: a client sends a subscription stanza.
 pub(super) fn sent(ctx: &mut Ctx, mut stanza: Stanza) {
     let (Some(verb), Some(to)) = (Verb::of(stanza.head.type_), &stanza.head.to) else {
@@ -68,13 +73,13 @@ pub(super) fn received(ctx: &mut Ctx, mut stanza: Stanza, from: &Jid) {
     stanza.head.from = Some(contact.clone().into());
     stanza.head.to = Some(ctx.account.jid.clone().into());
     let is_asked = after.from == Half::Pending && before.from != Half::Pending;
-    let request = is_asked.then(|| stanza.to_bytes());
-    if let Some(request) = &request
-        && !may_wait(&ctx.account, request)
-    {
-        let error = StanzaError::new(Condition::ResourceConstraint);
-        return reject::reply(ctx, &stanza, &error);
-    }
+    let request = match is_asked.then(|| may_wait(&ctx.account, stanza.to_bytes())) {
+        Some(None) => {
+            let error = StanzaError::new(Condition::ResourceConstraint);
+            return reject::reply(ctx, &stanza, &error);
+        }
+        request => request.flatten(),
+    };
     if decided.is_delivered {
         for session in concerned(&ctx.account, verb) {
             ctx.deliver(session, stanza.clone());
@@ -119,7 +124,7 @@ pub(super) fn show_requests(ctx: &mut Ctx, session: SessionId) {
         .collect();
     for (contact, request) in waiting {
         let own = ctx.account.jid.clone();
-        // A record that cannot be read still says who asks.
+        // One that is not kept, or cannot be read, still says who asks.
         let request = Stanza::parse(request)
             .unwrap_or_else(|_| Stanza::presence(Type::Subscribe).from(contact).to(own));
         ctx.deliver(session, request);
@@ -183,10 +188,20 @@ fn has_room(ctx: &Ctx, contact: &BareJid) -> bool {
         || roster.listed().count() < ctx.env.config.roster_items_max
 }
 
-fn may_wait(account: &Account, request: &Bytes) -> bool {
+/// What is kept of a request until the user answers; `None` if it may not wait.
+fn may_wait(account: &Account, request: Bytes) -> Option<Bytes> {
     let items = account.roster.items.values();
-    request.len() <= REQUEST_BYTES_MAX
-        && items.filter(|item| item.pending_in.is_some()).count() < REQUESTS_MAX
+    let waiting = items.filter_map(|item| item.pending_in.as_ref());
+    let (count, bytes) = waiting.fold((0, 0), |(count, bytes), waiting| {
+        (count + 1, bytes + waiting.len())
+    });
+    if request.len() > REQUEST_BYTES_MAX || count >= REQUESTS_MAX {
+        return None;
+    }
+    Some(match bytes + request.len() > WAITING_BYTES_MAX {
+        true => Bytes::new(),
+        false => request,
+    })
 }
 
 /// Who of the user's clients is shown an inbound subscription stanza: requests

@@ -298,3 +298,26 @@ fn too_many_requests_are_refused() {
     let said = scene.gets(SUBSCRIBE);
     assert!(said[0].contains("<resource-constraint"), "{said:?}");
 }
+
+/// Requests that together did not fit a client's queue ended every session as
+/// it became available. RFC 6121 §3.1.3: who asks is shown all the same.
+#[test]
+fn requests_that_wait_are_bounded_in_octets() {
+    let mut scene = Scene::new("juliet@example.com");
+    let status = "x".repeat(15_000);
+    for number in 0..100 {
+        let from = format!("from='paris{number}@example.org'");
+        let subscribe = format!(
+            "<presence type='subscribe' to='juliet@example.com' {from}><status>{status}</status></presence>"
+        );
+        assert_eq!(scene.gets(&subscribe), [""; 0]);
+    }
+    scene.reload();
+    let said = scene.bind_and_send("balcony", "<presence/>");
+    let requests = said.iter().filter(|line| line.contains("'subscribe'"));
+    let (count, bytes) = requests.fold((0, 0), |(count, bytes), line| {
+        (count + 1, bytes + line.len())
+    });
+    assert_eq!(count, 100);
+    assert!((500_000..600_000).contains(&bytes), "{bytes}");
+}
