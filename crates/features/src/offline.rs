@@ -4,8 +4,12 @@
 //! A message that no session takes waits in the account's log; the first
 //! session that is reachable gets all that waits, page by page at the pace its
 //! client reads, and the account's cursor follows; if it ends before, another
-//! session that is reachable gets the rest. Nothing is deleted here: the log
-//! has its own retention. What is worth keeping is said in `content`.
+//! session that is reachable gets the rest. What is worth keeping is said in
+//! `content`.
+//!
+//! As long as nothing else reads the log, what has been delivered is removed
+//! from it: all of it waited, so the cursor is the end of what nobody needs.
+//! Retention comes with the archive (XEP-0313), which takes that over.
 
 #[cfg(test)]
 #[allow(
@@ -18,12 +22,13 @@ mod tests;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use starling_session::{
-    BoxFuture, Ctx, Event, EventKind, Feature, Hook, Lasting, Manifest, Origin, Outcome, Phase,
-    Session, SessionId, Side, Spec,
+    BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Lasting, Manifest, Origin, Outcome,
+    Phase, Session, SessionId, Side, Spec,
 };
-use starling_store::archive::{Direction, Entry, Query, Tally};
+use starling_store::archive::{self, Direction, Entry, Query, TALLY_ENTRIES_MAX, Tally};
 use starling_store::{Position, cursor};
 use starling_xmpp::payload::delay::Delay;
+use starling_xmpp::payload::hints::Hints;
 use starling_xmpp::{Condition, Jid, Payload, Stanza, StanzaError, Type, ns};
 
 use crate::{content, metrics};
@@ -61,19 +66,28 @@ const HOOKS: &[Hook] = &[
 /// Messages handed to a client before it is waited for.
 const PAGE_MESSAGES: usize = 50;
 
+/// Octets of them, except that one message is always handed over. A page must
+/// fit a client's queue beside what comes in meanwhile: one that does not ends
+/// the session, and the next one gets the same page.
+const PAGE_BYTES_MAX: usize = 256 * 1024;
+
 /// `[session.features.offline]`: messages for absent users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// Messages that may wait for one account. The sender of one more is told
     /// that it was not taken.
+    #[schemars(range(max = TALLY_ENTRIES_MAX))]
     pub messages_max: u64,
+    /// The same, in bytes.
+    pub bytes_max: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            messages_max: 10_000,
+            messages_max: TALLY_ENTRIES_MAX,
+            bytes_max: 100 * 1024 * 1024,
         }
     }
 }
@@ -88,8 +102,8 @@ pub(crate) struct Offline {
 struct Flush {
     /// The last message of that page.
     through: Position,
-    /// How many it has.
-    messages: u64,
+    /// How many it has, and how many octets.
+    tally: Tally,
 }
 
 impl Offline {
@@ -166,7 +180,7 @@ impl Feature for Offline {
                     ctx.account.offline = Tally::default();
                     finish(ctx, session);
                 }
-                Ok(page) => hand_over(ctx, session, page),
+                Ok(page) => hand_over(ctx, session, &page),
                 Err(error) => {
                     // The cursor stays where it is: the next session gets them.
                     tracing::error!(account = %owner, %error, "waiting messages could not be read");
@@ -199,7 +213,13 @@ impl Offline {
             ctx.targets.is_stored = true;
             return Outcome::Pass;
         }
-        if ctx.account.offline.entries >= self.config.messages_max {
+        if !ctx.account.is_served() {
+            // RFC 6121 §8.5.1: a name without an account is silent like a user
+            // who is away.
+            ctx.targets.is_stored = true;
+            return Outcome::Pass;
+        }
+        if self.is_full(&ctx.account.offline, message) {
             if is_taken {
                 return Outcome::Skip("too many messages wait for the session in line".into());
             }
@@ -215,10 +235,20 @@ impl Offline {
         if ctx.account.lasting != Lasting::Stored {
             return Outcome::Skip("nothing is kept for an anonymous account".into());
         }
-        ctx.append(message, from, Direction::In, true);
+        let kept = Kept {
+            is_offline: true,
+            // XEP-0334 §4.1: it waits, and that is all.
+            is_archived: !Hints::of(message).forbids_archive(),
+        };
+        ctx.append(message, from, Direction::In, kept);
         ctx.targets.is_stored = true;
         metrics::offline_stored();
         Outcome::Pass
+    }
+
+    fn is_full(&self, waiting: &Tally, message: &Stanza) -> bool {
+        waiting.entries >= self.config.messages_max
+            || waiting.bytes + message.content().len() as u64 > self.config.bytes_max
     }
 }
 
@@ -229,10 +259,8 @@ fn begin(ctx: &mut Ctx, session: SessionId) {
     }
     let through = ctx.account.cursors.offline_or_start();
     if let Some(found) = ctx.account.session_mut(session) {
-        found.slots.set(Flush {
-            through,
-            messages: 0,
-        });
+        let tally = Tally::default();
+        found.slots.set(Flush { through, tally });
         ctx.follow_up(session);
     }
 }
@@ -262,29 +290,28 @@ fn flushing(ctx: &Ctx) -> impl Iterator<Item = SessionId> {
         .map(|session| session.id)
 }
 
-/// What was handed over is written to the client: it does not wait any more.
-fn advance(ctx: &mut Ctx, written: Flush) {
-    if written.messages > 0 {
-        let waiting = &mut ctx.account.offline;
-        waiting.entries = waiting.entries.saturating_sub(written.messages);
-        let change = cursor::Change::SetOffline(written.through);
+/// What was handed over is written to the client: it does not wait any more,
+/// and nobody else reads it.
+fn advance(ctx: &mut Ctx, Flush { through, tally }: Flush) {
+    if tally.entries > 0 {
+        ctx.account.offline.subtract(tally);
+        let change = cursor::Change::SetOffline(through);
         ctx.account.cursors.apply(&change);
         ctx.write(change);
+        ctx.write(archive::Change::Purge { through });
     }
 }
 
-fn hand_over(ctx: &mut Ctx, session: SessionId, page: Vec<Entry>) {
+fn hand_over(ctx: &mut Ctx, session: SessionId, page: &[Entry]) {
+    let (page, tally) = cut(page);
     let Some(last) = page.last() else {
         return;
     };
-    let on_its_way = Flush {
-        through: last.position,
-        messages: page.len() as u64,
-    };
     if let Some(found) = ctx.account.session_mut(session) {
-        found.slots.set(on_its_way);
+        let through = last.position;
+        found.slots.set(Flush { through, tally });
     }
-    for entry in &page {
+    for entry in page {
         if ctx.account.has_blocked(&entry.peer) {
             continue; // XEP-0191 §3.3: blocked after it was stored.
         }
@@ -293,11 +320,24 @@ fn hand_over(ctx: &mut Ctx, session: SessionId, page: Vec<Entry>) {
             None => tracing::error!(
                 account = %ctx.account.jid,
                 position = %entry.position,
-                "a stored message cannot be read; it stays in the log and is left out"
+                "a stored message cannot be read; it is left out"
             ),
         }
     }
     ctx.report_drained(session);
+}
+
+/// As much of a page as is handed over at once, and how much that is.
+fn cut(page: &[Entry]) -> (&[Entry], Tally) {
+    let mut tally = Tally::default();
+    for (count, entry) in page.iter().enumerate() {
+        let bytes = tally.bytes + entry.stanza.len() as u64;
+        if count > 0 && bytes > PAGE_BYTES_MAX as u64 {
+            return (&page[..count], tally);
+        }
+        tally.add(entry.stanza.len());
+    }
+    (page, tally)
 }
 
 fn finish(ctx: &mut Ctx, session: SessionId) {

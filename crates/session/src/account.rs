@@ -86,10 +86,14 @@ impl Account {
             attributes: bundle.account.attributes,
             roster: bundle.roster,
             blocklist: bundle.blocklist,
-            cursors: bundle.cursors,
             offline: bundle.offline,
             last_seen,
-            last_position: bundle.last_position.unwrap_or(Position::START),
+            // A log that has been emptied ends where it was read to.
+            last_position: bundle
+                .last_position
+                .max(bundle.cursors.offline)
+                .unwrap_or(Position::START),
+            cursors: bundle.cursors,
             ..Self::empty(jid)
         }
     }
@@ -145,6 +149,22 @@ impl Account {
     /// Whether this JID is the account itself or one of its resources.
     pub fn is_self(&self, jid: &Jid) -> bool {
         jid.is_same_bare(&self.jid)
+    }
+
+    /// Whether this JID may see the account's presence, and with it everything
+    /// that gives away whether somebody is there: the account itself, and whom
+    /// it lets (RFC 6121 §2.1.2.5: a subscription `from` or `both`).
+    pub fn is_seen_by(&self, jid: &Jid) -> bool {
+        let item = || self.roster.items.get(jid.to_bare().as_jid());
+        self.is_self(jid) || item().is_some_and(|item| item.subscription.has_from())
+    }
+
+    /// Whether there is such an account: one of the store, or an anonymous one
+    /// as long as its session lasts. What is sent to any other name of a host
+    /// is handled for an empty account, so that it is answered as by somebody
+    /// who knows nobody.
+    pub fn is_served(&self) -> bool {
+        self.lasting == Lasting::Stored || !self.sessions.is_empty()
     }
 
     /// Whether this JID is the host that serves the account.

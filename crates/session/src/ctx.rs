@@ -42,6 +42,15 @@ pub struct Place {
     pub at: UnixMillis,
 }
 
+/// Why an entry is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// It waits for a session of its owner (XEP-0160).
+    pub is_offline: bool,
+    /// It is part of the archive that its owner reads (XEP-0313).
+    pub is_archived: bool,
+}
+
 /// The context of one stanza at one account.
 pub struct Ctx {
     /// The account whose policy is being applied.
@@ -246,10 +255,10 @@ impl Ctx {
     }
 
     /// Appends the message in hand to the account's log, at its place.
-    pub fn append(&mut self, message: &Stanza, peer: Jid, direction: Direction, is_offline: bool) {
+    pub fn append(&mut self, message: &Stanza, peer: Jid, direction: Direction, kept: Kept) {
         let Place { position, at } = self.place();
         let stanza = message.to_bytes();
-        if is_offline {
+        if kept.is_offline {
             self.account.offline.add(stanza.len());
         }
         self.write(archive::Change::Append(Entry {
@@ -259,7 +268,8 @@ impl Ctx {
             direction,
             stanza,
             stored_at: at,
-            is_offline,
+            is_offline: kept.is_offline,
+            is_archived: kept.is_archived,
         }));
     }
 

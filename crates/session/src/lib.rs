@@ -47,7 +47,7 @@ pub use account::{Account, LastSeen, Lasting};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use component::Component;
 pub use config::Config;
-pub use ctx::{Ctx, Origin, Place};
+pub use ctx::{Ctx, Kept, Origin, Place};
 pub use delivery::Targets;
 pub use effects::{Effect, Effects};
 pub use engine::{Engine, Parts};

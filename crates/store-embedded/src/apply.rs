@@ -136,7 +136,10 @@ fn archive(
             // The key with a zero appended is the first behind `through`.
             let mut end = key::entry(owner, *through);
             end.push(0);
-            tables.remove_range(Name::Archive, &key::owner(owner), &end)
+            // What cannot be read was never delivered: it stays for whoever can
+            // repair it.
+            let is_lost = |value: &[u8]| record::decode_entry(*through, value).is_err();
+            tables.remove_range_unless(Name::Archive, &key::owner(owner), &end, is_lost)
         }
     }
 }

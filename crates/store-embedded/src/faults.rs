@@ -19,7 +19,8 @@ use starling_store::contract::sample;
 use starling_store::{Error, Position, Stamp, Store, Write, account, archive, vcard};
 
 use crate::space::{self, Gauge, Space};
-use crate::{Config, Embedded, schema};
+use crate::table::{Name, Tables};
+use crate::{Config, Embedded, key, schema};
 
 const OWNER: &str = "juliet@capulet.example";
 
@@ -294,27 +295,73 @@ async fn a_disk_that_cannot_be_read_stops_the_store() {
     assert_eq!(store.commit(append(1)).await, Err(error));
 }
 
+/// Overwrites a row behind the store's back.
+fn damage(disk: &Disk, name: Name, key: &[u8]) {
+    let database = Database::builder()
+        .create_with_backend(disk.clone())
+        .unwrap();
+    let transaction = database.begin_write().unwrap();
+    Tables::new(&transaction)
+        .put(name, key, b"\x01garbage")
+        .unwrap();
+    transaction.commit().unwrap();
+}
+
+/// An entry that cannot be read once kept an account from everything behind
+/// it, for good.
+#[tokio::test]
+async fn one_damaged_entry_does_not_hide_the_others() {
+    let disk = Disk::default();
+    let store = open(&disk, space::endless());
+    let owner = sample::bare(OWNER);
+    store.create_account(sample::account(OWNER)).await.unwrap();
+    let log: Vec<_> = (1..=3).map(|seq| sample::entry(1, seq, true)).collect();
+    let appends = log.iter().cloned().map(archive::Change::Append);
+    sample::commit(&store, OWNER, appends).await;
+    drop(store);
+    let bad = key::entry(&owner, log[1].position);
+    damage(&disk, Name::Archive, &bad);
+
+    let store = open(&disk, space::endless());
+    let bundle = store.login(&owner).await.unwrap().unwrap();
+    assert_eq!(bundle.offline.entries, 2);
+    let query = Query::after(Position::START, 9).offline_only();
+    let page = archive::Read::archive_page(&store, &owner, &query).await;
+    assert_eq!(page.unwrap(), [log[0].clone(), log[2].clone()]);
+    let through = log[2].position;
+    sample::commit(&store, OWNER, [archive::Change::Purge { through }]).await;
+    let last = archive::Read::archive_last(&store, &owner).await.unwrap();
+    assert_eq!(last, Some(log[1].position), "it stays, to be repaired");
+}
+
+/// Counting what waits takes as long as much waits: not on a thread that
+/// serves others.
+#[tokio::test]
+async fn a_login_finds_all_that_waits_however_much() {
+    let store = open(&Disk::default(), space::endless());
+    store.create_account(sample::account(OWNER)).await.unwrap();
+    let large = |seq| archive::Entry {
+        stanza: Bytes::from(vec![b'x'; 100_000]),
+        ..sample::entry(1, seq, true)
+    };
+    for count in 1..=4 {
+        let append = archive::Change::Append(large(count));
+        sample::commit(&store, OWNER, [append]).await;
+        let bundle = store.login(&sample::bare(OWNER)).await.unwrap().unwrap();
+        let waiting = (bundle.offline.entries, bundle.offline.bytes);
+        assert_eq!(waiting, (count, count * 100_000));
+    }
+}
+
 #[tokio::test]
 async fn one_damaged_record_is_one_accounts_fault() {
-    use crate::key;
-    use crate::table::{Name, Tables};
-
     let disk = Disk::default();
     let store = open(&disk, space::endless());
     for jid in [OWNER, "nurse@capulet.example"] {
         store.create_account(sample::account(jid)).await.unwrap();
     }
     drop(store);
-    let database = Database::builder()
-        .create_with_backend(disk.clone())
-        .unwrap();
-    let transaction = database.begin_write().unwrap();
-    let key = key::owner(&sample::bare(OWNER));
-    Tables::new(&transaction)
-        .put(Name::Account, &key, b"\x01garbage")
-        .unwrap();
-    transaction.commit().unwrap();
-    drop(database);
+    damage(&disk, Name::Account, &key::owner(&sample::bare(OWNER)));
 
     let store = open(&disk, space::endless());
     let error = store.login(&sample::bare(OWNER)).await.unwrap_err();

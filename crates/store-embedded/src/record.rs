@@ -10,7 +10,7 @@
 //! | attribute | 1 | value (text) |
 //! | roster state | 1 | version, floor (numbers) |
 //! | roster row | 1 | JID (text), version (number), then a byte: 0 removed, or 1 item: name (option of text), groups (list of text), bits (byte: 1 to, 2 from, 4 asking, 8 approved, 16 listed), pending request (option of bytes) |
-//! | entry | 1 | message id (16 bytes, big-endian), bits (byte: 1 sent by the owner, 2 offline), stored at (signed, ms), peer (text), stanza (bytes) |
+//! | entry | 1 | message id (16 bytes, big-endian), bits (byte: 1 sent by the owner, 2 offline, 4 archived), stored at (signed, ms), peer (text), stanza (bytes) |
 //! | position | – | epoch (4 bytes, big-endian), sequence (8 bytes, big-endian) |
 //!
 //! A field is never given another meaning: a new layout is a new version, and
@@ -38,6 +38,7 @@ const ITEM_LISTED: u8 = 16;
 
 const ENTRY_OUT: u8 = 1;
 const ENTRY_OFFLINE: u8 = 2;
+const ENTRY_ARCHIVED: u8 = 4;
 
 /// The account row: what is not in rows of its own.
 pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
@@ -240,14 +241,12 @@ pub(crate) fn decode_roster_row(bytes: &[u8]) -> Result<RosterRow, Malformed> {
 pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
     let peer = entry.peer.as_str();
     let mut out = Encoder::new(VERSION, 48 + peer.len() + entry.stanza.len());
-    let sent = if entry.direction == Direction::Out {
-        ENTRY_OUT
-    } else {
-        0
-    };
-    let offline = if entry.is_offline { ENTRY_OFFLINE } else { 0 };
+    let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
+    let bits = bit(entry.direction == Direction::Out, ENTRY_OUT)
+        | bit(entry.is_offline, ENTRY_OFFLINE)
+        | bit(entry.is_archived, ENTRY_ARCHIVED);
     out.raw(&entry.id.to_be_bytes())
-        .byte(sent | offline)
+        .byte(bits)
         .signed(entry.stored_at.0);
     out.text(peer).bytes(&entry.stanza);
     out.finish()
@@ -257,7 +256,7 @@ pub(crate) fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Ma
     let mut from = Decoder::new(bytes, VERSION)?;
     let id = u128::from_be_bytes(from.array()?);
     let bits = from.byte()?;
-    if bits > ENTRY_OUT | ENTRY_OFFLINE {
+    if bits > ENTRY_OUT | ENTRY_OFFLINE | ENTRY_ARCHIVED {
         return Err(Malformed("unknown bits"));
     }
     let direction = if bits & ENTRY_OUT == 0 {
@@ -273,6 +272,7 @@ pub(crate) fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Ma
         stanza: Bytes::copy_from_slice(from.bytes()?),
         direction,
         is_offline: bits & ENTRY_OFFLINE != 0,
+        is_archived: bits & ENTRY_ARCHIVED != 0,
     };
     from.finish().map(|()| entry)
 }

@@ -201,11 +201,17 @@ impl Snapshot {
             };
             let Some(row) = row else { break };
             let (key, value) = row?;
-            if query.is_offline_only && !record::peek_entry(value.value())?.0 {
-                continue;
+            match entry_of(&key.value()[prefix..], value.value(), query) {
+                Ok(entry) => page.extend(entry),
+                // One bad record must not keep its owner from all behind it.
+                Err(malformed) => tracing::error!(
+                    %owner,
+                    key = %hex(&key.value()[prefix..]),
+                    %malformed,
+                    "an entry of the log cannot be read; it is left out. Restore a backup \
+                     to get it back"
+                ),
             }
-            let position = record::decode_position(&key.value()[prefix..])?;
-            page.push(record::decode_entry(position, value.value())?);
         }
         Ok(page)
     }
@@ -233,19 +239,28 @@ impl Snapshot {
     }
 
     pub(crate) fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Fault> {
-        let mut tally = Tally::default();
+        let tally = self.offline_tally_within(owner, after, usize::MAX)?;
+        Ok(tally.unwrap_or_default())
+    }
+
+    /// The same, unless more than so many octets have to be looked at for it.
+    fn offline_tally_within(
+        &self,
+        owner: &BareJid,
+        after: Position,
+        bytes_max: usize,
+    ) -> Result<Option<Tally>, Fault> {
+        let (mut tally, mut seen_bytes) = (Tally::default(), 0_usize);
         self.scan(Name::Archive, log_range(owner, after, None), |_, value| {
-            let (is_offline, stanza_bytes) = record::peek_entry(value)?;
-            if is_offline {
+            seen_bytes = seen_bytes.saturating_add(value.len());
+            // What cannot be read cannot be delivered, so it does not wait.
+            if let Ok((true, stanza_bytes)) = record::peek_entry(value) {
                 tally.add(stanza_bytes);
             }
-            Ok(if tally.is_at_least() {
-                Step::Stop
-            } else {
-                Step::Next
-            })
+            let is_enough = tally.is_at_least() || seen_bytes > bytes_max;
+            Ok(if is_enough { Step::Stop } else { Step::Next })
         })?;
-        Ok(tally)
+        Ok((seen_bytes <= bytes_max).then_some(tally))
     }
 
     pub(crate) fn private_xml(
@@ -271,20 +286,38 @@ impl Snapshot {
     }
 
     pub(crate) fn login(&self, owner: &BareJid) -> Result<Option<LoginBundle>, Fault> {
+        let login = self.login_within(owner, usize::MAX)?;
+        Ok(login.and_then(|Login(bundle)| bundle))
+    }
+
+    /// The same; `None` if more than so many octets of the log have to be
+    /// looked at to count what waits.
+    pub(crate) fn login_within(
+        &self,
+        owner: &BareJid,
+        log_bytes_max: usize,
+    ) -> Result<Option<Login>, Fault> {
         let Some(account) = self.account(owner)? else {
-            return Ok(None);
+            return Ok(Some(Login(None)));
         };
         let cursors = self.cursors(owner)?;
-        Ok(Some(LoginBundle {
+        let after = cursors.offline_or_start();
+        let Some(offline) = self.offline_tally_within(owner, after, log_bytes_max)? else {
+            return Ok(None);
+        };
+        Ok(Some(Login(Some(LoginBundle {
             roster: self.roster_of(owner, Some(&account))?,
             blocklist: self.blocklist(owner)?,
             last_position: self.archive_last(owner)?,
-            offline: self.offline_tally(owner, cursors.offline_or_start())?,
+            offline,
             cursors,
             account,
-        }))
+        }))))
     }
 }
+
+/// What a login found: the account, if there is one.
+pub(crate) struct Login(pub(crate) Option<LoginBundle>);
 
 /// Whether a scan goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -297,6 +330,18 @@ fn host_range(host: &str) -> Range<Vec<u8>> {
     let prefix = key::host(host);
     let end = key::end_of(&prefix);
     prefix..end
+}
+
+/// A row of the log, if the query asks for it.
+fn entry_of(position: &[u8], value: &[u8], query: &Query) -> Result<Option<Entry>, Malformed> {
+    if query.is_offline_only && !record::peek_entry(value)?.0 {
+        return Ok(None);
+    }
+    record::decode_entry(record::decode_position(position)?, value).map(Some)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Keys behind `after` and ahead of `before`.

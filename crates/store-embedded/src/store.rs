@@ -2,7 +2,8 @@
 //!
 //! Reads run where they are called: from cached pages a login bundle takes
 //! microseconds, less than handing it to another thread. Only what grows with
-//! a host (listings, counts, backups) goes to the blocking pool.
+//! a host (listings, counts, backups) goes to the blocking pool, and the login
+//! of an account for which much waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -23,9 +24,13 @@ use starling_xmpp::jid::BareJid;
 use tokio::sync::oneshot;
 
 use crate::fault::{Fault, Health};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Login, Snapshot};
 use crate::writer::{Answer, Job, Task};
 use crate::{Embedded, backup, size};
+
+/// Octets of a log that a login looks at on the thread that asked: a
+/// millisecond's worth.
+const LOGIN_LOG_BYTES_MAX: usize = 256 * 1024;
 
 impl Embedded {
     /// Queues a task and waits until it is durable.
@@ -115,7 +120,15 @@ impl Store for Embedded {
     }
 
     async fn login(&self, owner: &BareJid) -> Result<Option<LoginBundle>, Error> {
-        self.read(owner, |snapshot| snapshot.login(owner))
+        let short = self.read(owner, |snapshot| {
+            snapshot.login_within(owner, LOGIN_LOG_BYTES_MAX)
+        })?;
+        if let Some(Login(bundle)) = short {
+            return Ok(bundle);
+        }
+        let name = owner.clone();
+        self.read_long(owner.to_string(), move |snapshot| snapshot.login(&name))
+            .await
     }
 
     async fn backup(&self, to: &Path) -> Result<Backup, Error> {

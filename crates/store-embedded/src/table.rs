@@ -117,8 +117,19 @@ impl<'txn> Tables<'txn> {
 
     /// Removes every key from `from` up to, but without, `to`.
     pub(crate) fn remove_range(&mut self, name: Name, from: &[u8], to: &[u8]) -> Result<(), Fault> {
+        self.remove_range_unless(name, from, to, |_| false)
+    }
+
+    /// Removes every row of a range except those whose value is to be kept.
+    pub(crate) fn remove_range_unless(
+        &mut self,
+        name: Name,
+        from: &[u8],
+        to: &[u8],
+        mut is_kept: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(), Fault> {
         self.get(name)?
-            .retain_in::<&[u8], _>(from..to, |_, _| false)?;
+            .retain_in::<&[u8], _>(from..to, |_, value| is_kept(value))?;
         Ok(())
     }
 }

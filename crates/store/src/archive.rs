@@ -33,6 +33,9 @@ pub struct Entry {
     /// Whether it waits for a resource of the owner (XEP-0160) as long as the
     /// account's cursor stands before it.
     pub is_offline: bool,
+    /// Whether it belongs to the archive that users read (XEP-0313). What only
+    /// waits for delivery does not (XEP-0334 §4.1).
+    pub is_archived: bool,
 }
 
 /// Who sent the entry.
@@ -140,6 +143,12 @@ impl Tally {
         self.bytes += stanza_bytes as u64;
     }
 
+    /// Takes off what does not count any more.
+    pub fn subtract(&mut self, gone: Self) {
+        self.entries = self.entries.saturating_sub(gone.entries);
+        self.bytes = self.bytes.saturating_sub(gone.bytes);
+    }
+
     /// Whether counting stopped at the bound.
     #[must_use]
     pub fn is_at_least(&self) -> bool {
@@ -151,7 +160,8 @@ impl Tally {
 #[async_trait]
 pub trait Read: Send + Sync {
     /// A page of entries. Ask for one more than you need to learn whether it
-    /// was the last.
+    /// was the last. An entry that cannot be read is logged and left out: it
+    /// must not keep its owner from the others.
     async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error>;
 
     /// The entry at exactly this position.

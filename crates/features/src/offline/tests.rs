@@ -1,11 +1,13 @@
 //! XEP-0160 and RFC 6121 §8.5, situation by situation.
 
 use starling_session::testing::Scene;
+use starling_store::archive::Change as Log;
 use starling_store::{Change, Position};
 
 use super::{Config, PAGE_MESSAGES};
 use crate::testing::{juliet, juliet_with, nobody, only};
 
+mod log;
 mod table;
 
 const NOTHING: [&str; 0] = [];
@@ -207,7 +209,10 @@ fn a_session_that_is_not_in_line_gets_new_messages_at_once() {
 #[test]
 fn a_full_queue_is_an_error() {
     let settings = crate::Config {
-        offline: Config { messages_max: 2 },
+        offline: Config {
+            messages_max: 2,
+            ..Config::default()
+        },
     };
     let mut scene = juliet_with(&settings);
     get(&mut scene, "1");
@@ -279,7 +284,7 @@ fn what_a_full_session_did_not_take_waits_once() {
     let from_log = said.iter().find(|line| line.contains("<body>")).unwrap();
     scene.refuses("balcony", from_log.strip_prefix("balcony: ").unwrap());
     assert_eq!(waiting(&scene), 1);
-    let appended = |change: &&Change| matches!(change, Change::Archive(_));
+    let appended = |change: &&Change| matches!(change, Change::Archive(Log::Append(_)));
     assert_eq!(scene.written.iter().filter(appended).count(), 1);
     assert_eq!(
         bodies(&scene.bind_and_send("chamber", "<presence/>")),

@@ -22,6 +22,8 @@ pub struct Host {
     pub key: Option<PathBuf>,
     /// Whether anybody may create an account from a client (XEP-0077). Open
     /// registration attracts abuse; `starling user add` needs no such thing.
+    /// Whoever is logged in may change the password and remove the account,
+    /// whatever this says.
     pub registration: bool,
     /// Whether anybody may come in without an account, under a name that is
     /// made up for as long as the session lasts (SASL ANONYMOUS, RFC 4505).

@@ -66,7 +66,7 @@ prop_compose! {
         (epoch, seq) in any::<(u32, u64)>(),
         id: u128,
         peer in any_jid(),
-        (is_out, is_offline) in any::<(bool, bool)>(),
+        (is_out, is_offline, is_archived) in any::<(bool, bool, bool)>(),
         stanza in any_bytes(),
         stored_at: i64,
     ) -> Entry {
@@ -78,6 +78,7 @@ prop_compose! {
             stanza: Bytes::from(stanza),
             stored_at: UnixMillis(stored_at),
             is_offline,
+            is_archived,
         }
     }
 }

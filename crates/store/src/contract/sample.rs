@@ -82,6 +82,7 @@ pub fn entry(epoch: u32, seq: u64, is_offline: bool) -> Entry {
         )),
         stored_at: UnixMillis(NOW.0 + i64::try_from(seq).unwrap()),
         is_offline,
+        is_archived: !seq.is_multiple_of(3),
     }
 }
 
