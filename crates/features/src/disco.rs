@@ -53,7 +53,8 @@ impl Feature for Disco {
 
 fn answer(query: &Stanza, ctx: &Ctx) -> Result<Stanza, Condition> {
     let of = asked(query);
-    if of == To::Account && !may_see(ctx, query.head.from.as_ref()) {
+    let asker = query.head.from.as_ref();
+    if of == To::Account && !asker.is_none_or(|asker| ctx.account.is_seen_by(asker)) {
         // §8: as for an account that does not exist.
         return Err(Condition::ServiceUnavailable);
     }
@@ -77,15 +78,6 @@ fn asked(query: &Stanza) -> To {
         Some(to) if to.local().is_none() => To::Host,
         Some(_) | None => To::Account,
     }
-}
-
-/// §8: an account shows itself to its owner and to those who see its presence.
-fn may_see(ctx: &Ctx, asker: Option<&Jid>) -> bool {
-    asker.is_none_or(|asker| {
-        let contact = Jid::from(asker.to_bare());
-        let item = ctx.account.roster.items.get(&contact);
-        ctx.account.is_self(asker) || item.is_some_and(|item| item.subscription.has_from())
-    })
 }
 
 /// XEP-0115 §6.2: the node that our caps announce is answered like the host

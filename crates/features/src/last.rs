@@ -70,7 +70,7 @@ impl Feature for Last {
     fn passing_iq(&self, _phase: Phase, iq: &mut Stanza, ctx: &mut Ctx) -> Outcome {
         let to_resource = iq.head.to.as_ref().is_some_and(Jid::is_full);
         let asker = iq.head.from.as_ref();
-        if to_resource && is_query(iq) && !asker.is_none_or(|asker| may_know(ctx, asker)) {
+        if to_resource && is_query(iq) && !asker.is_none_or(|asker| ctx.account.is_seen_by(asker)) {
             return Outcome::Reject(StanzaError::new(Condition::Forbidden));
         }
         Outcome::Pass
@@ -82,8 +82,10 @@ fn is_query(iq: &Stanza) -> bool {
 }
 
 fn of_account(ctx: &Ctx, asker: Option<&Jid>) -> Result<Element, Condition> {
-    if !asker.is_none_or(|asker| may_know(ctx, asker)) {
-        return Err(Condition::Forbidden); // §3.
+    if !asker.is_none_or(|asker| ctx.account.is_seen_by(asker)) {
+        // §3, §8: only who sees the account's presence may learn this. An
+        // account that does not exist has no such contacts.
+        return Err(Condition::Forbidden);
     }
     let now = ctx.now();
     if ctx.account.available().next().is_some() {
@@ -98,13 +100,6 @@ fn of_account(ctx: &Ctx, asker: Option<&Jid>) -> Result<Element, Condition> {
         // It has never been here: nothing to tell, and no way to say so.
         None => Err(Condition::ServiceUnavailable),
     }
-}
-
-/// §3, §8: only who sees the account's presence may learn this.
-fn may_know(ctx: &Ctx, asker: &Jid) -> bool {
-    let contact = Jid::from(asker.to_bare());
-    let item = ctx.account.roster.items.get(&contact);
-    ctx.account.is_self(asker) || item.is_some_and(|item| item.subscription.has_from())
 }
 
 fn seconds(since: UnixMillis, now: UnixMillis) -> Element {

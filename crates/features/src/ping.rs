@@ -1,10 +1,11 @@
 //! XEP-0199: XMPP Ping, version 2.0.1, complete.
 //!
-//! Answers pings to an account or to the host. Probing idle clients is the
+//! Answers pings to the host, and to an account for those who see its presence:
+//! to others an answer would tell that it exists. Probing idle clients is the
 //! edge's work: it owns the socket and knows when it was last heard.
 
 use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Spec, To};
-use starling_xmpp::{Stanza, ns};
+use starling_xmpp::{Condition, Stanza, StanzaError, ns};
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(199),
@@ -30,9 +31,20 @@ impl Feature for Ping {
     }
 
     fn handle<'a>(&'a self, ping: &'a Stanza, ctx: &'a mut Ctx) -> BoxFuture<'a, Outcome> {
-        ctx.send(ping.result()); // §4.2: an empty result.
-        Box::pin(std::future::ready(Outcome::Done))
+        let outcome = if is_answered(ping, ctx) {
+            ctx.send(ping.result()); // §4.2: an empty result.
+            Outcome::Done
+        } else {
+            Outcome::Reject(StanzaError::new(Condition::ServiceUnavailable))
+        };
+        Box::pin(std::future::ready(outcome))
     }
+}
+
+fn is_answered(ping: &Stanza, ctx: &Ctx) -> bool {
+    let to_host = ping.head.to.as_ref().is_some_and(|to| to.local().is_none());
+    let is_seen = |from| ctx.account.is_seen_by(from);
+    to_host || ping.head.from.as_ref().is_none_or(is_seen)
 }
 
 #[cfg(test)]
@@ -43,6 +55,7 @@ impl Feature for Ping {
 )]
 mod tests {
     use starling_session::testing::Scene;
+    use starling_store::roster::Subscription;
 
     use crate::testing::{check, check_from_romeo, host, juliet, nobody, only};
 
@@ -83,6 +96,16 @@ mod tests {
             &from_server,
             "<iq type='result' id='c2s1' to='example.net' from='example.com'/>",
         );
+    }
+
+    /// XEP-0199 §4.2, §7: a contact may know that the account is there.
+    #[test]
+    fn the_account_answers_those_who_see_its_presence() {
+        let mut scene = juliet();
+        let from_romeo = ping(" to='juliet@example.com' from='romeo@example.net/a'");
+        check_from_romeo(&mut scene, &from_romeo, "<service-unavailable ");
+        scene.contact("romeo@example.net", Subscription::From);
+        check_from_romeo(&mut scene, &from_romeo, "<iq type='result' id='c2s1'");
     }
 
     /// XEP-0199 §4.4: between clients the server stays out of it.

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 use starling_session::testing::Scene;
+use starling_session::{Hook, To};
 use starling_store::roster::Subscription;
 use starling_xmpp::Jid;
 
-use crate::testing::{host, juliet, nobody};
+use crate::testing::{host, juliet, nobody, only};
 
 /// Names with and without an account, a resource, a session.
 const ADDRESSES: &[&str] = &[
@@ -141,6 +142,34 @@ fn sent() -> impl Strategy<Value = Sent> {
             payload,
             is_outbound,
         })
+}
+
+/// XEP-0030 §8, XEP-0012 §3, RFC 6121 §2.3.3: whoever does not see an account's presence gets from
+/// it what a name without an account gives, whatever is asked of it.
+#[test]
+fn to_a_stranger_an_account_is_like_none() {
+    let registry = juliet().env().clone();
+    let mut asked = 0;
+    for hook in registry.registry.features().flat_map(|f| f.hooks()) {
+        let Hook::Iq { to, ns, name, .. } = *hook else {
+            continue;
+        };
+        for (resource, type_) in [("", "get"), ("", "set"), ("/gone", "get"), ("/gone", "set")] {
+            let iq = format!(
+                "<iq type='{type_}' id='1' to='juliet@example.com{resource}' from='paris@example.com/b'><{name} xmlns='{ns}'/></iq>"
+            );
+            let mut scene = juliet();
+            scene.online("balcony");
+            let to_stranger = only(scene.gets(&iq));
+            assert_eq!(to_stranger, only(juliet().gets(&iq)), "nobody is online");
+            let mut scene = nobody();
+            assert_eq!(to_stranger, only(scene.gets(&iq)), "{iq}");
+            assert!(to_stranger.contains("type='error'"), "{to_stranger}");
+            assert!(scene.written.is_empty(), "{:?}", scene.written);
+        }
+        asked += usize::from(to == To::Account);
+    }
+    assert!(asked >= 7, "{asked}");
 }
 
 /// Juliet with a session, a subscriber and a blocked address.

@@ -10,7 +10,6 @@ use std::pin::Pin;
 
 use starling_link::SessionId;
 use starling_xmpp::payload::disco;
-
 use starling_xmpp::{Stanza, StanzaError};
 
 use crate::{Ctx, Host};

@@ -1,5 +1,9 @@
 //! What arrives for an account of this node, from another account, a host, a
 //! component or a server: the recipient's side of every stanza.
+//!
+//! A name without an account (RFC 6121 §8.5.1) takes the same way with an
+//! account that is empty and keeps nothing, so that a stranger cannot tell it
+//! from one that does not know him. Why, is in `docs/adr/0005`.
 
 use starling_xmpp::Stanza;
 use starling_xmpp::stanza::{Kind, Type};
@@ -13,10 +17,6 @@ use crate::{Ctx, Phase, Side, Targets, To, delivery, iq, presence, reject};
 pub(crate) fn handle(mut ctx: Ctx, stanza: Stanza) -> Handling {
     if ctx.account.lasting == Lasting::Host {
         return to_host(ctx, stanza);
-    }
-    if !is_served(&ctx) {
-        absent(&mut ctx, stanza);
-        return Handling::Done(ctx);
     }
     match stanza.head.kind {
         Kind::Message => message(&mut ctx, stanza),
@@ -35,22 +35,6 @@ fn to_host(mut ctx: Ctx, stanza: Stanza) -> Handling {
             Handling::Done(ctx)
         }
         Kind::Iq | Kind::Presence => Handling::Done(ctx),
-    }
-}
-
-/// Whether there is such an account.
-fn is_served(ctx: &Ctx) -> bool {
-    ctx.account.lasting == Lasting::Stored || !ctx.account.sessions.is_empty()
-}
-
-/// RFC 6121 §8.5.1: there is no such account. Presence is dropped, except that
-/// a probe gets the answer of an account that does not know the prober.
-fn absent(ctx: &mut Ctx, stanza: Stanza) {
-    match stanza.head.kind {
-        Kind::Presence => presence::inbound(ctx, stanza),
-        // §8.5.2.2.1: as for an account with nobody there.
-        Kind::Message if stanza.head.type_ == Type::Headline => {}
-        Kind::Message | Kind::Iq => reject::unavailable(ctx, &stanza),
     }
 }
 

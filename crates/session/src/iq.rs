@@ -9,8 +9,7 @@ use smol_str::SmolStr;
 use starling_link::SessionId;
 use starling_xmpp::{Condition, Stanza, StanzaError};
 
-use crate::registry::FeatureId;
-use crate::registry::Known;
+use crate::registry::{FeatureId, Known};
 use crate::tasks::Handling;
 use crate::{Ctx, Origin, Outcome, To, pipeline, reject};
 
@@ -33,8 +32,10 @@ pub(crate) fn request_id() -> SmolStr {
 pub(crate) fn answer(mut ctx: Ctx, stanza: Stanza, asked: &[To]) -> Handling {
     match ctx.env.registry.iq(asked, &stanza) {
         Known::Feature(feature) => ask(ctx, stanza, feature),
-        // To a stranger an account must look like one that does not exist, so
-        // what is its owner's own (XEP-0049 §2.3, XEP-0054 §3.2) is not forbidden.
+        // Of what is only its owner's own (XEP-0049 §2.3, XEP-0054 §3.2) an
+        // account says to others what a host says of what it does not know.
+        // Where a document wants `forbidden`, its feature answers, and does so
+        // for an account that does not exist as well.
         Known::NamespaceOnly if asked != [To::Account] => {
             let error = StanzaError::new(Condition::FeatureNotImplemented);
             reject::reply(&mut ctx, &stanza, &error);

@@ -37,7 +37,7 @@ pub(super) fn leave(ctx: &mut Ctx, seen: Vec<Jid>) {
         if !ctx.account.has_blocked(&watcher) {
             continue;
         }
-        let is_subscribed = is_subscribed(ctx, &watcher);
+        let is_subscribed = ctx.account.is_seen_by(&watcher);
         let mut gone = Vec::new();
         for session in &mut ctx.account.sessions {
             // It has left for them: nothing more to say when it ends.
@@ -79,11 +79,6 @@ fn subscribers(ctx: &Ctx, named: &[Jid]) -> impl Iterator<Item = Jid> {
         .map(|item| item.jid.clone());
     let resources = named
         .iter()
-        .filter(|jid| jid.is_full() && is_subscribed(ctx, jid));
+        .filter(|jid| jid.is_full() && ctx.account.is_seen_by(jid));
     contacts.chain(resources.cloned())
-}
-
-fn is_subscribed(ctx: &Ctx, jid: &Jid) -> bool {
-    let item = ctx.account.roster.items.get(jid.to_bare().as_jid());
-    item.is_some_and(|item| item.subscription.has_from())
 }

@@ -29,12 +29,13 @@ pub(super) fn unavailable(ctx: &mut Ctx, id: SessionId, stanza: &Stanza) {
     }
 }
 
-/// §4.5.2: the stream ended. How does not matter: a client that closed its
-/// stream without a word is as gone as one whose connection broke.
-pub(super) fn ended(ctx: &mut Ctx, id: SessionId, _how: Detached) {
+/// §4.5.2: the stream ended. How matters to the log alone: a client that closed
+/// its stream without a word is as gone as one whose connection broke.
+pub(super) fn ended(ctx: &mut Ctx, id: SessionId, how: Detached) {
     let Some(session) = ctx.account.session(id) else {
         return;
     };
+    tracing::debug!(session = %session.jid, ?how, "a session ended");
     let presence = Stanza::presence(Type::Unavailable).from(session.jid.clone());
     leave(ctx, id, &presence);
     let event = Event::Unavailable {

@@ -13,7 +13,7 @@ pub(super) fn handle(ctx: &mut Ctx, stanza: Stanza) {
         return;
     };
     let type_ = stanza.head.type_;
-    if !is_served(&ctx.account) {
+    if !ctx.account.is_served() {
         return absent(ctx, type_, &from);
     }
     if type_.is_subscription() {
@@ -24,10 +24,6 @@ pub(super) fn handle(ctx: &mut Ctx, stanza: Stanza) {
         Type::Error => failed(ctx, stanza, &from),
         _ => notify(ctx, &stanza, &from),
     }
-}
-
-fn is_served(account: &Account) -> bool {
-    account.lasting == Lasting::Stored || !account.sessions.is_empty()
 }
 
 /// §8.5.1, §4.3.2: an account that does not exist answers like one that does

@@ -41,7 +41,7 @@ pub(super) fn denial(account: &Account) -> Stanza {
 }
 
 fn of_account(account: &Account, prober: &Jid) -> Vec<Stanza> {
-    if !is_subscribed(account, prober) {
+    if !account.is_seen_by(prober) {
         return vec![denial(account)];
     }
     let present: Vec<Stanza> = account.available().filter_map(last).collect();
@@ -55,7 +55,7 @@ fn of_account(account: &Account, prober: &Jid) -> Vec<Stanza> {
 /// is still there, with no subscription but directed presence to go by.
 fn of_resource(account: &Account, prober: &Jid, full: &Jid) -> Vec<Stanza> {
     let session = account.session_by_jid(full);
-    if is_subscribed(account, prober) {
+    if account.is_seen_by(prober) {
         let present = session.and_then(last);
         return vec![present.unwrap_or_else(|| absence(account, full))];
     }
@@ -68,11 +68,6 @@ fn of_resource(account: &Account, prober: &Jid, full: &Jid) -> Vec<Stanza> {
     }
     // The same whether the resource is there or not: a stranger learns nothing.
     vec![denial(account)]
-}
-
-fn is_subscribed(account: &Account, prober: &Jid) -> bool {
-    let item = account.roster.items.get(prober.to_bare().as_jid());
-    account.is_self(prober) || item.is_some_and(|item| item.subscription.has_from())
 }
 
 /// The last presence of a session, unaltered, with the time it was sent.

@@ -79,23 +79,28 @@ fn the_table_of_delivery_with_somebody_there() {
     }
 }
 
-/// RFC 6121 §8.5.1: no such account.
+/// RFC 6121 §8.5.1: a message to a name without an account gets what one to a
+/// user who is away gets, octet for octet: silence, where the table has it.
 #[test]
 fn the_table_of_delivery_without_an_account() {
+    let hinted = "<no-store xmlns='urn:xmpp:hints'/><body>";
+    let typing = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
     for to in ["", "/gone"] {
-        for (type_, is_answered) in [
-            ("normal", true),
-            ("chat", true),
-            ("groupchat", true),
-            ("headline", false),
-            ("error", false),
-        ] {
-            let said = nobody().gets(&message(type_, to, "a"));
-            assert_eq!(
-                said.len(),
-                usize::from(is_answered),
-                "{type_}{to}: {said:?}"
-            );
+        for type_ in ["normal", "chat", "groupchat", "headline", "error"] {
+            let whole = message(type_, to, "a");
+            for message in [
+                whole.clone(),
+                whole.replace("<body>", hinted),
+                whole.replace("<body>a</body>", typing),
+            ] {
+                let mut scene = nobody();
+                let said = scene.gets(&message);
+                assert_eq!(said, juliet().gets(&message), "{message}");
+                assert_eq!((waiting(&scene), scene.written.len()), (0, 0));
+            }
+            let is_answered = nobody().gets(&whole).len() == 1;
+            let is_error = matches!((type_, to), ("groupchat", _) | ("normal", "/gone"));
+            assert_eq!(is_answered, is_error, "{type_}{to}");
         }
     }
 }
