@@ -111,10 +111,11 @@ impl Administration {
 
     async fn change(&self, account: &BareJid, change: CredentialChange) -> Result<(), Error> {
         let owner = self.link.owner(account)?;
-        if owner.credentials(account).await?.is_none() {
-            return Err(Error::NoAccount(account.clone()));
+        match owner.change_credentials(account, None, vec![change]).await {
+            Ok(_) => Ok(()),
+            Err(starling_link::Error::NoAccount) => Err(Error::NoAccount(account.clone())),
+            Err(error) => Err(error.into()),
         }
-        Ok(owner.change_credentials(account, change).await?)
     }
 
     fn served(&self, host: &str) -> Result<(), Error> {

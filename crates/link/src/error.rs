@@ -11,6 +11,12 @@ pub enum Error {
     /// The owner could not read or write what was asked; the text is for a log.
     #[error("the store failed: {0}")]
     Store(String),
+    /// The account's credentials are no longer those the request was based on.
+    #[error("the account's credentials have changed in the meantime")]
+    Stale,
+    /// There is no such account any more.
+    #[error("the account does not exist")]
+    NoAccount,
     /// The node is draining and takes no new work.
     #[error("the node is shutting down")]
     ShuttingDown,
@@ -31,6 +37,9 @@ pub enum BindError {
     /// The account is gone or disabled.
     #[error("the account does not exist or is disabled")]
     NoAccount,
+    /// The password was changed after the stream had authenticated.
+    #[error("the account's credentials have changed in the meantime")]
+    Stale,
     /// The node could not answer.
     #[error(transparent)]
     Link(#[from] Error),

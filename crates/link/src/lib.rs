@@ -23,7 +23,7 @@ mod session;
 pub use error::{BindError, Error, Refused};
 pub use frame::{Frame, Routed};
 pub use local::LocalLink;
-pub use mailbox::Mailbox;
+pub use mailbox::{Mailbox, Returned};
 pub use node::{Link, SessionNode};
 pub use outlet::{Close, Full, Outlet};
 pub use receipt::{Ledger, Receipt};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::Credentials;
+use starling_xmpp::credentials::{Credentials, Fingerprint};
 
 use crate::{
     Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, SessionInfo,
@@ -26,12 +26,16 @@ pub trait SessionNode: Send + Sync {
     /// What proves this account's identity; `None` if there is no such account.
     async fn credentials(&self, account: &BareJid) -> Result<Option<Credentials>, Error>;
 
-    /// Changes it. Durable when this returns.
+    /// Makes changes to it, all or none, and tells what the account has then.
+    /// With a `basis`, only if the account still has the credentials that the
+    /// caller saw: a login under way must not undo a new password. Durable when
+    /// this returns.
     async fn change_credentials(
         &self,
         account: &BareJid,
-        change: CredentialChange,
-    ) -> Result<(), Error>;
+        basis: Option<Fingerprint>,
+        changes: Vec<CredentialChange>,
+    ) -> Result<Fingerprint, Error>;
 
     /// Makes an account. `false` if the address is taken.
     async fn register(&self, registration: Registration) -> Result<bool, Error>;

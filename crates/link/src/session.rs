@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use starling_xmpp::credentials::{FastSlot, FastToken, ScramVerifier};
+use starling_xmpp::credentials::{FastSlot, FastToken, Fingerprint, ScramVerifier};
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Jid};
 
@@ -69,6 +69,9 @@ pub struct Bind {
     pub resource: Option<SmolStr>,
     /// XEP-0386 §3.2.1: the client's tag, the beginning of a chosen resource.
     pub tag: Option<SmolStr>,
+    /// The credentials that the stream authenticated by; a session is given only
+    /// if the account still has them.
+    pub basis: Option<Fingerprint>,
     /// SASL ANONYMOUS: the account lives as long as the session and is not stored.
     pub is_anonymous: bool,
     /// What to do when the resource is in use.

@@ -194,9 +194,10 @@ impl Node {
         accepting.cancel();
         let edge = (&mut self.edge).await;
         edge.context("the edge stopped")?;
-        working.cancel();
         administering.cancel();
         let finish = async {
+            self.engine.node.drain().await;
+            working.cancel();
             while let Some(worker) = self.engine.workers.join_next().await {
                 worker.context("a worker stopped")??;
             }

@@ -217,6 +217,7 @@ async fn bind(
         account: account.clone(),
         resource: Some("phone".into()),
         tag: None,
+        basis: None,
         is_anonymous: false,
         conflict: ConflictPolicy::Replace,
         client: Client {

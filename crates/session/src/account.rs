@@ -8,11 +8,13 @@ use std::collections::BTreeMap;
 use smol_str::SmolStr;
 use starling_cluster::Epoch;
 use starling_link::SessionId;
+use starling_store::account;
 use starling_store::archive::Tally;
 use starling_store::blocklist::Blocklist;
 use starling_store::cursor::Cursors;
 use starling_store::roster::Roster;
 use starling_store::{LoginBundle, Position};
+use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Jid};
 
@@ -30,6 +32,10 @@ pub struct Account {
     /// What lasts: an account of the store, one that lives as long as its
     /// session, or no account at all.
     pub lasting: Lasting,
+    /// Which password it has, so that a login that began with another is told.
+    pub(crate) fingerprint: Fingerprint,
+    /// An operator has closed it.
+    pub(crate) is_disabled: bool,
     /// RFC 6121 §2: its contacts.
     pub roster: Roster,
     /// Whom it has blocked.
@@ -52,6 +58,8 @@ pub struct Account {
     last_stored_at: UnixMillis,
     /// The last commit cycle that has something of this account.
     pub(crate) cycle: CycleNumber,
+    /// It stands in its worker's list of accounts that nobody uses.
+    pub(crate) is_listed_idle: bool,
 }
 
 /// Where an account lives.
@@ -83,6 +91,8 @@ impl Account {
         });
         Self {
             lasting: Lasting::Stored,
+            fingerprint: bundle.account.credentials.fingerprint(),
+            is_disabled: bundle.account.credentials.is_disabled,
             attributes: bundle.account.attributes,
             roster: bundle.roster,
             blocklist: bundle.blocklist,
@@ -110,6 +120,9 @@ impl Account {
         Self {
             jid,
             lasting: Lasting::Host,
+            fingerprint: Fingerprint::of(&[]),
+            is_disabled: false,
+            is_listed_idle: false,
             roster: Roster::default(),
             blocklist: Blocklist::default(),
             cursors: Cursors::default(),
@@ -187,6 +200,17 @@ impl Account {
             || self.blocklist.contains(&Jid::from(jid.to_bare()))
             || self.blocklist.contains(&Jid::from(host))
             || of_host.is_some_and(|of_host| self.blocklist.contains(&of_host))
+    }
+
+    /// What a change of the account itself means for its memory.
+    pub(crate) fn note(&mut self, change: &account::Change) {
+        match change {
+            account::Change::SetVerifiers(verifiers) => {
+                self.fingerprint = Fingerprint::of(verifiers);
+            }
+            account::Change::SetDisabled(is_disabled) => self.is_disabled = *is_disabled,
+            _ => {}
+        }
     }
 
     /// The place and the display time of the next entry of its log.

@@ -16,12 +16,13 @@ use crate::{Ctx, Event, Session, Slots, iq, pipeline, tasks};
 pub(crate) fn bind(
     ctx: &mut Ctx,
     request: Bind,
-    id: SessionId,
     answer: oneshot::Sender<Result<Bound, BindError>>,
 ) {
     let bound = admit(ctx, &request)
         .and_then(|()| choose(ctx, &request))
         .map(|jid| {
+            // Random, so that no session of an earlier or another node has it.
+            let id = SessionId(rand::random());
             let at = ctx.now();
             open(
                 ctx,
@@ -44,13 +45,22 @@ fn admit(ctx: &Ctx, request: &Bind) -> Result<(), BindError> {
         Lasting::Session => request.is_anonymous,
         Lasting::Host => false,
     };
-    if !is_known {
+    if !is_known || ctx.account.is_disabled {
         return Err(BindError::NoAccount);
+    }
+    if request
+        .basis
+        .is_some_and(|basis| basis != ctx.account.fingerprint)
+    {
+        return Err(BindError::Stale);
     }
     let is_replacing = request.conflict == ConflictPolicy::Replace
         && wanted(ctx, request)
             .is_ok_and(|jid| jid.is_some_and(|jid| ctx.account.session_by_jid(&jid).is_some()));
-    if ctx.account.sessions.len() >= ctx.env.config.sessions_per_account_max && !is_replacing {
+    // The older session of the same user agent makes way, too.
+    let is_returning = same_agent(ctx, request).is_some();
+    let is_in_place = is_replacing || is_returning;
+    if ctx.account.sessions.len() >= ctx.env.config.sessions_per_account_max && !is_in_place {
         return Err(BindError::TooManySessions);
     }
     Ok(())
@@ -99,12 +109,7 @@ fn made(ctx: &Ctx, request: &Bind) -> Result<Jid, BindError> {
 fn open(ctx: &mut Ctx, request: Bind, bound: Bound) -> Bound {
     // XEP-0388 §2.2, XEP-0386 §3.2: a user agent that comes back takes the
     // place of its own older session, whatever that one's resource.
-    let older: Option<SessionId> = request.client.user_agent_id.as_ref().and_then(|agent| {
-        let mut sessions = ctx.account.sessions.iter();
-        sessions
-            .find(|s| s.client.user_agent_id.as_ref() == Some(agent))
-            .map(|s| s.id)
-    });
+    let older = same_agent(ctx, &request);
     if let Some(older) = older {
         tasks::end(ctx, older, Close::Conflict);
     }
@@ -124,4 +129,13 @@ fn open(ctx: &mut Ctx, request: Bind, bound: Bound) -> Bound {
     });
     pipeline::fire(ctx, bound.session, &Event::Bound);
     bound
+}
+
+/// The older session of the user agent that asks.
+fn same_agent(ctx: &Ctx, request: &Bind) -> Option<SessionId> {
+    let agent = request.client.user_agent_id.as_ref()?;
+    let mut sessions = ctx.account.sessions.iter();
+    sessions
+        .find(|session| session.client.user_agent_id.as_ref() == Some(agent))
+        .map(|session| session.id)
 }

@@ -1,30 +1,39 @@
 //! Store before you speak: the writes of many stanzas become durable together,
 //! and only then is what depends on them released, in order.
 //!
-//! A worker collects while earlier cycles are on their way to the store. The
-//! store's failures that a retry can mend are retried with the same batch,
-//! because a timeout does not mean "not written"; the others stop the node.
+//! A worker collects while the cycle before is on its way to the store. Only
+//! one is: a batch that has to be tried again must not be overtaken by a later
+//! one, or an older row would replace a newer. The store's failures that time
+//! can mend are tried again with the same batch, because a timeout does not
+//! mean "not written".
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use futures_util::stream::{FuturesOrdered, StreamExt};
 use starling_store::{Error, Store, Write};
+use starling_xmpp::{BareJid, Head};
 use tokio::sync::Notify;
 
 use crate::effects::Effect;
-use crate::metrics;
-
-/// Cycles that may be on their way to the store at once. Two keep the store
-/// busy while the next is collected; more would only make batches smaller.
-const CYCLES_IN_FLIGHT_MAX: usize = 2;
+use crate::{metrics, reject};
 
 /// Pause before a failed batch is tried again; it doubles up to the second.
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(100);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Where batches go: the store's `commit`.
+pub(crate) type Sink = Arc<dyn Fn(Vec<Write>) -> Storing + Send + Sync>;
+type Storing = BoxFuture<'static, Result<(), Error>>;
+
+/// The sink that a store is.
+pub(crate) fn sink(store: Arc<dyn Store>) -> Sink {
+    Arc::new(move |batch| {
+        let store = Arc::clone(&store);
+        Box::pin(async move { store.commit(batch).await })
+    })
+}
 
 /// The place of a cycle in the order of its worker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,30 +69,44 @@ impl Progress {
     }
 }
 
+/// What one handling at one account leaves behind.
+pub(crate) struct Share {
+    pub(crate) owner: BareJid,
+    /// The head of the stanza that led to it, if somebody else sent it.
+    pub(crate) head: Option<Head>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) releases: Vec<Effect>,
+}
+
+/// A cycle that has come back from the store.
+#[derive(Default)]
+pub(crate) struct Committed {
+    /// What may happen now.
+    pub(crate) releases: Vec<Effect>,
+    /// Accounts of which something could not be stored, though the store goes
+    /// on: their memory is ahead of it.
+    pub(crate) failed: Vec<BareJid>,
+}
+
 /// The cycles of one worker.
 pub(crate) struct Commits {
-    store: Arc<dyn Store>,
-    /// What is being collected.
-    writes: Vec<Write>,
-    releases: Vec<Effect>,
-    /// The number of what is being collected.
+    sink: Sink,
+    /// What is being collected, and its number.
+    shares: Vec<Share>,
     current: CycleNumber,
     /// Everything up to here is durable and released.
     progress: Arc<Progress>,
-    in_flight: FuturesOrdered<BoxFuture<'static, Result<(), Error>>>,
-    waiting: VecDeque<Vec<Effect>>,
+    in_flight: Option<BoxFuture<'static, Result<Committed, Error>>>,
 }
 
 impl Commits {
-    pub(crate) fn new(store: Arc<dyn Store>) -> Self {
+    pub(crate) fn new(sink: Sink) -> Self {
         Self {
-            store,
-            writes: Vec::new(),
-            releases: Vec::new(),
+            sink,
+            shares: Vec::new(),
             current: CycleNumber(1),
             progress: Arc::default(),
-            in_flight: FuturesOrdered::new(),
-            waiting: VecDeque::new(),
+            in_flight: None,
         }
     }
 
@@ -92,64 +115,115 @@ impl Commits {
         &self.progress
     }
 
+    /// The last cycle that has anything in it: what is read after it contains
+    /// all that was ever collected.
+    pub(crate) fn newest(&self) -> CycleNumber {
+        CycleNumber(self.current.0 - u64::from(self.shares.is_empty()))
+    }
+
     /// Adds to the cycle that is being collected and tells its number.
-    pub(crate) fn collect(
-        &mut self,
-        writes: impl IntoIterator<Item = Write>,
-        releases: &mut Vec<Effect>,
-    ) -> CycleNumber {
-        self.writes.extend(writes);
-        self.releases.append(releases);
+    pub(crate) fn collect(&mut self, share: Share) -> CycleNumber {
+        self.shares.push(share);
         self.current
     }
 
-    /// Sends what was collected on its way, unless enough is on its way.
+    /// Sends what was collected on its way, unless the one before still is.
     pub(crate) fn start(&mut self) {
-        if (self.writes.is_empty() && self.releases.is_empty())
-            || self.in_flight.len() >= CYCLES_IN_FLIGHT_MAX
-        {
+        if self.shares.is_empty() || self.in_flight.is_some() {
             return;
         }
-        let batch = std::mem::take(&mut self.writes);
-        metrics::commit_started(batch.len());
-        self.waiting.push_back(std::mem::take(&mut self.releases));
-        self.in_flight
-            .push_back(Box::pin(store_all(Arc::clone(&self.store), batch)));
+        let shares = std::mem::take(&mut self.shares);
+        self.in_flight = Some(Box::pin(commit(Arc::clone(&self.sink), shares)));
         self.current = CycleNumber(self.current.0 + 1);
     }
 
-    /// Whether [`Commits::next`] has anything to wait for.
+    /// Whether nothing is on its way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.in_flight.is_empty()
+        self.in_flight.is_none()
     }
 
-    /// Waits for the oldest cycle and hands over what it held back. Safe to
-    /// cancel.
+    /// Waits for the cycle on its way and hands over what it held back. Safe
+    /// to cancel.
     ///
     /// # Errors
     /// The store has stopped: nothing of this cycle may be released.
-    pub(crate) async fn next(&mut self) -> Result<Vec<Effect>, Error> {
-        match self.in_flight.next().await {
-            Some(Ok(())) => {
-                self.progress.advance();
-                Ok(self.waiting.pop_front().unwrap_or_default())
+    pub(crate) async fn next(&mut self) -> Result<Committed, Error> {
+        let Some(cycle) = &mut self.in_flight else {
+            return std::future::pending().await;
+        };
+        let committed = cycle.await;
+        self.in_flight = None;
+        let committed = committed?;
+        self.progress.advance();
+        Ok(committed)
+    }
+}
+
+async fn commit(sink: Sink, shares: Vec<Share>) -> Result<Committed, Error> {
+    let batch: Vec<Write> = shares
+        .iter()
+        .flat_map(|share| share.writes.clone())
+        .collect();
+    metrics::commit_started(batch.len());
+    match store_all(&sink, batch).await {
+        Ok(()) => Ok(Committed {
+            releases: shares
+                .into_iter()
+                .flat_map(|share| share.releases)
+                .collect(),
+            failed: Vec::new(),
+        }),
+        Err(error) if error.is_fatal() => Err(error),
+        Err(_) => commit_apart(&sink, shares).await,
+    }
+}
+
+/// Something in the batch cannot be stored. It is tried share by share, so
+/// that one account's damage stays with that account.
+async fn commit_apart(sink: &Sink, shares: Vec<Share>) -> Result<Committed, Error> {
+    let mut committed = Committed::default();
+    for share in shares {
+        if committed.failed.contains(&share.owner) {
+            committed
+                .releases
+                .extend(refusal(share.head, share.releases));
+            continue;
+        }
+        match store_all(sink, share.writes).await {
+            Ok(()) => committed.releases.extend(share.releases),
+            Err(error) if error.is_fatal() => return Err(error),
+            Err(error) => {
+                tracing::error!(account = %share.owner, %error, "a change cannot be stored");
+                committed
+                    .releases
+                    .extend(refusal(share.head, share.releases));
+                committed.failed.push(share.owner);
             }
-            Some(Err(error)) => Err(error),
-            None => std::future::pending().await,
         }
     }
+    Ok(committed)
+}
+
+/// What is left of a share that cannot be stored: its sender is told, and does
+/// not wait any longer.
+fn refusal(head: Option<Head>, releases: Vec<Effect>) -> Vec<Effect> {
+    let told = head.map(reject::failed).unwrap_or_default();
+    let settled = releases
+        .into_iter()
+        .filter(|effect| matches!(effect, Effect::Settle(_)));
+    told.into_iter().chain(settled).collect()
 }
 
 /// Makes a batch durable, however often it has to be tried: nothing of it is
 /// released meanwhile, so senders run out of credit and wait. It goes on by
 /// itself once the store answers or has room again.
-async fn store_all(store: Arc<dyn Store>, batch: Vec<Write>) -> Result<(), Error> {
+async fn store_all(sink: &Sink, batch: Vec<Write>) -> Result<(), Error> {
     if batch.is_empty() {
         return Ok(());
     }
     let mut pause = RETRY_PAUSE_FIRST;
     loop {
-        match store.commit(batch.clone()).await {
+        match sink(batch.clone()).await {
             Err(error @ (Error::Unavailable { .. } | Error::Full { .. })) => {
                 metrics::commit_retried();
                 tracing::error!(%error, "nothing can be stored, so senders wait; trying the same again");
@@ -160,3 +234,6 @@ async fn store_all(store: Arc<dyn Store>, batch: Vec<Write>) -> Result<(), Error
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,21 +9,28 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Sessions one account may have at a time. Guards against a client that
     /// binds in a loop; people rarely have more than five devices.
+    #[schemars(range(min = 1, max = 10_000))]
     pub sessions_per_account_max: usize,
     /// Accounts without a session that a worker keeps loaded, so that messages
     /// to absent users need not read them again.
+    #[schemars(range(min = 0, max = 10_000_000))]
     pub accounts_idle_max: usize,
     /// Stanzas that wait for one account while it is read from the store. More
     /// are answered with `resource-constraint`.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub account_waiting_stanzas_max: usize,
     /// Frames that a worker holds before edges have to wait.
+    #[schemars(range(min = 1000, max = 100_000_000))]
     pub worker_frames_max: usize,
     /// Contacts in one roster.
+    #[schemars(range(min = 1, max = 100_000))]
     pub roster_items_max: usize,
     /// Addresses one session may send directed presence to at a time.
+    #[schemars(range(min = 1, max = 100_000))]
     pub directed_presence_max: usize,
     /// Requests of the server that one client may leave unanswered; the oldest
     /// is forgotten first.
+    #[schemars(range(min = 1, max = 10_000))]
     pub requests_per_session_max: usize,
 }
 

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use smol_str::SmolStr;
+use starling_cluster::Epoch;
 use starling_link::{Close, SessionId, SessionKey};
 use starling_store::archive::{Direction, Entry};
 use starling_store::{Change, Position, Store, archive};
@@ -59,6 +60,8 @@ pub struct Ctx {
     pub origin: Origin,
     /// The sessions that are to get the message in hand (recipient side).
     pub targets: Targets,
+    /// Under which its shard is owned.
+    epoch: Epoch,
     side: Side,
     place: Option<Place>,
     pub(crate) env: Arc<Env>,
@@ -71,9 +74,15 @@ pub struct Ctx {
 }
 
 impl Ctx {
-    pub(crate) fn new(env: Arc<Env>, progress: Arc<Progress>, account: Box<Account>) -> Self {
+    pub(crate) fn new(
+        env: Arc<Env>,
+        progress: Arc<Progress>,
+        epoch: Epoch,
+        account: Box<Account>,
+    ) -> Self {
         Self {
             account,
+            epoch,
             origin: Origin::Elsewhere,
             targets: Targets::default(),
             side: Side::Recipient,
@@ -84,6 +93,11 @@ impl Ctx {
             feature: 0,
             follow_ups: Vec::new(),
         }
+    }
+
+    /// Under which the account's shard is owned.
+    pub(crate) fn epoch(&self) -> Epoch {
+        self.epoch
     }
 
     /// What the engine was given.
@@ -164,6 +178,17 @@ impl Ctx {
 
     /// Hands a stanza to a session of this account.
     pub fn deliver(&mut self, session: SessionId, stanza: Stanza) {
+        self.deliver_among(session, stanza, None);
+    }
+
+    /// The same when several sessions are to get it: should one of them not
+    /// take it, the others are asked whether they have it.
+    pub(crate) fn deliver_among(
+        &mut self,
+        session: SessionId,
+        stanza: Stanza,
+        targets: Option<Arc<[SessionId]>>,
+    ) {
         if let Some(found) = self.account.session(session) {
             self.effects.releases.push(Effect::Deliver {
                 session: SessionKey {
@@ -172,6 +197,7 @@ impl Ctx {
                 },
                 outlet: Arc::clone(&found.outlet),
                 stanza,
+                targets,
             });
         }
     }
@@ -226,7 +252,11 @@ impl Ctx {
     /// this handling is released. Memory is the caller's to change.
     pub fn write(&mut self, change: impl Into<Change>) {
         if self.account.lasting == Lasting::Stored {
-            self.effects.writes.push(change.into());
+            let change = change.into();
+            if let Change::Account(change) = &change {
+                self.account.note(change);
+            }
+            self.effects.writes.push(change);
         }
     }
 
@@ -236,8 +266,7 @@ impl Ctx {
         if let Some(place) = self.place {
             return place;
         }
-        let (now, epoch) = (self.now(), self.env.epoch(&self.account.jid));
-        let (position, at) = self.account.next_entry(epoch, now);
+        let (position, at) = self.account.next_entry(self.epoch, self.now());
         *self.place.insert(Place { position, at })
     }
 

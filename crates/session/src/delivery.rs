@@ -1,6 +1,8 @@
 //! RFC 6121 §8.5: which sessions get a message, and what becomes of one that
 //! none gets.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 use starling_link::SessionId;
 use starling_xmpp::Stanza;
@@ -56,11 +58,13 @@ pub(crate) fn deliver(ctx: &mut Ctx, message: Stanza) {
         sessions,
         is_stored,
     } = std::mem::take(&mut ctx.targets);
-    if let Some((last, others)) = sessions.split_last() {
-        for session in others {
-            ctx.deliver(*session, message.clone());
+    if let [session] = sessions[..] {
+        ctx.deliver(session, message);
+    } else if !sessions.is_empty() {
+        let targets: Arc<[SessionId]> = Arc::from(&sessions[..]);
+        for session in sessions {
+            ctx.deliver_among(session, message.clone(), Some(Arc::clone(&targets)));
         }
-        ctx.deliver(*last, message);
     } else if !is_stored && is_answered(&message) {
         reject::unavailable(ctx, &message);
     }

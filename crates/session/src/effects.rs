@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Outlet, Receipt, SessionKey};
+use starling_link::{Close, Outlet, Receipt, SessionId, SessionKey};
 use starling_store::Change;
 use starling_xmpp::Stanza;
 
@@ -24,6 +24,8 @@ pub enum Effect {
         outlet: Arc<dyn Outlet>,
         /// The stanza.
         stanza: Stanza,
+        /// All sessions that are to get it, if there are several.
+        targets: Option<Arc<[SessionId]>>,
     },
     /// This account is done with its part of what a client sent.
     Settle(Receipt),

@@ -2,16 +2,17 @@
 //! answers what needs no account in memory from the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use starling_link::{
-    Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Mailbox, Refused, Registration,
+    Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Refused, Registration, Returned,
     SessionInfo, SessionKey, SessionNode,
 };
 use starling_store::Creation;
 use starling_store::account::{Account, Change};
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::Credentials;
+use starling_xmpp::credentials::{Credentials, Fingerprint};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,19 @@ use tokio_util::sync::CancellationToken;
 use crate::Env;
 use crate::work::{Survey, Task, Work};
 use crate::worker::{Inbox, Worker};
+
+/// Pause between two looks at whether the workers are done.
+const DRAIN_PAUSE: Duration = Duration::from_millis(2);
+
+/// Who a frame comes from, as far as being refused goes.
+enum Pushed {
+    /// A client, which waits.
+    Stranger,
+    /// A stanza that follows from one already accepted, which is bounced.
+    Following,
+    /// What must not be lost, and is bounded by the number of sessions.
+    Owed,
+}
 
 /// The session node.
 pub struct Engine {
@@ -41,9 +55,9 @@ impl Engine {
     pub fn start(env: Arc<Env>, workers: usize, shutdown: &CancellationToken) -> Parts {
         let mut tasks = JoinSet::new();
         let mut inboxes = Vec::new();
-        for number in 0..workers.max(1) {
+        for _ in 0..workers.max(1) {
             let inbox = Arc::new(Inbox::new(env.config.worker_frames_max));
-            let worker = Worker::new(Arc::clone(&env), Arc::clone(&inbox), number as u64);
+            let worker = Worker::new(Arc::clone(&env), Arc::clone(&inbox));
             tasks.spawn(worker.run(shutdown.clone()));
             inboxes.push(inbox);
         }
@@ -57,6 +71,35 @@ impl Engine {
     /// The surroundings it runs in.
     pub fn env(&self) -> &Arc<Env> {
         &self.env
+    }
+
+    /// Waits until everything that was accepted is finished, also what follows
+    /// from it at another worker. New work should have stopped coming.
+    pub async fn drain(&self) {
+        let mut before = None;
+        loop {
+            let now = self.finished().await;
+            // Twice the same, and nobody busy: nothing is on its way between
+            // two workers either.
+            if now.is_some() && now == before {
+                return;
+            }
+            before = now;
+            tokio::time::sleep(DRAIN_PAUSE).await;
+        }
+    }
+
+    /// How much the workers have done, if none of them has anything left.
+    async fn finished(&self) -> Option<u64> {
+        let mut done = Some(0);
+        for inbox in &self.inboxes {
+            let (answer, answered) = oneshot::channel();
+            inbox.surveys.push_owed(Survey::Quiet(answer));
+            // A worker that has gone has nothing left.
+            let of_worker = answered.await.unwrap_or(Some(0));
+            done = done.zip(of_worker).map(|(all, one)| all + one);
+        }
+        done
     }
 
     fn work(&self, target: &BareJid, task: Task) -> (usize, Work) {
@@ -88,18 +131,25 @@ impl Engine {
 #[async_trait]
 impl SessionNode for Engine {
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
+        let kind = match &frame {
+            Frame::FromClient { .. } => Pushed::Stranger,
+            Frame::Routed(_) => Pushed::Following,
+            Frame::Detach { .. } | Frame::Drained { .. } => Pushed::Owed,
+        };
         let target = frame.target().clone();
-        let is_owed = !matches!(frame, Frame::FromClient { .. });
         let (worker, work) = self.work(&target, Task::Frame(frame));
-        let mailbox: &Mailbox<Work> = &self.inboxes[worker].work;
-        if is_owed {
-            mailbox.push_owed(work);
-            return Ok(());
-        }
-        mailbox.push(work).map_err(|work| match work.task {
-            Task::Frame(frame) => Refused::Full(frame),
-            // Invariant: the task that comes back is the one made above.
-            _ => unreachable!("a frame was pushed"),
+        let mailbox = &self.inboxes[worker].work;
+        let pushed = match kind {
+            Pushed::Stranger => mailbox.push(work),
+            Pushed::Following => mailbox.push_following(work),
+            Pushed::Owed => {
+                mailbox.push_owed(work);
+                Ok(())
+            }
+        };
+        pushed.map_err(|returned| match returned {
+            Returned::Full(work) => Refused::Full(work.into_frame()),
+            Returned::Closed(work) => Refused::Unavailable(work.into_frame()),
         })
     }
 
@@ -120,32 +170,28 @@ impl SessionNode for Engine {
     async fn change_credentials(
         &self,
         account: &BareJid,
-        change: CredentialChange,
-    ) -> Result<(), Error> {
-        let is_disabling = matches!(change, CredentialChange::Disabled(true));
-        let changes = match change {
-            CredentialChange::Password(verifiers) => {
-                vec![Change::SetVerifiers(verifiers), Change::ClearTokens]
-            }
-            CredentialChange::Verifiers(verifiers) => vec![Change::SetVerifiers(verifiers)],
-            CredentialChange::PutToken(token) => vec![Change::PutToken(token)],
-            CredentialChange::RemoveToken { device, slot } => {
-                vec![Change::RemoveToken { device, slot }]
-            }
-            CredentialChange::Disabled(is_disabled) => vec![Change::SetDisabled(is_disabled)],
+        basis: Option<Fingerprint>,
+        changes: Vec<CredentialChange>,
+    ) -> Result<Fingerprint, Error> {
+        let is_disabling = changes
+            .iter()
+            .any(|change| matches!(change, CredentialChange::Disabled(true)));
+        let changes = changes.into_iter().flat_map(stored).collect();
+        let task = |answer| Task::Change {
+            changes,
+            basis,
+            answer,
         };
-        self.ask(account, |answer| Task::Change(changes, answer))
-            .await??;
+        let fingerprint = self.ask(account, task).await??;
         if is_disabling {
-            let why = Close::NotAuthorized;
-            self.ask(account, |answer| Task::Kick {
+            let task = |answer| Task::Kick {
                 session: None,
-                why,
+                why: Close::NotAuthorized,
                 answer,
-            })
-            .await?;
+            };
+            self.ask(account, task).await?;
         }
-        Ok(())
+        Ok(fingerprint)
     }
 
     async fn register(&self, registration: Registration) -> Result<bool, Error> {
@@ -198,6 +244,21 @@ impl SessionNode for Engine {
             answer,
         })
         .await
+    }
+}
+
+/// What a change means for the store.
+fn stored(change: CredentialChange) -> Vec<Change> {
+    match change {
+        CredentialChange::Password(verifiers) => {
+            vec![Change::SetVerifiers(verifiers), Change::ClearTokens]
+        }
+        CredentialChange::Verifiers(verifiers) => vec![Change::SetVerifiers(verifiers)],
+        CredentialChange::PutToken(token) => vec![Change::PutToken(token)],
+        CredentialChange::RemoveToken { device, slot } => {
+            vec![Change::RemoveToken { device, slot }]
+        }
+        CredentialChange::Disabled(is_disabled) => vec![Change::SetDisabled(is_disabled)],
     }
 }
 

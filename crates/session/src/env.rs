@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use starling_cluster::{Epoch, Membership, Placement};
+use starling_cluster::{Membership, Placement};
 use starling_link::Link;
 use starling_store::Store;
-use starling_xmpp::BareJid;
 
 use crate::{Clock, Config, EntryIds, Hosts, PasswordDeriver, Registry};
 
@@ -46,17 +45,4 @@ pub struct Software {
     pub version: String,
     /// The operating system, if it is to be told.
     pub os: Option<String>,
-}
-
-impl Env {
-    /// The epoch under which this node owns an account.
-    ///
-    /// While a shard is between owners the first epoch is answered: such a
-    /// node has no frames for it, and a stale write loses by its stamp.
-    pub(crate) fn epoch(&self, account: &BareJid) -> Epoch {
-        let shard = self.placement.shard_of(account);
-        self.membership
-            .owner(shard)
-            .map_or(Epoch::FIRST, |owner| owner.epoch)
-    }
 }

@@ -4,7 +4,7 @@
 
 use starling_link::{BindError, Error, Frame};
 use starling_xmpp::stanza::Kind;
-use starling_xmpp::{Condition, Stanza, StanzaError};
+use starling_xmpp::{Condition, Head, Stanza, StanzaError};
 
 use crate::Ctx;
 use crate::effects::Effect;
@@ -46,6 +46,20 @@ pub(crate) fn unreadable(task: Task, cause: &starling_store::Error) -> Vec<Effec
     refuse(task, &error, &Error::Store(cause.to_string()))
 }
 
+/// What is said when this node does not own the account's shard.
+pub(crate) fn unowned(task: Task) -> Vec<Effect> {
+    let error = StanzaError::new(Condition::ResourceConstraint)
+        .text("this account is being moved; send again later");
+    refuse(task, &error, &Error::Unavailable)
+}
+
+/// What is said when a handler did not live to say anything.
+pub(crate) fn failed(head: Head) -> Vec<Effect> {
+    let error =
+        StanzaError::new(Condition::InternalServerError).text("the server failed at this stanza");
+    answer(&Stanza::of_head(head), &error)
+}
+
 fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
     match task {
         Task::Frame(Frame::FromClient { stanza, .. }) => answer(&stanza, error),
@@ -54,11 +68,9 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
             effects.extend(routed.receipt.map(Effect::Settle));
             effects
         }
-        // A session that cannot be reached is found to be gone when its
-        // account is read again: sessions live in memory only.
-        Task::Frame(Frame::Detach { .. } | Frame::Drained { .. }) | Task::Undelivered { .. } => {
-            Vec::new()
-        }
+        Task::Undelivered { stanza, .. } => answer(&stanza, error),
+        // Only an account in memory has sessions, and this one is not there.
+        Task::Frame(Frame::Detach { .. } | Frame::Drained { .. }) => Vec::new(),
         Task::Bind(_, told) => {
             let _ = told.send(Err(BindError::Link(cause.clone())));
             Vec::new()
@@ -71,7 +83,7 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
             let _ = told.send(false);
             Vec::new()
         }
-        Task::Change(_, told) => {
+        Task::Change { answer: told, .. } => {
             let _ = told.send(Err(cause.clone()));
             Vec::new()
         }

@@ -2,9 +2,10 @@
 //! to a component. Stanzas for other servers leave here too, once there is a
 //! way to them; until then their senders are told.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use starling_link::{Frame, Receipt, Refused, Routed, SessionKey};
+use starling_link::{Frame, Receipt, Refused, Routed, SessionId, SessionKey};
 use starling_xmpp::stanza::Type;
 use starling_xmpp::{BareJid, Condition, Jid, Stanza, StanzaError};
 
@@ -14,6 +15,10 @@ use crate::work::{Task, Work};
 use crate::worker::Inbox;
 use crate::{Component, Env, metrics};
 
+/// How often a stanza may lead to another within components, so that two that
+/// answer each other come to an end.
+const COMPONENT_HOPS_MAX: u8 = 8;
+
 /// Carries out one effect. `inbox` is the worker's own, for work that follows.
 pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
     match effect {
@@ -22,9 +27,10 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
             session,
             outlet,
             stanza,
+            targets,
         } => {
             if outlet.deliver(&stanza).is_err() {
-                undelivered(env, inbox, session, stanza);
+                undelivered(env, inbox, session, stanza, targets);
             } else {
                 metrics::delivered(stanza.head.kind);
             }
@@ -36,20 +42,46 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
     }
 }
 
-/// Sends a stanza to whoever serves the domain of its `to`.
+/// Sends a stanza to whoever serves the domain of its `to`, and what components
+/// reply after it.
 pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>) {
+    let mut replies = send(env, stanza, receipt);
+    for _ in 0..COMPONENT_HOPS_MAX {
+        if replies.is_empty() {
+            return;
+        }
+        replies = replies
+            .into_iter()
+            .flat_map(|reply| send(env, reply, None))
+            .collect();
+    }
+    if !replies.is_empty() {
+        tracing::warn!("components answered each other without end; the rest is dropped");
+    }
+}
+
+/// Sends one stanza, and returns what a component had to say to it.
+fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>) -> Vec<Stanza> {
     let Some(to) = stanza.head.to.clone() else {
-        debug_assert!(false, "whoever routes a stanza has given it a `to`");
-        return;
+        // Only a component can have left it out: it has nobody to send to.
+        return Vec::new();
     };
     let hosts = env.hosts.load();
     match hosts.served(to.domain()) {
-        Some(Served::Host(_)) => return to_shard(env, to.to_bare(), stanza, receipt),
-        Some(Served::Component(component)) => to_component(env, component, stanza),
+        Some(Served::Host(_)) => {
+            to_shard(env, to.to_bare(), stanza, receipt);
+            return Vec::new();
+        }
+        Some(Served::Component(component)) => {
+            let replies = to_component(env, component, stanza);
+            settle(receipt);
+            return replies;
+        }
         None => to_server(env, &to, &stanza),
     }
     // A component stores nothing here, and a refusal is its sender's to store.
     settle(receipt);
+    Vec::new()
 }
 
 fn to_shard(env: &Env, target: BareJid, stanza: Stanza, receipt: Option<Receipt>) {
@@ -76,12 +108,20 @@ fn settle(receipt: Option<Receipt>) {
     }
 }
 
-fn to_component(env: &Env, component: &Arc<dyn Component>, stanza: Stanza) {
-    let mut replies = Vec::new();
-    component.receive(stanza, &mut replies);
-    for reply in replies {
-        route(env, reply, None);
-    }
+/// A component's fault stays in the component.
+fn to_component(env: &Env, component: &Arc<dyn Component>, stanza: Stanza) -> Vec<Stanza> {
+    let head = stanza.head.clone();
+    let received = catch_unwind(AssertUnwindSafe(|| {
+        let mut replies = Vec::new();
+        component.receive(stanza, &mut replies);
+        replies
+    }));
+    received.unwrap_or_else(|_| {
+        let domain = head.to.as_ref().map(|to| to.domain().to_owned());
+        tracing::error!(domain, "a component panicked at a stanza");
+        bounce(env, &Stanza::of_head(head), Condition::InternalServerError);
+        Vec::new()
+    })
 }
 
 /// RFC 6120 §10.4: the domain is not ours.
@@ -103,35 +143,51 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
         .head
         .from
         .as_ref()
-        .is_some_and(|from| env.hosts.load().host(from.domain()).is_some());
+        .is_some_and(|from| env.hosts.load().served(from.domain()).is_some());
     if is_silent || !from_us {
         return;
     }
-    if let Some(error) = stanza.error(&StanzaError::new(condition))
-        && let Some(to) = &error.head.to
-    {
-        let target = to.to_bare();
-        let frame = Frame::Routed(Routed {
-            target,
-            stanza: error,
-            receipt: None,
-        });
-        // If the sender's own shard is away too, its client is closed by its edge.
-        let _ = env.link.push(frame);
+    let Some(error) = stanza.error(&StanzaError::new(condition)) else {
+        return;
+    };
+    let Some(to) = error.head.to.clone() else {
+        return;
+    };
+    match env.hosts.load().served(to.domain()) {
+        Some(Served::Component(component)) => {
+            // What it says to an error is not sent on: it could go on for ever.
+            let _ = to_component(env, component, error);
+        }
+        Some(Served::Host(_)) => {
+            let frame = Frame::Routed(Routed {
+                target: to.to_bare(),
+                stanza: error,
+                receipt: None,
+            });
+            // If the sender's own shard is away too, its client is closed by
+            // its edge.
+            let _ = env.link.push(frame);
+        }
+        None => {}
     }
 }
 
-fn undelivered(env: &Env, inbox: &Inbox, session: SessionKey, stanza: Stanza) {
+fn undelivered(
+    env: &Env,
+    inbox: &Inbox,
+    session: SessionKey,
+    stanza: Stanza,
+    targets: Option<Arc<[SessionId]>>,
+) {
     metrics::undelivered();
-    let SessionKey {
-        account,
-        id: session,
-    } = session;
-    let shard = env.placement.shard_of(&account);
-    let task = Task::Undelivered { session, stanza };
+    let shard = env.placement.shard_of(&session.account);
     inbox.work.push_owed(Work {
         shard,
-        target: account,
-        task,
+        target: session.account,
+        task: Task::Undelivered {
+            session: session.id,
+            stanza,
+            targets,
+        },
     });
 }

@@ -5,14 +5,16 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use starling_cluster::Epoch;
 use starling_xmpp::BareJid;
 
 use crate::Account;
 use crate::work::Task;
 
 /// The loaded accounts of one shard.
-#[derive(Default)]
 pub(crate) struct Shard {
+    /// Under which this node owns it.
+    pub(crate) epoch: Epoch,
     accounts: HashMap<BareJid, Slot>,
 }
 
@@ -37,7 +39,25 @@ pub(crate) enum Found {
     Absent,
 }
 
+/// What became of an attempt to unload an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unload {
+    /// It is unloaded, or was not there.
+    Done,
+    /// It has sessions: it stays.
+    InUse,
+    /// It is away, or something of it is on its way: try later.
+    Busy,
+}
+
 impl Shard {
+    pub(crate) fn new(epoch: Epoch) -> Self {
+        Self {
+            epoch,
+            accounts: HashMap::new(),
+        }
+    }
+
     /// Takes an account out to do something, or lets the task wait for it.
     pub(crate) fn take(&mut self, name: &BareJid, task: Task, waiting_max: usize) -> Found {
         match self.accounts.get_mut(name) {
@@ -55,8 +75,8 @@ impl Shard {
                 }
             }
             None => {
-                self.accounts
-                    .insert(name.clone(), Slot::Away(VecDeque::from([task])));
+                let waiting = VecDeque::from([task]);
+                self.accounts.insert(name.clone(), Slot::Away(waiting));
                 Found::Absent
             }
         }
@@ -75,25 +95,43 @@ impl Shard {
                 debug_assert!(false, "only an account that was taken is put back");
             }
         }
-        self.accounts
-            .insert(account.jid.clone(), Slot::Ready(account));
+        let name = account.jid.clone();
+        self.accounts.insert(name, Slot::Ready(account));
         None
     }
 
-    /// Forgets an account that is away and hands over what waited for it.
-    pub(crate) fn forget(&mut self, name: &BareJid) -> VecDeque<Task> {
+    /// Forgets an account wherever it is, and hands over what waited for it.
+    pub(crate) fn forget(&mut self, name: &BareJid) -> (Option<Box<Account>>, VecDeque<Task>) {
         match self.accounts.remove(name) {
-            Some(Slot::Away(waiting)) => waiting,
-            Some(Slot::Ready(_)) | None => VecDeque::new(),
+            Some(Slot::Away(waiting)) => (None, waiting),
+            Some(Slot::Ready(account)) => (Some(account), VecDeque::new()),
+            None => (None, VecDeque::new()),
         }
     }
 
-    /// Unloads an account that is here, if the caller agrees.
-    pub(crate) fn unload_if(&mut self, name: &BareJid, agree: impl FnOnce(&Account) -> bool) {
-        if let Some(Slot::Ready(account)) = self.accounts.get(name)
-            && agree(account)
-        {
-            self.accounts.remove(name);
+    /// Marks a name as away again, with what waits for it.
+    pub(crate) fn expect(&mut self, name: &BareJid, waiting: VecDeque<Task>) {
+        self.accounts.insert(name.clone(), Slot::Away(waiting));
+    }
+
+    /// Unloads an account that nobody uses and of which nothing is on its way.
+    pub(crate) fn unload(
+        &mut self,
+        name: &BareJid,
+        is_settled: impl FnOnce(&Account) -> bool,
+    ) -> Unload {
+        match self.accounts.get_mut(name) {
+            None => Unload::Done,
+            Some(Slot::Away(_)) => Unload::Busy,
+            Some(Slot::Ready(account)) if !account.sessions.is_empty() => {
+                account.is_listed_idle = false;
+                Unload::InUse
+            }
+            Some(Slot::Ready(account)) if is_settled(account) => {
+                self.accounts.remove(name);
+                Unload::Done
+            }
+            Some(Slot::Ready(_)) => Unload::Busy,
         }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use starling_link::{Close, Detached, Frame, Routed, SessionId, SessionInfo};
 use starling_store::account::Change;
 use starling_xmpp::Stanza;
+use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::stanza::{Kind, Type};
 use tokio::sync::oneshot;
 
@@ -40,34 +41,12 @@ impl Handling {
     }
 }
 
-/// Gives sessions their numbers. Each worker has a range of its own.
-pub(crate) struct SessionNumbers {
-    next: u64,
-}
-
-impl SessionNumbers {
-    /// Bits below the worker's number: more sessions than any node will see.
-    const COUNTER_BITS: u32 = 48;
-
-    pub(crate) fn of_worker(number: u64) -> Self {
-        Self {
-            next: (number << Self::COUNTER_BITS) + 1,
-        }
-    }
-
-    pub(crate) fn take(&mut self) -> SessionId {
-        let id = SessionId(self.next);
-        self.next += 1;
-        id
-    }
-}
-
 /// Does one piece of work at an account.
-pub(crate) fn run(ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {
-    follow_up(begin(ctx, task, numbers))
+pub(crate) fn run(ctx: Ctx, task: Task) -> Handling {
+    follow_up(begin(ctx, task))
 }
 
-fn begin(mut ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {
+fn begin(mut ctx: Ctx, task: Task) -> Handling {
     match task {
         Task::Frame(Frame::FromClient { session, stanza }) => {
             return from_client(ctx, session.id, stanza);
@@ -75,16 +54,24 @@ fn begin(mut ctx: Ctx, task: Task, numbers: &mut SessionNumbers) -> Handling {
         Task::Frame(Frame::Routed(routed)) => return arrived(ctx, routed),
         Task::Frame(Frame::Detach { session, how }) => detach(&mut ctx, session.id, how),
         Task::Frame(Frame::Drained { session }) => drained(&mut ctx, session.id),
-        Task::Bind(request, answer) => bind::bind(&mut ctx, *request, numbers.take(), answer),
+        Task::Bind(request, answer) => bind::bind(&mut ctx, *request, answer),
         Task::Sessions(answer) => sessions(&ctx, answer),
         Task::Kick {
             session,
             why,
             answer,
         } => kick(&mut ctx, session, why, answer),
-        Task::Change(changes, answer) => change(&mut ctx, changes, answer),
+        Task::Change {
+            changes,
+            basis,
+            answer,
+        } => change(&mut ctx, changes, basis, answer),
         Task::Remove(answer) => remove(&mut ctx, answer),
-        Task::Undelivered { session, stanza } => return undelivered(ctx, session, stanza),
+        Task::Undelivered {
+            session,
+            stanza,
+            targets,
+        } => return undelivered(ctx, session, stanza, targets.as_deref()),
     }
     Handling::Done(ctx)
 }
@@ -194,13 +181,21 @@ pub(crate) fn end(ctx: &mut Ctx, session: SessionId, why: Close) {
 fn change(
     ctx: &mut Ctx,
     changes: Vec<Change>,
-    answer: oneshot::Sender<Result<(), starling_link::Error>>,
+    basis: Option<Fingerprint>,
+    answer: oneshot::Sender<Result<Fingerprint, starling_link::Error>>,
 ) {
-    for change in changes {
-        ctx.write(change);
-    }
+    let done = if ctx.account.lasting != Lasting::Stored {
+        Err(starling_link::Error::NoAccount)
+    } else if basis.is_some_and(|basis| basis != ctx.account.fingerprint) {
+        Err(starling_link::Error::Stale)
+    } else {
+        for change in changes {
+            ctx.write(change);
+        }
+        Ok(ctx.account.fingerprint)
+    };
     ctx.effects.releases.push(Effect::Tell(Box::new(move || {
-        let _ = answer.send(Ok(()));
+        let _ = answer.send(done);
     })));
 }
 
@@ -234,13 +229,18 @@ pub(crate) fn erase(ctx: &mut Ctx) {
 
 /// A session's queue was full: the session is over. What it did not take goes
 /// to the account again if it is a message, and is answered if it is a request.
-fn undelivered(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
+fn undelivered(
+    mut ctx: Ctx,
+    session: SessionId,
+    stanza: Stanza,
+    targets: Option<&[SessionId]>,
+) -> Handling {
     if ctx.account.session(session).is_some() {
         end(&mut ctx, session, Close::ResourceConstraint);
     }
     ctx.origin = Origin::Returned;
     match (stanza.head.kind, stanza.head.type_) {
-        (Kind::Message, _) if is_taken_by_others(&ctx, &stanza) => Handling::Done(ctx),
+        (Kind::Message, _) if is_with_others(&ctx, targets) => Handling::Done(ctx),
         (Kind::Message, _) => inbound::handle(ctx, stanza),
         (Kind::Iq, Type::Get | Type::Set) => {
             reject::unavailable(&mut ctx, &stanza);
@@ -250,15 +250,10 @@ fn undelivered(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
     }
 }
 
-/// RFC 6121 §8.5.2.1.1: a message for the bare JID went to every session that
-/// takes such messages. Whichever is left has it; one whose queue was full,
-/// too, sends it back itself.
-fn is_taken_by_others(ctx: &Ctx, message: &Stanza) -> bool {
-    let is_for_all = message.head.to.as_ref().is_none_or(|to| to.is_bare());
-    is_for_all
-        && ctx
-            .account
-            .sessions
-            .iter()
-            .any(crate::Session::is_reachable)
+/// Whether another session that was to get the message is still there. One
+/// whose queue was full, too, has ended by the time it sends it back itself,
+/// so the last of them finds none.
+fn is_with_others(ctx: &Ctx, targets: Option<&[SessionId]>) -> bool {
+    let mut targets = targets.unwrap_or_default().iter();
+    targets.any(|target| ctx.account.session(*target).is_some())
 }

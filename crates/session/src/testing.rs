@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use smol_str::SmolStr;
-use starling_cluster::{NodeId, Placement, SingleNode};
+use starling_cluster::{Epoch, NodeId, Placement, SingleNode};
 use starling_link::{
     Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, Routed, SessionId, SessionKey,
 };
@@ -35,7 +35,7 @@ use tokio::sync::oneshot;
 use self::fakes::{Nowhere, PlainPasswords};
 use crate::account::Lasting;
 use crate::effects::Effect;
-use crate::tasks::{self, Handling, SessionNumbers};
+use crate::tasks::{self, Handling};
 use crate::work::Task;
 use crate::{
     Account, Clock, Config, Ctx, EntryIds, Env, Feature, Host, Hosts, ManualClock, Registry,
@@ -50,7 +50,6 @@ pub struct Scene {
     env: Arc<Env>,
     clock: Arc<ManualClock>,
     account: Option<Box<Account>>,
-    numbers: SessionNumbers,
     writes: u64,
     /// What was written, oldest first.
     pub written: Vec<Change>,
@@ -136,7 +135,6 @@ impl Scene {
             env: Arc::new(env),
             clock,
             account: None,
-            numbers: SessionNumbers::of_worker(0),
             writes: 0,
             written: Vec::new(),
             asked: None,
@@ -190,6 +188,7 @@ impl Scene {
             account: self.account().jid.clone(),
             resource: Some(resource.into()),
             tag: None,
+            basis: None,
             is_anonymous: self.account().lasting == Lasting::Session,
             conflict: ConflictPolicy::Replace,
             client: Client {
@@ -274,7 +273,11 @@ impl Scene {
     pub fn refuses(&mut self, resource: &str, stanza: &str) -> Vec<String> {
         let session = self.key(resource).id;
         let stanza = parse(stanza);
-        self.perform(Task::Undelivered { session, stanza })
+        self.perform(Task::Undelivered {
+            session,
+            stanza,
+            targets: None,
+        })
     }
 
     fn key(&self, resource: &str) -> SessionKey {
@@ -295,7 +298,7 @@ impl Scene {
         let (env, progress) = (Arc::clone(&self.env), Arc::default());
         // What waits in a scene waits for a thread that derives keys.
         let entered = self.runtime.enter();
-        let handling = tasks::run(Ctx::new(env, progress, account), task, &mut self.numbers);
+        let handling = tasks::run(Ctx::new(env, progress, Epoch::FIRST, account), task);
         drop(entered);
         let ctx = match handling {
             Handling::Done(ctx) => ctx,

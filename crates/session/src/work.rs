@@ -1,9 +1,12 @@
 //! What a worker can be asked to do: frames, and questions with one answer.
 
+use std::sync::Arc;
+
 use starling_cluster::Shard;
 use starling_link::{Bind, BindError, Bound, Close, Error, Frame, SessionId, SessionInfo};
 use starling_store::account;
-use starling_xmpp::{BareJid, Stanza};
+use starling_xmpp::credentials::Fingerprint;
+use starling_xmpp::{BareJid, Head, Stanza};
 use tokio::sync::oneshot;
 
 /// One piece of work for the owner of a shard.
@@ -14,6 +17,17 @@ pub(crate) struct Work {
     pub(crate) target: BareJid,
     /// What to do.
     pub(crate) task: Task,
+}
+
+impl Work {
+    /// The frame in it.
+    pub(crate) fn into_frame(self) -> Frame {
+        match self.task {
+            Task::Frame(frame) => frame,
+            // Invariant: only frames are pushed in a way that hands them back.
+            _ => unreachable!("only a frame comes back"),
+        }
+    }
 }
 
 /// What to do at an account.
@@ -34,7 +48,14 @@ pub(crate) enum Task {
         answer: oneshot::Sender<bool>,
     },
     /// Make changes to the account itself durable.
-    Change(Vec<account::Change>, oneshot::Sender<Result<(), Error>>),
+    Change {
+        /// The changes.
+        changes: Vec<account::Change>,
+        /// The credentials that the caller saw, if they must still be there.
+        basis: Option<Fingerprint>,
+        /// The credentials afterwards.
+        answer: oneshot::Sender<Result<Fingerprint, Error>>,
+    },
     /// End every session, tell every contact, erase everything stored.
     Remove(oneshot::Sender<Result<bool, Error>>),
     /// A session did not take a stanza: it is lost, the stanza is not.
@@ -43,25 +64,24 @@ pub(crate) enum Task {
         session: SessionId,
         /// What it did not take.
         stanza: Stanza,
+        /// All who were to get it.
+        targets: Option<Arc<[SessionId]>>,
     },
 }
 
 impl Task {
-    /// Whether it may be refused when too much waits for its account. What the
-    /// account's own sessions do may not: their stanzas are bounded by credit,
-    /// and an end that nobody notices would leave a ghost behind.
+    /// Whether it may be refused when too much waits for an account. What comes
+    /// from sessions is bounded by their credit, and what others wait for by
+    /// their number: refusing it would leave a ghost behind, or lose a stanza.
     pub(crate) fn is_refusable(&self) -> bool {
+        matches!(self, Self::Frame(Frame::Routed(_)))
+    }
+
+    /// What is needed to answer a stanza should its handler not live to do so.
+    pub(crate) fn head(&self) -> Option<Head> {
         match self {
-            Self::Frame(Frame::Routed(_))
-            | Self::Bind(..)
-            | Self::Sessions(_)
-            | Self::Kick { .. }
-            | Self::Change(..) => true,
-            Self::Frame(
-                Frame::FromClient { .. } | Frame::Detach { .. } | Frame::Drained { .. },
-            )
-            | Self::Remove(_)
-            | Self::Undelivered { .. } => false,
+            Self::Frame(Frame::Routed(routed)) => Some(routed.stanza.head.clone()),
+            _ => None,
         }
     }
 }
@@ -70,4 +90,6 @@ impl Task {
 pub(crate) enum Survey {
     /// Sessions, up to a number.
     Sessions(usize, oneshot::Sender<Vec<SessionInfo>>),
+    /// How much it has done, if it has nothing left to do.
+    Quiet(oneshot::Sender<Option<u64>>),
 }

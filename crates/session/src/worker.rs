@@ -3,9 +3,13 @@
 //!
 //! It takes work in batches, runs each piece to its effects, collects them
 //! into commit cycles and releases them. What a piece of work does is written
-//! in `tasks`, `outbound` and `inbound`; here is only the turning of the wheel.
+//! in `tasks`, `outbound` and `inbound`; which accounts stay loaded in
+//! `worker/residence.rs`; here is only the turning of the wheel.
 
-use std::collections::{HashMap, VecDeque};
+mod loss;
+mod residence;
+
+use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -14,17 +18,18 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use starling_cluster::Shard as ShardNumber;
 use starling_link::Mailbox;
 use starling_store::{Error, LoginBundle, Stamp, Write};
-use starling_xmpp::BareJid;
+use starling_xmpp::{BareJid, Head};
 use tokio_util::sync::CancellationToken;
 
 use crate::account::Lasting;
-use crate::commit::Commits;
+use crate::commit::{self, Commits, Committed, CycleNumber, Share};
 use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::shard::{Found, Shard};
 use crate::tasks::{self, Handling};
 use crate::work::{Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router};
+use residence::Residence;
 
 /// Surveys that may wait for one worker.
 const SURVEYS_MAX: usize = 64;
@@ -44,13 +49,23 @@ impl Inbox {
     }
 }
 
+/// However a worker ends, those who wait for it learn of it.
+struct Closing(Arc<Inbox>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.work.close();
+        self.0.surveys.close();
+    }
+}
+
 /// An account that comes back: read from the store, or from a handler that had
 /// to wait.
 enum Returned {
     Loaded(ShardNumber, BareJid, Result<Option<LoginBundle>, Error>),
-    Handled(ShardNumber, Ctx),
+    Handled(ShardNumber, Ctx, Option<Head>),
     /// Its handler panicked, and its memory went with it.
-    Lost(ShardNumber, BareJid),
+    Lost(ShardNumber, BareJid, Option<Head>),
 }
 
 /// The worker.
@@ -60,65 +75,75 @@ pub(crate) struct Worker {
     shards: HashMap<ShardNumber, Shard>,
     away: FuturesUnordered<BoxFuture<'static, Returned>>,
     commits: Commits,
-    /// Accounts without a session, oldest first. A hint: a name in it may have
-    /// got a session since.
-    idle: VecDeque<(ShardNumber, BareJid)>,
-    /// Names without an account that were loaded only to be refused, hosts, and
-    /// accounts just removed: unloaded as soon as nothing of them is on its way.
-    gone: VecDeque<(ShardNumber, BareJid)>,
-    sessions: tasks::SessionNumbers,
+    residence: Residence,
+    /// Accounts whose memory is ahead of the store, in the hands of a handler.
+    spoilt: HashSet<BareJid>,
     /// Counts the writes of this worker, for their stamps.
     writes: u64,
+    /// Counts the work it began, so that a drain can tell rest from a pause.
+    begun: u64,
 }
 
 impl Worker {
-    pub(crate) fn new(env: Arc<Env>, inbox: Arc<Inbox>, number: u64) -> Self {
-        let commits = Commits::new(Arc::clone(&env.store));
+    pub(crate) fn new(env: Arc<Env>, inbox: Arc<Inbox>) -> Self {
+        let commits = Commits::new(commit::sink(Arc::clone(&env.store)));
+        let residence = Residence::new(env.config.accounts_idle_max);
         Self {
             env,
             inbox,
             shards: HashMap::new(),
             away: FuturesUnordered::new(),
             commits,
-            idle: VecDeque::new(),
-            gone: VecDeque::new(),
-            sessions: tasks::SessionNumbers::of_worker(number),
+            residence,
+            spoilt: HashSet::new(),
             writes: 0,
+            begun: 0,
         }
     }
 
-    /// Works until told to stop, then finishes what it has accepted.
+    /// Works until told to stop; whoever stops it has drained the engine.
     ///
     /// # Errors
     /// The store has stopped. Nothing that depended on it was released.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) -> Result<(), Error> {
         let inbox = Arc::clone(&self.inbox);
+        let _closing = Closing(Arc::clone(&inbox));
         let (mut batch, mut surveys) = (Vec::new(), Vec::new());
         loop {
             tokio::select! {
                 biased;
-                done = self.commits.next(), if !self.commits.is_idle() => self.release(done?),
+                done = self.commits.next(), if !self.commits.is_idle() => self.committed(done?),
                 Some(returned) = self.away.next() => self.take_back(returned),
-                () = inbox.work.drain(&mut batch) => {
-                    for work in batch.drain(..) {
-                        self.begin(work);
-                    }
-                }
                 () = inbox.surveys.drain(&mut surveys) => {
                     for survey in surveys.drain(..) {
                         self.answer(survey);
                     }
                 }
+                () = inbox.work.drain(&mut batch) => {
+                    for work in batch.drain(..) {
+                        self.begin(work);
+                    }
+                }
                 () = shutdown.cancelled(), if self.is_quiet() => return Ok(()),
             }
             self.commits.start();
-            self.unload_idle();
+            self.residence
+                .unload(&mut self.shards, self.commits.progress());
         }
     }
 
-    /// Whether nothing that was accepted is unfinished.
+    /// Whether nothing that was begun is unfinished.
     fn is_quiet(&self) -> bool {
         self.commits.is_idle() && self.away.is_empty()
+    }
+
+    /// The shard, if this node owns it. It is taken under the epoch of now.
+    fn shard(&mut self, number: ShardNumber) -> Option<&mut Shard> {
+        if !self.shards.contains_key(&number) {
+            let owner = self.env.membership.owner(number)?;
+            self.shards.insert(number, Shard::new(owner.epoch));
+        }
+        self.shards.get_mut(&number)
     }
 
     /// Finds the account for a piece of work, or has it read.
@@ -128,12 +153,15 @@ impl Worker {
             target,
             task,
         } = work;
+        self.begun += 1;
         let waiting_max = self.env.config.account_waiting_stanzas_max;
-        let shard = self.shards.entry(number).or_default();
+        let Some(shard) = self.shard(number) else {
+            return self.release(reject::unowned(task));
+        };
         match shard.take(&target, task, waiting_max) {
             Found::Ready(account, task) => self.act(number, account, task),
             Found::Queued => {}
-            Found::Absent => self.load(number, target),
+            Found::Absent => self.load(number, target, CycleNumber::default()),
             Found::Overloaded(task) => {
                 metrics::account_overloaded();
                 self.release(reject::overloaded(task));
@@ -146,51 +174,67 @@ impl Worker {
     fn act(&mut self, number: ShardNumber, account: Box<Account>, task: Task) {
         let mut next = Some((account, task));
         while let Some((account, task)) = next.take() {
+            let Some(epoch) = self.shards.get(&number).map(|shard| shard.epoch) else {
+                return self.release(reject::unowned(task));
+            };
             let progress = Arc::clone(self.commits.progress());
-            let ctx = Ctx::new(Arc::clone(&self.env), progress, account);
-            let name = ctx.account.jid.clone();
-            let sessions = &mut self.sessions;
+            let (name, head) = (account.jid.clone(), task.head());
+            let ctx = Ctx::new(Arc::clone(&self.env), progress, epoch, account);
             // A fault in one account stays in that account.
-            match catch_unwind(AssertUnwindSafe(|| tasks::run(ctx, task, sessions))) {
-                Ok(Handling::Done(ctx)) => next = self.settle(number, ctx),
+            match catch_unwind(AssertUnwindSafe(|| tasks::run(ctx, task))) {
+                Ok(Handling::Done(ctx)) => next = self.settle(number, ctx, head),
                 Ok(Handling::Waiting(handler)) => {
                     let handled = AssertUnwindSafe(handler).catch_unwind();
                     self.away.push(Box::pin(async move {
                         match handled.await {
-                            Ok(ctx) => Returned::Handled(number, ctx),
-                            Err(_) => Returned::Lost(number, name),
+                            Ok(ctx) => Returned::Handled(number, ctx, head),
+                            Err(_) => Returned::Lost(number, name, head),
                         }
                     }));
                 }
-                Err(_) => self.lose(number, &name),
+                Err(_) => self.lose(number, &name, head),
             }
         }
     }
 
     /// Collects the effects of a handled piece of work and puts the account
     /// back; returns it with the next task if one waits.
-    fn settle(&mut self, number: ShardNumber, ctx: Ctx) -> Option<(Box<Account>, Task)> {
+    fn settle(
+        &mut self,
+        number: ShardNumber,
+        ctx: Ctx,
+        head: Option<Head>,
+    ) -> Option<(Box<Account>, Task)> {
+        let epoch = ctx.epoch();
         let Ctx {
             mut account,
-            mut effects,
+            effects,
             ..
         } = ctx;
+        if !self.spoilt.is_empty() && self.spoilt.remove(&account.jid) {
+            self.drop_account(number, account);
+            return None;
+        }
         let is_behind = !self.commits.progress().is_completed(account.cycle);
         if !effects.writes.is_empty() || is_behind {
             // Invariant: what an account releases never overtakes what it
             // released earlier and is not durable yet.
-            let epoch = self.env.epoch(&account.jid).0;
             let owner = account.jid.clone();
-            let writes = &mut self.writes;
-            let stamped = effects.writes.drain(..).map(|change| {
-                *writes += 1;
+            let written = &mut self.writes;
+            let stamped = effects.writes.into_iter().map(|change| {
+                *written += 1;
                 Write {
                     owner: owner.clone(),
-                    stamp: Stamp::new(epoch, *writes),
+                    stamp: Stamp::new(epoch.0, *written),
                     change,
                 }
             });
-            account.cycle = self.commits.collect(stamped, &mut effects.releases);
+            account.cycle = self.commits.collect(Share {
+                writes: stamped.collect(),
+                owner: owner.clone(),
+                head,
+                releases: effects.releases,
+            });
         } else {
             self.release(effects.releases);
         }
@@ -200,27 +244,27 @@ impl Worker {
     fn put_back(
         &mut self,
         number: ShardNumber,
-        account: Box<Account>,
+        mut account: Box<Account>,
     ) -> Option<(Box<Account>, Task)> {
         if account.sessions.is_empty() {
-            let idle = if account.lasting == Lasting::Stored {
-                &mut self.idle
-            } else {
-                &mut self.gone
-            };
-            idle.push_back((number, account.jid.clone()));
+            self.residence.note_idle(number, &mut account);
         }
-        self.shards.entry(number).or_default().put(account)
+        self.shards.get_mut(&number)?.put(account)
     }
 
-    /// Reads an account; it is already marked away.
-    fn load(&mut self, number: ShardNumber, name: BareJid) {
+    /// Reads an account; it is already marked away. What it wrote up to a cycle
+    /// is waited for, so that it is read with it.
+    fn load(&mut self, number: ShardNumber, name: BareJid, after: CycleNumber) {
         if name.local().is_none() {
             // A host answers for itself and has nothing to be read.
             return self.arrive(number, Account::unstored(name, Lasting::Host));
         }
-        let store = Arc::clone(&self.env.store);
+        let (store, progress) = (
+            Arc::clone(&self.env.store),
+            Arc::clone(self.commits.progress()),
+        );
         self.away.push(Box::pin(async move {
+            progress.reach(after).await;
             let bundle = store.login(&name).await;
             Returned::Loaded(number, name, bundle)
         }));
@@ -228,12 +272,12 @@ impl Worker {
 
     fn take_back(&mut self, returned: Returned) {
         match returned {
-            Returned::Handled(number, ctx) => {
-                if let Some((account, task)) = self.settle(number, ctx) {
+            Returned::Handled(number, ctx, head) => {
+                if let Some((account, task)) = self.settle(number, ctx, head) {
                     self.act(number, account, task);
                 }
             }
-            Returned::Lost(number, name) => self.lose(number, &name),
+            Returned::Lost(number, name, head) => self.lose(number, &name, head),
             Returned::Loaded(number, name, Ok(Some(bundle))) => {
                 self.arrive(number, Account::stored(name, bundle));
             }
@@ -243,32 +287,26 @@ impl Worker {
             }
             Returned::Loaded(number, name, Err(error)) => {
                 tracing::error!(account = %name, %error, "an account could not be read");
-                let shard = self.shards.entry(number).or_default();
-                for task in shard.forget(&name) {
+                for task in self.forget(number, &name).1 {
                     self.release(reject::unreadable(task, &error));
                 }
             }
         }
     }
 
-    /// A handler panicked: the account is read again for whatever comes next.
-    /// Its sessions are closed as they are dropped, so their clients come back.
-    fn lose(&mut self, number: ShardNumber, name: &BareJid) {
-        metrics::account_lost();
-        tracing::error!(account = %name, "a handler panicked; the account starts anew");
-        for task in self.shards.entry(number).or_default().forget(name) {
-            self.begin(Work {
-                shard: number,
-                target: name.clone(),
-                task,
-            });
+    /// An account is in memory for the first time: what waited for it goes on.
+    fn arrive(&mut self, number: ShardNumber, account: Account) {
+        self.spoilt.remove(&account.jid);
+        if let Some((account, task)) = self.put_back(number, Box::new(account)) {
+            self.act(number, account, task);
         }
     }
 
-    /// An account is in memory for the first time: what waited for it goes on.
-    fn arrive(&mut self, number: ShardNumber, account: Account) {
-        if let Some((account, task)) = self.put_back(number, Box::new(account)) {
-            self.act(number, account, task);
+    /// A cycle is durable: what it held back happens now.
+    fn committed(&mut self, done: Committed) {
+        self.release(done.releases);
+        for name in done.failed {
+            self.spoil(&name);
         }
     }
 
@@ -285,37 +323,9 @@ impl Worker {
                 let sessions = accounts.flat_map(|account| &account.sessions);
                 let _ = answer.send(sessions.take(limit).map(|session| session.info()).collect());
             }
-        }
-    }
-
-    /// Unloads what is gone, and the accounts that nobody has needed for longest.
-    fn unload_idle(&mut self) {
-        for _ in 0..self.gone.len() {
-            if let Some((number, name)) = self.gone.pop_front()
-                && !self.unload(number, &name)
-            {
-                self.gone.push_back((number, name));
+            Survey::Quiet(answer) => {
+                let _ = answer.send(self.is_quiet().then_some(self.begun));
             }
         }
-        while self.idle.len() > self.env.config.accounts_idle_max {
-            if let Some((number, name)) = self.idle.pop_front() {
-                self.unload(number, &name);
-            }
-        }
-    }
-
-    /// Unloads an account unless it has to stay: it has a session, or a write
-    /// on its way without which it would be read back. `false` for the latter.
-    fn unload(&mut self, number: ShardNumber, name: &BareJid) -> bool {
-        let progress = self.commits.progress();
-        let mut is_settled = true;
-        self.shards
-            .entry(number)
-            .or_default()
-            .unload_if(name, |account| {
-                is_settled = progress.is_completed(account.cycle);
-                is_settled && account.sessions.is_empty()
-            });
-        is_settled
     }
 }

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use arc_swap::ArcSwap;
 use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
-    Bind, BindError, Bound, Client, Close, ConflictPolicy, Frame, Full, Link, LocalLink, Outlet,
-    Registration, SessionKey, SessionNode,
+    Bind, BindError, Bound, Client, Close, ConflictPolicy, CredentialChange, Error, Frame, Full,
+    Link, LocalLink, Outlet, Registration, SessionKey, SessionNode,
 };
 use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, Side, Spec, To};
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
 };
-use starling_xmpp::credentials::ScramVerifier;
+use starling_xmpp::credentials::{Fingerprint, ScramHash, ScramVerifier};
 use starling_xmpp::{BareJid, Condition, Stanza, Type};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -103,14 +103,19 @@ impl Feature for Faulty {
     fn hooks(&self) -> &'static [Hook] {
         const {
             &[
-                Hook::message(Side::Sender, Phase::Admit),
+                Hook::message(Side::Both, Phase::Admit),
+                Hook::iq_get(To::Account, "urn:example:faulty", "fail-there"),
                 Hook::iq_get(To::Own, "urn:example:faulty", "fail"),
             ]
         }
     }
 
-    fn message(&self, _phase: Phase, message: &mut Stanza, _ctx: &mut Ctx) -> Outcome {
-        assert!(!message.has("urn:example:faulty", "fail"), "as asked");
+    fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
+        let word = match ctx.side() {
+            Side::Sender => "fail",
+            _ => "fail-there",
+        };
+        assert!(!message.has("urn:example:faulty", word), "as asked");
         Outcome::Pass
     }
 
@@ -171,11 +176,21 @@ impl Node {
         account: &str,
         resource: &str,
     ) -> Result<(Bound, Arc<Recorder>), BindError> {
+        self.bind_with(account, resource, None).await
+    }
+
+    async fn bind_with(
+        &self,
+        account: &str,
+        resource: &str,
+        basis: Option<Fingerprint>,
+    ) -> Result<(Bound, Arc<Recorder>), BindError> {
         let outlet = Arc::new(Recorder::default());
         let bind = Bind {
             account: jid(account),
             resource: Some(resource.into()),
             tag: None,
+            basis,
             is_anonymous: false,
             conflict: ConflictPolicy::Replace,
             client: Client {
@@ -363,4 +378,96 @@ async fn credit_for_every_stanza_comes_back_wherever_it_went() {
     }
     orchard.committed(count).await;
     assert_eq!(*orchard.committed.lock().unwrap(), count);
+}
+
+#[tokio::test]
+async fn a_handler_that_panics_at_the_recipient_answers_the_sender() {
+    // RFC 6120 §8.2.3: a request gets an answer whatever happens.
+    let node = Node::start();
+    node.register("romeo@localhost").await;
+    node.register("juliet@localhost").await;
+    let (romeo, orchard) = node.bind("romeo@localhost", "orchard").await.unwrap();
+    let fail = starling_xmpp::Element::new("urn:example:faulty", "fail-there");
+    for bad in [
+        Stanza::iq(Type::Get, "f1")
+            .to(jid("juliet@localhost"))
+            .child(&fail),
+        Stanza::message(Type::Chat)
+            .id("f1")
+            .to(jid("juliet@localhost"))
+            .child(&fail),
+    ] {
+        node.send(&romeo, bad);
+        let answer = orchard.next().await;
+        assert_eq!(answer.head.id.as_deref(), Some("f1"));
+        let error = answer.stanza_error().unwrap();
+        assert_eq!(error.condition, Condition::InternalServerError);
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_began_with_another_password_is_refused() {
+    let node = Node::start();
+    node.register("romeo@localhost").await;
+    let account = jid("romeo@localhost");
+    let seen = node.engine.credentials(&account).await.unwrap().unwrap();
+    let basis = Some(seen.fingerprint());
+    let password = |octet| {
+        let key = vec![octet; 20];
+        CredentialChange::Password(vec![ScramVerifier {
+            hash: ScramHash::Sha1,
+            salt: vec![1],
+            iterations: 4096,
+            stored_key: key.clone(),
+            server_key: key,
+        }])
+    };
+    let now = node
+        .engine
+        .change_credentials(&account, None, vec![password(1)])
+        .await
+        .unwrap();
+    let late = node
+        .engine
+        .change_credentials(&account, basis, vec![password(2)])
+        .await;
+    assert_eq!(late, Err(Error::Stale));
+    let stale = node
+        .bind_with("romeo@localhost", "x", basis)
+        .await
+        .map(|_| ());
+    assert_eq!(stale, Err(BindError::Stale));
+    assert!(
+        node.bind_with("romeo@localhost", "x", Some(now))
+            .await
+            .is_ok()
+    );
+}
+
+#[tokio::test]
+async fn a_disabled_account_gets_no_session_even_if_it_had_logged_in_before() {
+    let node = Node::start();
+    node.register("romeo@localhost").await;
+    let disable = vec![CredentialChange::Disabled(true)];
+    let account = jid("romeo@localhost");
+    node.engine
+        .change_credentials(&account, None, disable)
+        .await
+        .unwrap();
+    let refused = node.bind("romeo@localhost", "x").await.map(|_| ());
+    assert_eq!(refused, Err(BindError::NoAccount));
+}
+
+#[tokio::test]
+async fn a_drained_engine_has_finished_what_it_accepted() {
+    let node = Node::start();
+    node.register("romeo@localhost").await;
+    node.register("juliet@localhost").await;
+    let (romeo, _) = node.bind("romeo@localhost", "orchard").await.unwrap();
+    let (juliet, balcony) = node.bind("juliet@localhost", "balcony").await.unwrap();
+    for _ in 0..500 {
+        node.send(&romeo, Stanza::message(Type::Chat).to(juliet.jid.clone()));
+    }
+    node.engine.drain().await;
+    assert_eq!(balcony.stanzas.lock().unwrap().len(), 500);
 }

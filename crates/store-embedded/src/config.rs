@@ -9,9 +9,10 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Memory for pages of the data file. What does not fit is still cached by
     /// the operating system.
+    #[schemars(range(min = 1_048_576))]
     pub cache_bytes: usize,
-    /// Free space on the disk below which nothing more is stored: senders get
-    /// an error, and there is room left to delete things.
+    /// Free space on the disk below which nothing more is stored: senders wait
+    /// until there is room again, and there is room left to delete things.
     pub free_bytes_min: u64,
     /// Whether every commit also records what makes the start after a crash
     /// instant. Without it such a start reads the whole file once; with it

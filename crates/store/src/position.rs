@@ -70,21 +70,28 @@ impl fmt::Display for Position {
 
 /// Which of two writes to one mutable row is the later: the higher stamp.
 ///
-/// `(epoch << 24) | n`, so that whatever an owner of an earlier epoch writes
-/// late loses. A backend with a single writer may rely on commit order
+/// `(epoch << 40) + n`, so that whatever an owner of an earlier epoch writes
+/// late loses: forty bits count for more than a year at any speed, and leave
+/// room for eight million epochs in the signed timestamp of CQL. A backend with a single writer may rely on commit order
 /// instead, because there the owner of a shard never changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp(u64);
 
 impl Stamp {
-    /// Low bits that count the commits of one shard within one epoch; a shard
-    /// that runs out of them counts on into the next epoch's range, which only
-    /// weakens the order between the two.
-    pub const COUNTER_BITS: u32 = 24;
+    /// Low bits that count the writes of one owner within one epoch.
+    pub const COUNTER_BITS: u32 = 40;
 
-    /// The stamp of the `n`th commit of a shard under `epoch`.
+    /// The last epoch that has room in a signed timestamp.
+    pub const EPOCH_MAX: u32 = (1 << (63 - Self::COUNTER_BITS)) - 1;
+
+    /// The stamp of the `n`th write of an owner under `epoch`.
     #[must_use]
     pub fn new(epoch: u32, n: u64) -> Self {
+        debug_assert!(
+            n >> Self::COUNTER_BITS == 0,
+            "an owner counts its own writes"
+        );
+        debug_assert!(epoch <= Self::EPOCH_MAX, "an epoch is a count of moves");
         Stamp((u64::from(epoch) << Self::COUNTER_BITS) + n)
     }
 
@@ -109,8 +116,13 @@ mod tests {
         }
 
         #[test]
-        fn a_stale_owner_always_loses(epoch in 0..u32::MAX, old in 0..1u64 << 24, new: u32) {
+        fn a_stale_owner_always_loses(
+            epoch in 0..Stamp::EPOCH_MAX,
+            old in 0..1u64 << Stamp::COUNTER_BITS,
+            new: u32,
+        ) {
             prop_assert!(Stamp::new(epoch, old) < Stamp::new(epoch + 1, u64::from(new)));
+            prop_assert!(i64::try_from(Stamp::new(epoch + 1, old).value()).is_ok());
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
 use smol_str::SmolStr;
 
 use crate::time::UnixMillis;
@@ -28,11 +29,53 @@ impl Credentials {
         self.verifiers.iter().find(|verifier| verifier.hash == hash)
     }
 
+    /// Which password this is, without saying anything about it.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(&self.verifiers)
+    }
+
     /// The tokens that one device may hold: at most one in each slot.
     pub fn tokens_of<'a>(&'a self, device: &'a str) -> impl Iterator<Item = &'a FastToken> {
         self.tokens
             .iter()
             .filter(move |token| token.device == device)
+    }
+}
+
+/// Tells one set of verifiers from another: who looked at an account's
+/// credentials can ask later whether they are still the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; Self::OCTETS]);
+
+impl Fingerprint {
+    /// Enough that two are never alike by chance.
+    pub const OCTETS: usize = 16;
+
+    /// The fingerprint of these verifiers.
+    #[must_use]
+    pub fn of(verifiers: &[ScramVerifier]) -> Self {
+        let mut hash = Sha256::new();
+        for verifier in verifiers {
+            hash.update(verifier.hash.name());
+            hash.update(&verifier.stored_key);
+            hash.update(&verifier.server_key);
+        }
+        let mut octets = [0; Self::OCTETS];
+        octets.copy_from_slice(&hash.finalize()[..Self::OCTETS]);
+        Self(octets)
+    }
+
+    /// From the form that crosses the network.
+    #[must_use]
+    pub const fn from_bytes(octets: [u8; Self::OCTETS]) -> Self {
+        Self(octets)
+    }
+
+    /// The form that crosses the network.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; Self::OCTETS] {
+        self.0
     }
 }
 

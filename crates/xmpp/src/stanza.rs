@@ -59,6 +59,16 @@ impl Stanza {
         Self::new(Kind::Iq, type_).id(id)
     }
 
+    /// A stanza with this head and nothing in it: enough to answer one whose
+    /// content is gone.
+    #[must_use]
+    pub fn of_head(head: Head) -> Self {
+        Self {
+            head,
+            body: Body::default(),
+        }
+    }
+
     fn new(kind: Kind, type_: Type) -> Self {
         debug_assert!(type_.is_of(kind), "{type_:?} is no type of {kind:?}");
         Self {

@@ -52,6 +52,7 @@ pub(crate) fn begin(stream: &mut Negotiation, request: Stanza, out: &mut BytesMu
         account: identity.account.clone(),
         resource,
         tag: None,
+        basis: None,
         is_anonymous: identity.mechanism == Mechanism::Anonymous,
         conflict: stream.host.as_ref().map(|h| h.conflict).unwrap_or_default(),
         client: stream.client(&identity),
@@ -99,11 +100,13 @@ fn refusal(why: &BindError) -> StanzaError {
         BindError::TooManySessions => StanzaError::new(Condition::ResourceConstraint)
             .text("the account has too many sessions"),
         // §7.6.2.2.
-        BindError::NoAccount => StanzaError::new(Condition::NotAllowed),
+        BindError::NoAccount | BindError::Stale => StanzaError::new(Condition::NotAllowed),
         BindError::Link(link::Error::Unavailable | link::Error::ShuttingDown) => {
             StanzaError::new(Condition::ResourceConstraint).text("try again in a moment")
         }
-        BindError::Link(link::Error::Store(_)) => {
+        BindError::Link(
+            link::Error::Store(_) | link::Error::Stale | link::Error::NoAccount,
+        ) => {
             StanzaError::new(Condition::InternalServerError).kind(ErrorType::Wait)
         }
     }

@@ -67,6 +67,7 @@ pub(crate) fn ask(
         account: success.account.clone(),
         resource: None,
         tag: request.bind.as_ref().and_then(|bind| bind.tag.clone()),
+        basis: None,
         is_anonymous: success.mechanism == Mechanism::Anonymous,
         conflict: stream.host.as_ref().map(|h| h.conflict).unwrap_or_default(),
         client: stream.client(&identity),

@@ -98,7 +98,9 @@ pub(crate) fn end(
         Err(Unregistered::Link(link::Error::Unavailable | link::Error::ShuttingDown)) => {
             Err(StanzaError::new(Condition::ResourceConstraint).text("try again in a moment"))
         }
-        Err(Unregistered::Link(why @ link::Error::Store(_))) => {
+        Err(Unregistered::Link(
+            why @ (link::Error::Store(_) | link::Error::Stale | link::Error::NoAccount),
+        )) => {
             tracing::warn!(error = %why, "cannot register an account");
             Err(StanzaError::new(Condition::InternalServerError).kind(ErrorType::Wait))
         }

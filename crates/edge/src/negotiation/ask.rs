@@ -121,9 +121,7 @@ async fn change(
     changes: Vec<CredentialChange>,
 ) -> Result<(), link::Error> {
     let node = shared.link.owner(account)?;
-    for change in changes {
-        within(node.change_credentials(account, change)).await?;
-    }
+    within(node.change_credentials(account, None, changes)).await?;
     Ok(())
 }
 

@@ -107,7 +107,10 @@ impl Negotiation {
             Err(why) => {
                 let account = attempt.account.as_ref().map(|a| a.as_str());
                 match why {
-                    link::Error::Unavailable | link::Error::ShuttingDown => {}
+                    link::Error::Unavailable
+                    | link::Error::ShuttingDown
+                    | link::Error::NoAccount
+                    | link::Error::Stale => {}
                     link::Error::Store(_) => {
                         tracing::warn!(account, error = %why, "cannot look up an account");
                     }

@@ -168,6 +168,10 @@ impl Negotiation {
                 let failure = Failure::new(Condition::AccountDisabled);
                 self.deny(&grant.attempt, failure, out)
             }
+            Err(BindError::Stale) => {
+                let failure = Failure::new(Condition::NotAuthorized);
+                self.deny(&grant.attempt, failure, out)
+            }
             Err(BindError::BadResource) => {
                 let failure = Failure::with_text(Condition::MalformedRequest, "the tag is invalid");
                 self.deny(&grant.attempt, failure, out)

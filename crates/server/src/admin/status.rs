@@ -15,6 +15,8 @@ pub(super) fn of(error: &Error) -> Status {
             starling_link::Error::Unavailable | starling_link::Error::ShuttingDown => {
                 Status::unavailable(message)
             }
+            starling_link::Error::NoAccount => Status::not_found(message),
+            starling_link::Error::Stale => Status::aborted(message),
             starling_link::Error::Store(_) => Status::internal(message),
         },
         Error::Store(error) => match error {

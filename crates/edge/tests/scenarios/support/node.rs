@@ -10,7 +10,7 @@ use starling_link::{
     Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Link, Outlet, Refused,
     Registration, SessionId, SessionInfo, SessionKey, SessionNode,
 };
-use starling_xmpp::credentials::{Credentials, ScramHash};
+use starling_xmpp::credentials::{Credentials, Fingerprint, ScramHash};
 use starling_xmpp::{BareJid, Stanza, UnixMillis};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -197,30 +197,21 @@ impl SessionNode for Node {
     async fn change_credentials(
         &self,
         account: &BareJid,
-        change: CredentialChange,
-    ) -> Result<(), Error> {
+        basis: Option<Fingerprint>,
+        changes: Vec<CredentialChange>,
+    ) -> Result<Fingerprint, Error> {
         let mut state = self.state.lock().unwrap();
         if let Some(error) = &state.faults.change {
             return Err(error.clone());
         }
         let of = state.accounts.get_mut(account).unwrap();
-        match change {
-            CredentialChange::Password(verifiers) => {
-                of.verifiers = verifiers;
-                of.tokens.clear();
-            }
-            CredentialChange::Verifiers(verifiers) => of.verifiers = verifiers,
-            CredentialChange::PutToken(token) => {
-                of.tokens
-                    .retain(|t| t.device != token.device || t.slot != token.slot);
-                of.tokens.push(token);
-            }
-            CredentialChange::RemoveToken { device, slot } => {
-                of.tokens.retain(|t| t.device != device || t.slot != slot);
-            }
-            CredentialChange::Disabled(is_disabled) => of.is_disabled = is_disabled,
+        if basis.is_some_and(|basis| basis != of.fingerprint()) {
+            return Err(Error::Stale);
         }
-        Ok(())
+        for change in changes {
+            apply(of, change);
+        }
+        Ok(of.fingerprint())
     }
 
     async fn register(&self, registration: Registration) -> Result<bool, Error> {
@@ -294,5 +285,24 @@ impl Link for Node {
 
     fn nodes(&self) -> Vec<Arc<dyn SessionNode>> {
         Vec::new()
+    }
+}
+
+fn apply(of: &mut Credentials, change: CredentialChange) {
+    match change {
+        CredentialChange::Password(verifiers) => {
+            of.verifiers = verifiers;
+            of.tokens.clear();
+        }
+        CredentialChange::Verifiers(verifiers) => of.verifiers = verifiers,
+        CredentialChange::PutToken(token) => {
+            of.tokens
+                .retain(|t| t.device != token.device || t.slot != token.slot);
+            of.tokens.push(token);
+        }
+        CredentialChange::RemoveToken { device, slot } => {
+            of.tokens.retain(|t| t.device != device || t.slot != slot);
+        }
+        CredentialChange::Disabled(is_disabled) => of.is_disabled = is_disabled,
     }
 }

@@ -10,7 +10,7 @@ use starling_link::{
 use starling_store::account::{Change, Read as _};
 use starling_store::{Account, Creation, Memory, Stamp, Store as _, Write};
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::Credentials;
+use starling_xmpp::credentials::{Credentials, Fingerprint};
 use starling_xmpp::time::UnixMillis;
 
 pub(super) struct Node {
@@ -47,16 +47,21 @@ impl SessionNode for Node {
     async fn change_credentials(
         &self,
         account: &BareJid,
-        change: CredentialChange,
-    ) -> Result<(), Error> {
-        let changes = match change {
-            CredentialChange::Password(verifiers) => {
-                vec![Change::SetVerifiers(verifiers), Change::ClearTokens]
-            }
-            CredentialChange::Disabled(is_disabled) => vec![Change::SetDisabled(is_disabled)],
-            _ => Vec::new(),
-        };
-        self.write(account, changes).await
+        _basis: Option<Fingerprint>,
+        changes: Vec<CredentialChange>,
+    ) -> Result<Fingerprint, Error> {
+        for change in changes {
+            let changes = match change {
+                CredentialChange::Password(verifiers) => {
+                    vec![Change::SetVerifiers(verifiers), Change::ClearTokens]
+                }
+                CredentialChange::Disabled(is_disabled) => vec![Change::SetDisabled(is_disabled)],
+                _ => Vec::new(),
+            };
+            self.write(account, changes).await?;
+        }
+        let credentials = self.credentials(account).await?;
+        Ok(credentials.ok_or(Error::NoAccount)?.fingerprint())
     }
 
     async fn register(&self, registration: Registration) -> Result<bool, Error> {
