@@ -104,9 +104,7 @@ fn refusal(why: &BindError) -> StanzaError {
         BindError::Link(link::Error::Unavailable | link::Error::ShuttingDown) => {
             StanzaError::new(Condition::ResourceConstraint).text("try again in a moment")
         }
-        BindError::Link(
-            link::Error::Store(_) | link::Error::Stale | link::Error::NoAccount,
-        ) => {
+        BindError::Link(link::Error::Store(_) | link::Error::Stale | link::Error::NoAccount) => {
             StanzaError::new(Condition::InternalServerError).kind(ErrorType::Wait)
         }
     }
