@@ -1,6 +1,6 @@
 //! A scripted XMPP client, and what tests need to run it against a server.
 //!
-//! - [`element`]: an XML element as it came, read by a parser that is not ours.
+//! - [`mod@element`]: an XML element as it came, read by a parser that is not ours.
 //! - [`reader`]: bytes to stream items.
 //! - [`pattern`]: what a test awaits, in words and as a check.
 //! - [`wire`]: TCP and TLS.

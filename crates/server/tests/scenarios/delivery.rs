@@ -327,8 +327,13 @@ async fn an_iq_to_a_resource_is_forwarded_or_answered(world: &World) {
                 .has("urn:example:do", "do"),
         )
         .await;
-    // The resource is gone before it has answered.
+    // Directed presence tells when the server knows that the resource is gone.
+    recipient.send(format!("<presence to='{from}'/>")).await;
+    sender.next_is(presence().without("type").from(&to)).await;
     drop(recipient);
+    sender
+        .next_is(presence().type_("unavailable").from(&to))
+        .await;
     let reply = sender.get(&to, "<do xmlns='urn:example:do'/>").await;
     assert_eq!(reply.error_condition(), Some("service-unavailable"));
 }
