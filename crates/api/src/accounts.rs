@@ -64,12 +64,10 @@ impl Administration {
     /// Allows or forbids an account to log in. Forbidding ends its sessions;
     /// tells how many there were.
     pub async fn set_enabled(&self, account: &BareJid, is_enabled: bool) -> Result<usize, Error> {
+        let sessions = self.link.owner(account)?.sessions(account).await?.len();
         self.change(account, CredentialChange::Disabled(!is_enabled))
             .await?;
-        if is_enabled {
-            return Ok(0);
-        }
-        self.kick_all(account).await
+        Ok(if is_enabled { 0 } else { sessions })
     }
 
     /// Removes an account with everything stored for it; tells how many

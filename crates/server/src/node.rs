@@ -91,6 +91,8 @@ pub struct Node {
     pub(crate) components: Components,
     pub(crate) data: DataFolder,
     pub(crate) config: Config,
+    /// What it was started with: some of it stays in force until it ends.
+    pub(crate) started_with: Config,
     /// In the order of stopping: edge, engine, administration.
     pub(crate) stops: [CancellationToken; 3],
 }
@@ -153,7 +155,7 @@ impl Node {
         env.hosts.store(Arc::new(session));
         self.administration.set_hosts(hosts::names(&config));
         self.facts.set_certificates(certificates);
-        for section in self.config.fixed_differences(&config) {
+        for section in self.started_with.fixed_differences(&config) {
             tracing::warn!(section, "changed, which takes effect at the next start");
         }
         self.config = config;

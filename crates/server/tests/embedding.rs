@@ -11,7 +11,7 @@
 mod embed;
 
 use starling_edge::config::Listen;
-use starling_server::Config;
+use starling_server::{Config, Node};
 use starling_testkit::{Account, Login, message, world::Entrance};
 
 const GREETING: &str = "urn:example:greeting";
@@ -51,6 +51,20 @@ async fn a_program_adds_a_feature_and_a_component() {
     let features = alice.get("localhost", query).await.to_string();
     assert!(features.contains(GREETING), "{features}");
     node.stop().await.unwrap();
+}
+
+/// Otherwise every start would check the whole data file, as after a crash.
+#[tokio::test]
+async fn a_stopped_node_lets_go_of_its_store() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let mut config = Config::default();
+        config.edge.tcp.listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
+        config.edge.tcp.direct_tls_listen = Listen(Vec::new());
+        let node = Node::builder().config(config).data(folder.path());
+        let node = node.start().await.unwrap();
+        node.stop().await.unwrap();
+    }
 }
 
 #[test]

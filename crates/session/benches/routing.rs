@@ -103,7 +103,7 @@ impl Node {
             let env = Arc::new(env(link.clone()));
             let mut parts = Engine::start(env, 1, &CancellationToken::new());
             parts.workers.detach_all();
-            link.join(parts.node.clone());
+            link.join(&parts.node);
             let mut senders = Vec::new();
             for pair in 0..PAIRS {
                 senders.push(join_pair(&parts.node, &counter, pair, extra).await);

@@ -156,7 +156,7 @@ impl Node {
         };
         let mut parts = Engine::start(Arc::new(env), 2, &CancellationToken::new());
         parts.workers.detach_all();
-        link.join(parts.node.clone());
+        link.join(&parts.node);
         Self {
             engine: parts.node,
             link,

@@ -52,7 +52,7 @@ pub enum OpenError {
     },
     /// The file or its folder cannot be used.
     #[error(
-        "{} cannot be opened: {source}. The folder must exist on a working disk and be writable \
+        "{} cannot be opened. The folder must exist on a working disk and be writable \
          for the user the server runs as", path.display()
     )]
     Io {

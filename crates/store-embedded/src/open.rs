@@ -16,6 +16,15 @@ pub(crate) fn database(path: &Path, cache_bytes: usize) -> Result<Database, Open
     let failed = |error: io::Error| of_io(path, error);
     let is_new = !path.try_exists().map_err(failed)?;
     let file = private_file(path).map_err(failed)?;
+    if !is_new && file.metadata().map_err(failed)?.len() == 0 {
+        // A first start that was cut short leaves this, and so does a file
+        // system that has lost the file's content.
+        tracing::warn!(
+            file = %path.display(),
+            "the data file was there and empty, so a new one begins; if there were accounts in \
+             it, stop now and restore the newest backup"
+        );
+    }
     if is_new {
         sync_folder(path).map_err(failed)?;
     }

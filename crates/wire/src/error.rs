@@ -27,7 +27,7 @@ pub enum Error {
         length: usize,
     },
     /// The socket could not be made.
-    #[error("cannot open the socket {}: {source}", path.display())]
+    #[error("cannot open the socket {}", path.display())]
     Bind {
         /// The socket.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// The socket is there but may not be used, or something else is wrong.
-    #[error("cannot reach the node on {}: {source}", path.display())]
+    #[error("cannot reach the node on {}", path.display())]
     Connect {
         /// The socket.
         path: PathBuf,

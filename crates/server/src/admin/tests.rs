@@ -30,6 +30,8 @@ use super::{Facts, Listener, Service};
 /// A client of a node that serves "a.example" and "b.example".
 struct Fixture {
     client: AdminClient<Channel>,
+    /// The link does not keep it.
+    _session_node: Arc<node::Node>,
     folder: tempfile::TempDir,
 }
 
@@ -37,7 +39,8 @@ async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Memory::new());
     let link = LocalLink::new();
-    link.join(Arc::new(node::Node::new(Arc::clone(&store))));
+    let session_node = Arc::new(node::Node::new(Arc::clone(&store)));
+    link.join(&session_node);
     let hosts = vec!["b.example".to_owned(), "a.example".to_owned()];
     let administration = Administration::new(link, store, hosts);
     let listeners = vec![Listener {
@@ -56,7 +59,11 @@ async fn fixture() -> Fixture {
     let router = Server::builder().add_service(AdminServer::new(service));
     tokio::spawn(listener.serve(router, std::future::pending()));
     let client = AdminClient::new(unix::connect(&socket).await.unwrap());
-    Fixture { client, folder }
+    Fixture {
+        client,
+        _session_node: session_node,
+        folder,
+    }
 }
 
 fn new_account(account: &str, password: &str) -> NewAccount {

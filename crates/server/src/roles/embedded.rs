@@ -41,7 +41,7 @@ pub(crate) async fn start(
         started_at,
     };
     let engine = session::start(given, &working)?;
-    link.join(Arc::clone(&engine.node) as _);
+    link.join(&engine.node);
     let registry = &engine.node.env().registry;
     let (hosts, certificates) = hosts::for_edge(&config, &data, registry, started_at)?;
     let edge = edge::bind(&config, hosts, Arc::clone(&link) as _, secrets.server).await?;
@@ -72,6 +72,7 @@ pub(crate) async fn start(
         facts,
         components: extras.components,
         data,
+        started_with: config.clone(),
         config,
         stops: [accepting, working, administering],
     })
