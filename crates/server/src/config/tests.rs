@@ -105,7 +105,7 @@ a = 1
   starling.toml:6: edge.tcp.drain_timeout: \"30\" is not a duration: write it as \"30s\", \"5m\" or \"1h 30m\"
   starling.toml:7: edge.tcp.listen[1]: \"5222\" is not an address and port: write it as \"[::]:5222\" or \"127.0.0.1:5222\"
   starling.toml:10: node.name: a whole number was given, but this is text: put it in quotes (the default is \"starling\")
-  starling.toml:13: session.roster_items_max: -1 is too small: use 0 or more
+  starling.toml:13: session.roster_items_max: -1 is too small: use 1 to 100000
   starling.toml:16: host.\"example.org\".registration: text was given, but this is true or false, which have no quotes
   starling.toml:17: host.\"example.org\".certificate: a certificate needs its private key: set \"key\" beside it
   starling.toml:17: host.\"example.org\".certificate: cannot read /nowhere/example.org.crt: No such file or directory (os error 2)
