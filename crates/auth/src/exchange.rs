@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use starling_xmpp::credentials::{Credentials, ScramHash};
+use starling_xmpp::credentials::{Credentials, ScramHash, ScramVerifier};
 use starling_xmpp::jid::BareJid;
 use starling_xmpp::time::UnixMillis;
 
@@ -49,6 +49,11 @@ pub struct Success {
     pub hashes: Vec<ScramHash>,
     /// The token that was used; see [`fast::changes`].
     pub token: Option<fast::Use>,
+    /// Verifiers made of a password that came in the clear, for hashes that the
+    /// account has none of, or one with another iteration count. The caller
+    /// stores them, or else a client that prefers such a hash is told that its
+    /// password is wrong.
+    pub made: Vec<ScramVerifier>,
 }
 
 impl Success {
@@ -59,6 +64,7 @@ impl Success {
             additional_data: None,
             hashes: Vec::new(),
             token: None,
+            made: Vec::new(),
         }
     }
 }
@@ -188,7 +194,7 @@ impl Exchange {
     }
 
     /// Takes what the account of [`Step::Lookup`] is proved by. For PLAIN this
-    /// derives a key, which takes milliseconds.
+    /// derives keys, which takes milliseconds each.
     pub fn supply(&mut self, credentials: Option<&Credentials>, now: UnixMillis) -> Step {
         self.step(|machine, context| machine.supply(context, credentials, now))
     }

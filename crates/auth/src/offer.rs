@@ -50,7 +50,7 @@ impl Default for Policy {
             has_anonymous: false,
             has_fast: true,
             has_downgrade_hash: true,
-            upgrades: vec![ScramHash::Sha512, ScramHash::Sha256],
+            upgrades: ScramHash::ALL.to_vec(),
         }
     }
 }
@@ -227,7 +227,11 @@ mod tests {
                 .iter()
                 .map(|t| t.as_str())
                 .collect::<Vec<_>>(),
-            ["UPGR-SCRAM-SHA-512", "UPGR-SCRAM-SHA-256"]
+            [
+                "UPGR-SCRAM-SHA-512",
+                "UPGR-SCRAM-SHA-256",
+                "UPGR-SCRAM-SHA-1"
+            ]
         );
         assert!(
             !names(&offer.mechanisms)

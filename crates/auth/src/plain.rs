@@ -1,7 +1,9 @@
 //! PLAIN (RFC 4616): a password in the clear, which TLS must cover.
 //!
 //! Only SCRAM verifiers are stored, so the password is derived and compared
-//! like one. Whether PLAIN may be used at all is left to the offer.
+//! like one. A login is also the chance to make the verifiers an account lacks:
+//! accounts from another server often come with one hash only. Whether PLAIN
+//! may be used at all is left to the offer.
 
 use starling_xmpp::credentials::{Credentials, ScramHash, ScramVerifier};
 use starling_xmpp::jid::BareJid;
@@ -77,7 +79,10 @@ impl Machine for Plain {
                     return Err(Condition::AccountDisabled.into());
                 }
                 let mut success = Success::new(account, Mechanism::Plain);
+                success.made = scram::missing(&password, credentials, context.iterations);
+                // Known from now on: no client need be asked for them (XEP-0480).
                 success.hashes = scram::hashes_of(credentials);
+                success.hashes.extend(success.made.iter().map(|v| v.hash));
                 Ok(Step::Success(Box::new(success)))
             }
             _ => Err(Condition::NotAuthorized.into()),

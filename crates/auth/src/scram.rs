@@ -28,6 +28,7 @@ use crate::mechanism::Mechanism;
 use crate::random;
 
 use message::{ClientFinal, ClientFirst, Flag};
+pub(crate) use verifier::missing;
 pub use verifier::{
     Derivation, ITERATIONS_DEFAULT, ITERATIONS_MAX, ITERATIONS_MIN, SALT_BYTES, check, derive,
     from_salted_password, verifiers_for,

@@ -24,6 +24,10 @@ pub(crate) enum Ending {
     Silent,
     /// It did not authenticate or bind in time.
     Late,
+    /// No node took what it sent for `limits.unavailable_timeout`.
+    Unreachable,
+    /// It sent a stream error of its own (RFC 6120 §4.9.1.1).
+    Forsaken,
     /// The edge stops.
     Draining,
 }
@@ -37,7 +41,8 @@ impl Ending {
     /// What is sent before the closing tag, if anything.
     pub(crate) fn stream_error(&self) -> Option<StreamError> {
         let (condition, text) = match self {
-            Self::Closed | Self::Lost | Self::Handshake => return None,
+            // One stream error is not answered with another.
+            Self::Closed | Self::Forsaken | Self::Lost | Self::Handshake => return None,
             Self::Failed(error) => return Some(StreamError::clone(error)),
             Self::Session(why) => return Some(of_session(*why)),
             Self::Stalled => (
@@ -52,6 +57,11 @@ impl Ending {
             Self::Late => (
                 StreamCondition::ConnectionTimeout,
                 "you took too long to log in",
+            ),
+            // RFC 6120 §4.9.3.6: our fault, and said so.
+            Self::Unreachable => (
+                StreamCondition::InternalServerError,
+                "the server cannot reach your session",
             ),
             Self::Draining => (
                 StreamCondition::SystemShutdown,
@@ -72,6 +82,8 @@ impl Ending {
             | Self::Stalled
             | Self::Silent
             | Self::Late
+            | Self::Unreachable
+            | Self::Forsaken
             | Self::Draining => Detached::Lost,
         }
     }
@@ -86,6 +98,8 @@ impl Ending {
             | Self::Stalled
             | Self::Silent
             | Self::Late
+            | Self::Unreachable
+            | Self::Forsaken
             | Self::Draining => true,
         }
     }
@@ -101,6 +115,8 @@ impl Ending {
             Self::Stalled => "stalled",
             Self::Silent => "silent",
             Self::Late => "late",
+            Self::Unreachable => "unreachable",
+            Self::Forsaken => "client-error",
             Self::Draining => "draining",
         }
     }

@@ -7,11 +7,11 @@
 mod check;
 mod listen;
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use starling_xmpp::credentials::ScramHash;
 
 pub use check::Problem;
 pub use listen::Listen;
@@ -78,9 +78,6 @@ pub struct Tls {
     pub required: bool,
     /// The oldest version accepted, "1.2" or "1.3".
     pub version_min: TlsVersion,
-    /// Certificates (PEM) of the authorities whose client certificates prove
-    /// an account (SASL EXTERNAL). Empty: clients are not asked for one.
-    pub client_authorities: Vec<PathBuf>,
     /// Whether an e-mail address in a client certificate counts as an account
     /// when it names no XMPP address. Only for authorities of your own.
     pub client_email_is_account: bool,
@@ -94,7 +91,6 @@ impl Default for Tls {
         Self {
             required: true,
             version_min: TlsVersion::V12,
-            client_authorities: Vec::new(),
             client_email_is_account: false,
             tickets: true,
         }
@@ -201,11 +197,24 @@ pub enum ScramKind {
     Sha512,
 }
 
+impl From<ScramKind> for ScramHash {
+    fn from(kind: ScramKind) -> Self {
+        match kind {
+            ScramKind::Sha1 => Self::Sha1,
+            ScramKind::Sha256 => Self::Sha256,
+            ScramKind::Sha512 => Self::Sha512,
+        }
+    }
+}
+
 /// `[edge.auth]`: how clients prove who they are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auth {
-    /// Which SCRAM hashes are offered, each with and without channel binding.
+    /// Which SCRAM hashes are offered, each with and without channel binding. A
+    /// client chooses the strongest it knows, and can log in only if its
+    /// account has a verifier of that hash: accounts imported from another
+    /// server may have fewer than those made here, which have all.
     pub scram: Vec<ScramKind>,
     /// Whether a password may be sent as it is, under TLS only. A few old
     /// clients know nothing else.

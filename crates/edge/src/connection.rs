@@ -18,7 +18,7 @@ use bytes::{Buf as _, BytesMut};
 use smol_str::SmolStr;
 use starling_link::{Frame, Refused, SessionKey};
 use starling_xmpp::{BareJid, Jid};
-use tokio::time::{Instant, Sleep, sleep, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
 use crate::close::Ending;
 use crate::config::{Keepalive, Limits};
@@ -52,6 +52,8 @@ pub(crate) struct Connection {
     pace: Pace,
     /// No stanza is read before.
     paused_until: Option<Instant>,
+    /// Answers of ours wait for a client that does not read: no more of them.
+    is_crowded: bool,
     /// A frame that could not be handed on.
     held: Option<Box<Held>>,
     keepalive: Keepalive,
@@ -95,6 +97,7 @@ impl Connection {
             credit: Credit::new(limits.uncommitted_stanzas_max, limits.uncommitted_bytes_max),
             pace: Pace::new(limits.stanzas_per_second, limits.stanzas_burst, now),
             paused_until: None,
+            is_crowded: false,
             held: None,
             stall_timeout: limits.write_stall_timeout,
             unavailable_timeout: limits.unavailable_timeout,
@@ -186,8 +189,15 @@ impl Connection {
         }
     }
 
+    /// Says something of the edge's own.
+    fn say(&mut self, write: impl FnOnce(&mut BytesMut)) {
+        self.is_crowded = !self.outlet.add(write);
+        self.has_more = true;
+    }
+
     /// All is written: flushes, and closes if that was wanted.
     fn finish(&mut self, cx: &mut Context<'_>, taken: &Taken) -> Result<(), Ending> {
+        self.is_crowded = false;
         if !self.is_flushed {
             match self.transport.socket.poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
@@ -220,7 +230,11 @@ async fn hand_over(shared: &Shared, frames: impl Iterator<Item = Frame>, limit: 
                 return;
             }
             match shared.link.owner(account) {
-                Ok(node) if is_full => node.room(account).await,
+                Ok(node) if is_full => {
+                    let left = limit.saturating_sub(since.elapsed());
+                    // Without room by then it is lost, which the next turn tells.
+                    let _ = timeout(left + RETRY_AFTER, node.room(account)).await;
+                }
                 _ => sleep(RETRY_AFTER).await,
             }
         }

@@ -33,16 +33,18 @@ impl Edge {
     /// # Errors
     /// When a port or TLS cannot be set up, or there is no host.
     pub async fn bind(config: Config, hosts: Hosts, deps: Deps) -> Result<Self, Error> {
+        let listeners = config.tcp.clone();
+        // Before a port opens: a client that connects is to be served.
+        let settings = Settings::new(config, hosts)?;
         let mut ports = Vec::new();
         for (listen, is_direct_tls) in [
-            (&config.tcp.listen, false),
-            (&config.tcp.direct_tls_listen, true),
+            (&listeners.listen, false),
+            (&listeners.direct_tls_listen, true),
         ] {
             for address in &listen.0 {
                 ports.push(Port::open(*address, is_direct_tls).await?);
             }
         }
-        let settings = Settings::new(config, hosts)?;
         Ok(Self {
             shared: Arc::new(Shared::new(settings, deps)),
             live: Arc::default(),

@@ -9,8 +9,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A port could not be opened.
-    #[error("cannot listen on {address}: {why}")]
+    #[error("{key}: cannot listen on {address}: {why}{}", remedy(why))]
     Listen {
+        /// The setting that names the address.
+        key: &'static str,
         /// Where.
         address: SocketAddr,
         /// What the system says.
@@ -22,8 +24,8 @@ pub enum Error {
     /// rustls does not take the settings.
     #[error("TLS cannot be set up: {0}")]
     Tls(rustls::Error),
-    /// A file of `tls.client_authorities` is unusable.
-    #[error("tls.client_authorities: {}: {why}", path.display())]
+    /// A file of client authorities is unusable.
+    #[error("{}: {why}", path.display())]
     ClientAuthority {
         /// Which.
         path: PathBuf,
@@ -31,8 +33,26 @@ pub enum Error {
         why: String,
     },
     /// The authorities as a whole are unusable.
-    #[error("tls.client_authorities: {0}")]
+    #[error("the client authorities cannot be used: {0}")]
     ClientAuthorities(String),
+}
+
+/// What an operator can do about it.
+fn remedy(why: &io::Error) -> &'static str {
+    match why.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program, perhaps another Starling, has this port: stop it, or choose \
+             another port"
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "; no interface of this machine has the address: choose one, or \"[::]\" for all"
+        }
+        io::ErrorKind::PermissionDenied => {
+            "; ports below 1024 need the right CAP_NET_BIND_SERVICE: give it, or choose another \
+             port"
+        }
+        _ => "",
+    }
 }
 
 /// A certificate or its key is unusable.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use starling_link::ConflictPolicy;
 use starling_xmpp::{BareJid, Element};
 
-use crate::tls::Certificate;
+use crate::tls::{Certificate, ClientAuthorities};
 
 /// One domain, as far as the edge is concerned.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Host {
     pub name: BareJid,
     /// What clients of this host are shown in TLS.
     pub certificate: Certificate,
+    /// Whose client certificates prove accounts of this host (SASL EXTERNAL).
+    pub client_authorities: Option<ClientAuthorities>,
     /// SASL ANONYMOUS: strangers get an account for the time of their stream.
     pub is_anonymous_allowed: bool,
     /// XEP-0077: strangers may make themselves an account.
@@ -37,6 +39,7 @@ impl Host {
         Self {
             name,
             certificate,
+            client_authorities: None,
             is_anonymous_allowed: false,
             is_registration_allowed: false,
             conflict: ConflictPolicy::default(),

@@ -33,4 +33,4 @@ pub use edge::{Edge, Handle};
 pub use error::{CertificateError, Error};
 pub use hosts::{Host, Hosts};
 pub use shared::{Clock, Deps};
-pub use tls::Certificate;
+pub use tls::{Certificate, ClientAuthorities};

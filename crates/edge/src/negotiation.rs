@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use smol_str::SmolStr;
-use starling_auth::{Context, Mechanism, Profile};
+use starling_auth::{Context, Mechanism, Profile, Success};
 use starling_link::{Bound, Client, SessionKey};
 use starling_xmpp::stream::{Event, StreamCondition, StreamError};
 use starling_xmpp::{BareJid, Element, Jid, Stanza, ns};
@@ -31,6 +31,7 @@ use crate::tls::TlsFacts;
 
 pub(crate) use ask::{Answer, Ask, Proof, Unregistered};
 pub(crate) use attempt::Attempt;
+use attempt::TEMPORARY;
 pub(crate) use driver::negotiate;
 pub(crate) use grant::Grant;
 
@@ -100,6 +101,7 @@ enum State {
 /// What an answer is for.
 enum Asking {
     Proof(Attempt),
+    Completion(Attempt, Box<Success>),
     Tokens(Grant),
     Verifier(Grant),
     Bind2(Grant),
@@ -206,6 +208,7 @@ impl Negotiation {
         match event {
             Event::Open(header) => self.open(&header, out),
             Event::Close => Next::End(Ending::Closed),
+            Event::Nonza(nonza) if nonza.is(ns::STREAM, "error") => Next::End(Ending::Forsaken),
             Event::Nonza(nonza) => self.nonza(&nonza, out),
             Event::Stanza(stanza) => self.stanza(stanza, out),
             // RFC 6120 §7.1: before binding it is wrong to send it at all.
@@ -260,6 +263,10 @@ impl Negotiation {
         };
         match (*asking, answer) {
             (Asking::Proof(attempt), Answer::Proved(proof)) => self.proved(attempt, *proof, out),
+            (Asking::Proof(attempt), Answer::Fault) => self.deny(&attempt, TEMPORARY, out),
+            (Asking::Completion(attempt, success), Answer::Changed(done)) => {
+                self.completed(attempt, *success, done, out)
+            }
             (Asking::Tokens(grant), Answer::Changed(done)) => self.tokens_kept(grant, done, out),
             (Asking::Verifier(grant), Answer::Changed(done)) => self.upgraded(grant, done, out),
             (Asking::Bind2(grant), Answer::Bound(bound)) => self.bound2(grant, bound, out),

@@ -79,10 +79,14 @@ impl ClientOutlet {
         self.lock().look(waker)
     }
 
-    /// Puts bytes of the edge itself behind all that is queued. They are few
-    /// and follow from what the client sent, so no bound applies.
-    pub(crate) fn add(&self, write: impl FnOnce(&mut BytesMut)) {
-        write(&mut self.lock().queued);
+    /// Puts bytes of the edge itself behind all that is queued. They follow
+    /// from what the client sent, so they are taken in any case; `false` says
+    /// that nothing more should be read from it until all is written.
+    #[must_use]
+    pub(crate) fn add(&self, write: impl FnOnce(&mut BytesMut)) -> bool {
+        let mut state = self.lock();
+        write(&mut state.queued);
+        state.queued.len() + state.taken_bytes < self.bytes_max
     }
 
     /// Takes the rest; from now on nothing is accepted.
@@ -158,5 +162,37 @@ impl Outlet for ClientOutlet {
         let mut state = self.lock();
         state.close.get_or_insert(why);
         Self::wake(state);
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use bytes::BufMut as _;
+
+    use super::*;
+
+    #[test]
+    fn answers_of_the_edge_count_against_the_bound_too() {
+        // A client that sends what is answered at once and reads nothing.
+        let limits = Limits {
+            outbound_bytes_max: 100,
+            ..Limits::default()
+        };
+        let outlet = ClientOutlet::new(&limits);
+        let say = || outlet.add(|out| out.put_slice(&[b'x'; 60]));
+        assert!(say(), "there is room");
+        let mut taken = BytesMut::new();
+        outlet.take(Waker::noop(), &mut taken);
+        assert!(!say(), "what is taken and not written counts");
+        taken.clear();
+        outlet.take(Waker::noop(), &mut taken);
+        taken.clear();
+        outlet.take(Waker::noop(), &mut taken);
+        assert!(say(), "all is written");
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     /// Key derivations at a time: they take milliseconds of a core each.
     pub(crate) derivations: Arc<Semaphore>,
+    /// TLS handshakes at work at a time (DESIGN §9): half of the cores.
+    pub(crate) handshakes: Semaphore,
 }
 
 impl Shared {
@@ -79,6 +81,7 @@ impl Shared {
             registrations: Mutex::default(),
             admission: Admission::new(),
             derivations: Arc::new(Semaphore::new(cores)),
+            handshakes: Semaphore::new((cores / 2).max(1)),
         }
     }
 

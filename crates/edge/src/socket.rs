@@ -3,17 +3,20 @@
 //! Nothing here knows XML. Reading goes through a buffer on the stack, so that
 //! an idle connection holds none.
 
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
 use rustls::ServerConfig;
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
+use tokio::sync::Semaphore;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// Read at a time: half a TLS record, a few dozen stanzas.
@@ -37,11 +40,30 @@ impl Socket {
     }
 
     /// Does the handshake. Whatever was read before it is not seen by TLS.
-    pub(crate) async fn secure(&mut self, config: Arc<ServerConfig>) -> io::Result<()> {
+    ///
+    /// Key exchange and signature take a fair part of a millisecond, so they
+    /// wait for one of a few `turns`: when many clients come back at once, those
+    /// who are there already go on being served. A turn is never held while a
+    /// client is waited for.
+    pub(crate) async fn secure(
+        &mut self,
+        config: Arc<ServerConfig>,
+        turns: &Semaphore,
+    ) -> io::Result<()> {
         let Self::Plain(plain) = std::mem::replace(self, Self::Gone) else {
             return Err(io::ErrorKind::NotConnected.into());
         };
-        let mut tls = TlsAcceptor::from(config).accept(plain).await?;
+        let hello = LazyConfigAcceptor::new(Acceptor::default(), plain).await?;
+        let turn = turns.acquire().await.map_err(io::Error::other)?;
+        // All of the work that the client's first words ask for is done by
+        // this and the first poll.
+        let mut handshake = pin!(hello.into_stream(config));
+        let first = poll_fn(|cx| Poll::Ready(handshake.as_mut().poll(cx))).await;
+        drop(turn);
+        let mut tls = match first {
+            Poll::Ready(done) => done?,
+            Poll::Pending => handshake.await?,
+        };
         tls.get_mut().1.set_buffer_limit(Some(TLS_BUFFER_BYTES_MAX));
         *self = Self::Tls(Box::new(tls));
         Ok(())

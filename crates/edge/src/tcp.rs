@@ -39,7 +39,11 @@ impl Port {
             }
             other => other,
         };
-        let listener = listener.map_err(|why| Error::Listen { address, why })?;
+        let key = match is_direct_tls {
+            true => "edge.tcp.direct_tls_listen",
+            false => "edge.tcp.listen",
+        };
+        let listener = listener.map_err(|why| Error::Listen { key, address, why })?;
         Ok(Self {
             listener,
             is_direct_tls,

@@ -4,6 +4,7 @@
 //! When TLS starts is negotiated elsewhere (`features/starttls.rs`); reading
 //! and writing through it is `socket.rs`.
 
+mod authorities;
 mod certificate;
 mod end_point;
 mod facts;
@@ -15,15 +16,15 @@ use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
+use rustls::server::NoServerSessionStorage;
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use starling_xmpp::BareJid;
 
 use crate::config::{Tls, TlsVersion};
 use crate::error::Error;
-use crate::hosts::Hosts;
+use crate::hosts::{Host, Hosts};
 
+pub use authorities::ClientAuthorities;
 pub use certificate::Certificate;
 pub(crate) use facts::TlsFacts;
 use resolver::Resolver;
@@ -38,6 +39,8 @@ pub(crate) struct Acceptor {
     direct: Arc<ServerConfig>,
     starttls: HashMap<String, Arc<ServerConfig>>,
     resolver: Resolver,
+    /// By host: a certificate is worth what its host says of who signed it.
+    authorities: HashMap<String, ClientAuthorities>,
     client_email_is_account: bool,
 }
 
@@ -47,20 +50,29 @@ impl Acceptor {
     /// key: a session resumed under another certificate would break
     /// `tls-server-end-point`.
     pub(crate) fn new(settings: &Tls, hosts: &Hosts) -> Result<Self, Error> {
-        let verifier = client_verifier(settings)?;
+        let authorities = |host: &Arc<Host>| {
+            let name = host.name.domain().to_owned();
+            Some((name, host.client_authorities.clone()?))
+        };
+        let authorities: HashMap<_, _> = hosts.iter().filter_map(authorities).collect();
         let resolver = Resolver::new(hosts);
-        let mut direct = server_config(settings, verifier.clone(), resolver.clone())?;
+        // Which host it is for is known once a stream names it; until then any
+        // of them may have vouched for the client.
+        let any = ClientAuthorities::any(authorities.values())?;
+        let mut direct = server_config(settings, any.as_ref(), resolver.clone())?;
         direct.alpn_protocols = vec![ALPN_CLIENT.to_vec()];
         let mut starttls = HashMap::new();
         for host in hosts.iter() {
             let resolver = resolver.with_default(&host.certificate);
-            let config = server_config(settings, verifier.clone(), resolver)?;
+            let own = host.client_authorities.as_ref();
+            let config = server_config(settings, own, resolver)?;
             starttls.insert(host.name.domain().to_owned(), Arc::new(config));
         }
         Ok(Self {
             direct: Arc::new(direct),
             starttls,
             resolver,
+            authorities,
             client_email_is_account: settings.client_email_is_account,
         })
     }
@@ -79,7 +91,23 @@ impl Acceptor {
     pub(crate) fn facts(&self, tls: &rustls::ServerConnection, host: Option<&str>) -> TlsFacts {
         let fallback = host.and_then(|host| self.resolver.named(host));
         let shown = self.resolver.shown(tls.server_name(), fallback);
-        TlsFacts::of(tls, shown, self.client_email_is_account)
+        let identities = self.identities(tls.peer_certificates().unwrap_or_default());
+        TlsFacts::of(tls, shown, identities)
+    }
+
+    /// The accounts that a client's certificates prove: the authorities of the
+    /// account's own host must have vouched for them, or else who runs one
+    /// host of this node could let himself into the others.
+    fn identities(&self, chain: &[CertificateDer<'_>]) -> Vec<BareJid> {
+        let Some(own) = chain.first() else {
+            return Vec::new();
+        };
+        let mut accounts = identity::accounts(own, self.client_email_is_account);
+        accounts.retain(|account| {
+            let of_host = self.authorities.get(account.domain());
+            of_host.is_some_and(|authorities| authorities.is_vouched_for(chain))
+        });
+        accounts
     }
 }
 
@@ -95,15 +123,16 @@ fn versions(least: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
 
 fn server_config(
     settings: &Tls,
-    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    authorities: Option<&ClientAuthorities>,
     resolver: Resolver,
 ) -> Result<ServerConfig, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(versions(settings.version_min))
         .map_err(Error::Tls)?;
-    let builder = match verifier {
-        Some(verifier) => builder.with_client_cert_verifier(verifier),
+    // Asks for a client certificate only if somebody may vouch for one.
+    let builder = match authorities {
+        Some(authorities) => builder.with_client_cert_verifier(authorities.verifier()),
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
@@ -117,35 +146,4 @@ fn server_config(
     // XEP-0388 §5: no authentication in early data, so there is none.
     config.max_early_data_size = 0;
     Ok(config)
-}
-
-/// Asks for a client certificate only if some authority may vouch for one, and
-/// goes on without.
-fn client_verifier(settings: &Tls) -> Result<Option<Arc<dyn ClientCertVerifier>>, Error> {
-    if settings.client_authorities.is_empty() {
-        return Ok(None);
-    }
-    let mut roots = RootCertStore::empty();
-    for path in &settings.client_authorities {
-        let unreadable = |why: String| Error::ClientAuthority {
-            path: path.clone(),
-            why,
-        };
-        let certificates = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|why| unreadable(why.to_string()))?;
-        if certificates.is_empty() {
-            return Err(unreadable("it holds no certificate".to_owned()));
-        }
-        for certificate in certificates {
-            let added = roots.add(certificate);
-            added.map_err(|why| unreadable(why.to_string()))?;
-        }
-    }
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
-        .allow_unauthenticated()
-        .build()
-        .map(Some)
-        .map_err(|why| Error::ClientAuthorities(why.to_string()))
 }

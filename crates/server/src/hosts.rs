@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use starling_edge::ClientAuthorities;
 use starling_session::{Component, Registry};
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Element, ns};
@@ -48,6 +49,8 @@ pub(crate) fn for_edge(
         };
         certificates.insert(name.clone(), facts);
         let mut edge = starling_edge::Host::new(domain(name)?, certificate);
+        edge.client_authorities = ClientAuthorities::load(&host.client_authorities)
+            .with_context(|| format!("the client authorities of \"{name}\" cannot be used"))?;
         edge.is_anonymous_allowed = host.anonymous;
         edge.is_registration_allowed = host.registration;
         edge.features = stream_features(host, registry);

@@ -60,8 +60,11 @@ fn reload(global: &Global, node: &mut Node, log: &starling_telemetry::Handle) {
     let done = load(global)
         .map_err(anyhow::Error::from)
         .and_then(|loaded| {
-            log.reload(&loaded.config.log)?;
-            node.reload(loaded.config)
+            let settings = loaded.config.log.clone();
+            node.reload(loaded.config)?;
+            // Last: what can be refused has not been, so nothing is half done.
+            log.reload(&settings)?;
+            Ok(())
         });
     match done {
         Ok(()) => tracing::info!("configuration and certificates read again"),

@@ -20,7 +20,7 @@ use crate::admin::{Facts, Listener};
 use crate::config::Config;
 use crate::data::DataFolder;
 use crate::hosts::{self, Components};
-use crate::passwords;
+use crate::passwords::Passwords;
 use crate::roles::embedded;
 
 /// How long the engine and administration may take to finish what they
@@ -88,6 +88,7 @@ pub struct Node {
     pub(crate) store: Arc<Embedded>,
     pub(crate) administration: Administration,
     pub(crate) facts: Arc<Facts>,
+    pub(crate) passwords: Passwords,
     pub(crate) components: Components,
     pub(crate) data: DataFolder,
     pub(crate) config: Config,
@@ -121,7 +122,7 @@ impl Node {
     /// The address or the password cannot be used, or the user exists already.
     pub async fn add_user(&self, address: &str, password: &str) -> anyhow::Result<()> {
         let account = self.administration.address(address)?;
-        let how = passwords::derivation(&self.config.edge.auth);
+        let how = self.passwords.derivation();
         let password = password.to_owned();
         let derived = tokio::task::spawn_blocking(move || scram::verifiers_for(&password, &how));
         let verifiers = derived.await.context("deriving stopped")??;
@@ -152,6 +153,7 @@ impl Node {
         let session = hosts::for_session(&config, &self.components)?;
         let (edge, certificates) = hosts::for_edge(&config, &self.data, &env.registry, now)?;
         self.handle.reload(config.edge.clone(), edge)?;
+        self.passwords.replace(&config.edge.auth);
         env.hosts.store(Arc::new(session));
         self.administration.set_hosts(hosts::names(&config));
         self.facts.set_certificates(certificates);

@@ -155,6 +155,30 @@ async fn an_import_tells_what_it_left_out() {
 }
 
 #[tokio::test]
+async fn an_import_warns_of_users_whose_clients_may_be_refused() {
+    // A client that chooses SCRAM-SHA-512 would be told that its password is
+    // wrong, until its user is locked out.
+    let folder = Folder::new();
+    let _node = folder.serve().await;
+    let key = format!("{}=", "A".repeat(27));
+    let users = format!("alice@localhost SCRAM-SHA-1$4096:c2FsdA==${key}:{key}\n");
+    let users = folder.file("users", &users);
+    let output = folder.run(&["user", "import", &users]).await;
+    assert_eq!(
+        told(&output),
+        (
+            0,
+            "Added 1 user.
+1 user cannot log in with a client that chooses a hash they have no verifier of:
+  line 1: alice@localhost has no SHA-512, SHA-256
+Offer only what all of them have: write scram = [\"SCRAM-SHA-1\"] under [edge.auth]. A client \
+that sends its password as it is (PLAIN, under TLS) adds what is missing.",
+            ""
+        )
+    );
+}
+
+#[tokio::test]
 async fn a_backup_is_a_store_that_starts() {
     let folder = Folder::new();
     let node = folder.serve().await;

@@ -2,7 +2,7 @@
 //!
 //! Storing it, and choosing which hashes a host wants, is left to others.
 
-use starling_xmpp::credentials::{ScramHash, ScramVerifier};
+use starling_xmpp::credentials::{Credentials, ScramHash, ScramVerifier};
 
 use crate::error::Error;
 use crate::hash;
@@ -74,6 +74,28 @@ pub fn derive(
     check_parameters(salt, iterations)?;
     let salted = hash::hi(hash, password.as_bytes(), salt, iterations);
     from_salted_password(&salted, hash, salt, iterations)
+}
+
+/// The verifiers that an account of this password lacks: none of the hash, or
+/// one with other `iterations`, by which it could be told from an account that
+/// does not exist. `password` is prepared already. None are made when
+/// `iterations` is out of bounds.
+pub(crate) fn missing(
+    password: &str,
+    credentials: &Credentials,
+    iterations: u32,
+) -> Vec<ScramVerifier> {
+    let is_missing = |hash: &ScramHash| {
+        let known = credentials.verifier(*hash).filter(|v| check(v).is_ok());
+        known.is_none_or(|known| known.iterations != iterations)
+    };
+    let made = ScramHash::ALL.into_iter().filter(is_missing).map(|hash| {
+        let salt = random::bytes::<SALT_BYTES>();
+        check_parameters(&salt, iterations)?;
+        let salted = hash::hi(hash, password.as_bytes(), &salt, iterations);
+        from_salted_password(&salted, hash, &salt, iterations)
+    });
+    made.filter_map(Result::ok).collect()
 }
 
 /// The verifier of a `SaltedPassword` that the client derived (XEP-0480 §3).

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use starling_auth::scram::derive;
 use starling_auth::{Condition, Exchange, Mechanism, Offer, Profile, Step};
 use starling_xmpp::credentials::{Credentials, ScramHash};
 
@@ -70,6 +71,38 @@ fn who_does_not_speak_first_gets_an_empty_challenge() {
     challenge(exchange.begin(None));
     lookup(exchange.respond(b"\0romeo\0pencil"));
     success(exchange.supply(Some(&ROMEO), NOW));
+}
+
+#[test]
+fn plain_makes_the_verifiers_that_are_missing() {
+    // Accounts taken over from another server often have one hash only; a
+    // client that prefers another one would be told that its password is wrong.
+    let credentials = Credentials {
+        verifiers: vec![ROMEO.verifier(ScramHash::Sha1).unwrap().clone()],
+        ..Credentials::default()
+    };
+    let done = success(plain(b"\0romeo\0pencil", Some(&credentials)));
+    let made: Vec<_> = done.made.iter().map(|v| (v.hash, v.iterations)).collect();
+    assert_eq!(made, [(ScramHash::Sha512, 4096), (ScramHash::Sha256, 4096)]);
+    for verifier in &done.made {
+        let again = derive("pencil", verifier.hash, &verifier.salt, 4096).unwrap();
+        assert_eq!(*verifier, again);
+    }
+    assert!(ScramHash::ALL.iter().all(|h| done.hashes.contains(h)));
+    assert_eq!(success(plain(b"\0romeo\0pencil", Some(&ROMEO))).made, []);
+}
+
+#[test]
+fn plain_brings_the_iteration_count_up_to_date() {
+    // PROTOCOL B.2 21: another count than new accounts have would tell that
+    // the account exists.
+    let mut context = context(Profile::Sasl1);
+    context.iterations = 5000;
+    let mut exchange = start("PLAIN", context);
+    lookup(exchange.begin(Some(b"\0romeo\0pencil")));
+    let made = success(exchange.supply(Some(&ROMEO), NOW)).made;
+    let counts: Vec<_> = made.iter().map(|v| v.iterations).collect();
+    assert_eq!(counts, [5000; 3]);
 }
 
 #[test]

@@ -140,6 +140,8 @@ impl Limits {
             self.stanza_bytes_max.min(most),
             1 << 30,
         );
+        let key = "limits.registrations_per_address_hour_max";
+        to.range(key, self.registrations_per_address_hour_max, 1, 1_000_000);
         let key = "limits.write_stall_timeout";
         to.span(key, self.write_stall_timeout, MILLI, DAY);
         let key = "limits.unavailable_timeout";

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use starling_link::{Frame, Refused};
-use starling_xmpp::Stanza;
 use starling_xmpp::stream::{Event, StreamCondition};
+use starling_xmpp::{Stanza, ns};
 use tokio::time::{Instant, sleep};
 
 use super::{Connection, RETRY_AFTER};
@@ -26,12 +26,19 @@ impl Held {
     pub(super) fn into_frame(self) -> Frame {
         self.frame
     }
+
+    pub(super) fn since(&self) -> Instant {
+        self.since
+    }
 }
 
 impl Connection {
     /// Whether the client is being listened to; if not, its silence is ours.
     pub(super) fn is_listening(&self) -> bool {
-        self.held.is_none() && self.paused_until.is_none() && self.credit.is_left()
+        self.held.is_none()
+            && !self.is_crowded
+            && self.paused_until.is_none()
+            && self.credit.is_left()
     }
 
     /// Reads and hands on, as far as credit goes.
@@ -81,9 +88,8 @@ impl Connection {
             Event::Stanza(stanza) => self.stanza(stanza),
             Event::Rejected(rejected) => {
                 // The stanza is as good as dealt with, so it costs no credit.
-                let (framing, jid) = (self.transport.framing, &self.jid);
-                self.outlet.add(|out| framing.rejected(&rejected, jid, out));
-                self.has_more = true;
+                let (framing, jid) = (self.transport.framing, self.jid.clone());
+                self.say(|out| framing.rejected(&rejected, &jid, out));
                 self.slow_down();
                 Ok(())
             }
@@ -93,6 +99,7 @@ impl Connection {
                 StreamCondition::InvalidXml,
                 "the stream is open already",
             )),
+            Event::Nonza(nonza) if nonza.is(ns::STREAM, "error") => Err(Ending::Forsaken),
             Event::Nonza(_) => Err(Ending::failed(
                 StreamCondition::UnsupportedStanzaType,
                 "this is not negotiated on a bound stream",
@@ -104,13 +111,12 @@ impl Connection {
         self.received += 1;
         self.stamp(&mut stanza)?;
         self.slow_down();
-        if let Some(answer) = bind::answer_when_bound(&stanza) {
+        if let Some(answer) = bind::answer_when_bound(&stanza, &self.host) {
             let framing = self.transport.framing;
-            self.outlet.add(|out| framing.stanza(&answer, out));
-            self.has_more = true;
+            self.say(|out| framing.stanza(&answer, out));
             return Ok(());
         }
-        if ping::is_answer(&stanza) {
+        if ping::is_answer(&stanza, &self.host) {
             return Ok(());
         }
         self.credit.spend(stanza.len_estimate());
@@ -158,8 +164,7 @@ impl Connection {
         };
         let since = since.unwrap_or_else(Instant::now);
         if since.elapsed() > self.unavailable_timeout {
-            let text = "the server cannot reach your session";
-            return Err(Ending::failed(StreamCondition::InternalServerError, text));
+            return Err(Ending::Unreachable);
         }
         let account = self.session.account.clone();
         let node = self.shared.link.owner(&account).ok();

@@ -44,7 +44,10 @@ impl Connection {
             None => self.heard_at + self.keepalive.ping_after,
         };
         let stall = self.stalled.map(|(since, _)| since + self.stall_timeout);
-        [stall, self.paused_until]
+        // Also a node that answers but never has room has been waited for.
+        let held = self.held.as_ref();
+        let held = held.map(|held| held.since() + self.unavailable_timeout);
+        [stall, held, self.paused_until]
             .into_iter()
             .flatten()
             .fold(silence, Instant::min)
@@ -64,6 +67,11 @@ impl Connection {
                 return Err(Ending::Stalled);
             }
             self.stalled = Some((now, written));
+        }
+        if let Some(held) = &self.held
+            && now >= held.since() + self.unavailable_timeout
+        {
+            return Err(Ending::Unreachable);
         }
         if !self.is_listening() {
             // It may have answered: we do not look.
@@ -86,8 +94,7 @@ impl Connection {
         self.pings = self.pings.wrapping_add(1);
         let ping = ping::request(&self.host, &self.jid, self.pings);
         let framing = self.transport.framing;
-        self.outlet.add(|out| framing.stanza(&ping, out));
+        self.say(|out| framing.stanza(&ping, out));
         self.pinged_at = Some(now);
-        self.has_more = true;
     }
 }

@@ -7,7 +7,9 @@ use bytes::BytesMut;
 use smol_str::SmolStr;
 use starling_auth::Mechanism;
 use starling_link::{self as link, Bind, BindError, Bound};
-use starling_xmpp::{Condition, Element, ErrorType, Kind, Stanza, StanzaError, Type, ns};
+use starling_xmpp::{
+    BareJid, Condition, Element, ErrorType, Jid, Kind, Stanza, StanzaError, Type, ns,
+};
 
 use crate::negotiation::{Ask, Negotiation, Next};
 use crate::outlet::ClientOutlet;
@@ -112,8 +114,10 @@ fn refusal(why: &BindError) -> StanzaError {
 
 /// What a bound client may still ask of it, and the answer: binding twice is
 /// an error (§7.1), a session is there already.
-pub(crate) fn answer_when_bound(stanza: &Stanza) -> Option<Stanza> {
-    if !is_set(stanza) {
+/// To anyone but the server it is a stanza like any other.
+pub(crate) fn answer_when_bound(stanza: &Stanza, host: &BareJid) -> Option<Stanza> {
+    let is_for_us = |to: &Jid| to.as_str() == host.as_str();
+    if !is_set(stanza) || !stanza.head.to.as_ref().is_none_or(is_for_us) {
         return None;
     }
     let payload = stanza.first_payload()?;

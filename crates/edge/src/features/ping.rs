@@ -5,8 +5,8 @@
 
 use starling_xmpp::{BareJid, Element, Jid, Kind, Stanza, Type, ns};
 
-/// How the ids of our pings begin. A client has no reason to use it, and one
-/// that does only keeps an answer from its session.
+/// How the ids of our pings begin. A session never asks in the name of the host
+/// with such an id.
 const ID_PREFIX: &str = "starling-edge-ping-";
 
 /// Whether the client is there (§4.1).
@@ -17,10 +17,13 @@ pub(crate) fn request(host: &BareJid, client: &Jid, number: u32) -> Stanza {
         .child(&Element::new(ns::PING, "ping"))
 }
 
-/// Whether this answers one of ours; an error does too (§4.1).
-pub(crate) fn is_answer(stanza: &Stanza) -> bool {
+/// Whether this answers one of ours; an error does too (§4.1). It is addressed
+/// to whom we asked as, or to nobody: an answer to anybody else is not ours.
+pub(crate) fn is_answer(stanza: &Stanza, host: &BareJid) -> bool {
     let head = &stanza.head;
+    let is_for_us = |to: &Jid| to.as_str() == host.as_str();
     head.kind == Kind::Iq
+        && head.to.as_ref().is_none_or(is_for_us)
         && matches!(head.type_, Type::Result | Type::Error)
         && head.id.as_ref().is_some_and(|id| id.starts_with(ID_PREFIX))
 }
@@ -39,8 +42,12 @@ mod tests {
         let host = BareJid::parse("localhost").unwrap();
         let client = Jid::parse("juliet@localhost/balcony").unwrap();
         let ping = request(&host, &client, 7);
-        assert!(!is_answer(&ping));
-        assert!(is_answer(&ping.result()));
-        assert!(!is_answer(&Stanza::iq(Type::Result, "other")));
+        assert!(!is_answer(&ping, &host));
+        assert!(is_answer(&ping.result(), &host));
+        assert!(!is_answer(&Stanza::iq(Type::Result, "other"), &host));
+        let to_another = ping
+            .result()
+            .to(Jid::parse("romeo@localhost/orchard").unwrap());
+        assert!(!is_answer(&to_another, &host));
     }
 }

@@ -9,12 +9,12 @@ use std::net::IpAddr;
 use bytes::BytesMut;
 use starling_auth::scram::Derivation;
 use starling_link as link;
+use starling_xmpp::credentials::ScramHash;
 use starling_xmpp::{
     BareJid, Condition, Element, ErrorType, Kind, Stanza, StanzaError, Type, UnixMillis, ns,
 };
 use zeroize::Zeroizing;
 
-use super::sasl;
 use crate::admission::network;
 use crate::negotiation::{Ask, Negotiation, Next, Unregistered};
 
@@ -33,8 +33,9 @@ pub(crate) fn offer(stream: &Negotiation) -> Option<Element> {
 /// Whether strangers may register on this stream.
 fn is_open(stream: &Negotiation) -> bool {
     let is_allowed = |host: &std::sync::Arc<crate::Host>| host.is_registration_allowed;
+    // A password goes over the wire as it is, whatever the host asks of others.
     !stream.is_authenticated()
-        && !stream.must_encrypt()
+        && stream.tls.is_some()
         && stream.host.as_ref().is_some_and(is_allowed)
 }
 
@@ -64,7 +65,9 @@ pub(crate) fn begin(stream: &mut Negotiation, request: Stanza, out: &mut BytesMu
         Ok((account, password)) => {
             let auth = &stream.settings.config.auth;
             let how = Derivation {
-                hashes: auth.scram.iter().map(|kind| sasl::hash(*kind)).collect(),
+                // Also those not offered now: nobody is asked for the password
+                // again when they are.
+                hashes: ScramHash::ALL.to_vec(),
                 iterations: auth.scram_iterations,
             };
             let ask = Ask::Register {
@@ -98,9 +101,12 @@ pub(crate) fn end(
         Err(Unregistered::Link(link::Error::Unavailable | link::Error::ShuttingDown)) => {
             Err(StanzaError::new(Condition::ResourceConstraint).text("try again in a moment"))
         }
-        Err(Unregistered::Link(
-            why @ (link::Error::Store(_) | link::Error::Stale | link::Error::NoAccount),
-        )) => {
+        Err(
+            why @ (Unregistered::Fault
+            | Unregistered::Link(
+                link::Error::Store(_) | link::Error::Stale | link::Error::NoAccount,
+            )),
+        ) => {
             tracing::warn!(error = %why, "cannot register an account");
             Err(StanzaError::new(Condition::InternalServerError).kind(ErrorType::Wait))
         }

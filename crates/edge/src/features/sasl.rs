@@ -9,7 +9,7 @@ use starling_xmpp::credentials::ScramHash;
 use starling_xmpp::stream::StreamCondition;
 use starling_xmpp::{Element, ns};
 
-use crate::config::{Auth, ScramKind};
+use crate::config::Auth;
 use crate::features::sasl2;
 use crate::hosts::Host;
 use crate::negotiation::{Attempt, Negotiation, Next};
@@ -28,23 +28,15 @@ pub(crate) fn offer(stream: &Negotiation) -> Option<Element> {
 
 /// What the host and the edge allow together.
 pub(crate) fn policy(auth: &Auth, host: &Host) -> Policy {
-    let hashes: Vec<_> = auth.scram.iter().map(|kind| hash(*kind)).collect();
     Policy {
         has_plain: auth.plain,
         has_external: true,
         has_anonymous: host.is_anonymous_allowed,
         has_fast: auth.fast,
         has_downgrade_hash: auth.downgrade_protection,
-        upgrades: hashes.clone(),
-        scram: hashes,
-    }
-}
-
-pub(crate) fn hash(kind: ScramKind) -> ScramHash {
-    match kind {
-        ScramKind::Sha1 => ScramHash::Sha1,
-        ScramKind::Sha256 => ScramHash::Sha256,
-        ScramKind::Sha512 => ScramHash::Sha512,
+        // Not only what is offered: a hash can be offered once accounts have it.
+        upgrades: ScramHash::ALL.to_vec(),
+        scram: auth.scram.iter().copied().map(ScramHash::from).collect(),
     }
 }
 

@@ -49,6 +49,8 @@ pub(crate) enum Answer {
     Changed(Result<(), link::Error>),
     Registered(Result<bool, Unregistered>),
     Bound(Result<Bound, BindError>),
+    /// The exchange panicked, and is lost with the attempt.
+    Fault,
 }
 
 /// The end of [`Ask::Prove`].
@@ -58,11 +60,17 @@ pub(crate) struct Proof {
 }
 
 /// Why an account was not made.
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Unregistered {
     /// The password cannot be used.
+    #[error(transparent)]
     Password(starling_auth::Error),
     /// It may work later.
+    #[error(transparent)]
     Link(link::Error),
+    /// Deriving panicked.
+    #[error("deriving verifiers stopped")]
+    Fault,
 }
 
 impl Ask {
@@ -106,8 +114,7 @@ async fn prove(shared: &Shared, mut exchange: Box<Exchange>, account: &BareJid) 
                     exchange,
                     step: Ok((step, credentials)),
                 })),
-                // The exchange is lost with its thread, and so is the attempt.
-                None => Answer::Changed(Err(link::Error::ShuttingDown)),
+                None => Answer::Fault,
             };
         }
         Err(why) => Err(why),
@@ -134,7 +141,7 @@ async fn register(
     let node = shared.link.owner(&account).map_err(Unregistered::Link)?;
     let derived = away(shared, move || verifiers_for(&password, &how)).await;
     let verifiers = derived
-        .ok_or(Unregistered::Link(link::Error::ShuttingDown))?
+        .ok_or(Unregistered::Fault)?
         .map_err(Unregistered::Password)?;
     let registration = Registration { account, verifiers };
     within(node.register(registration))
@@ -154,6 +161,7 @@ async fn within<T>(answer: impl Future<Output = Result<T, link::Error>>) -> Resu
 }
 
 /// Runs what takes milliseconds of CPU away from the sockets, a few at a time.
+/// `None` if it panicked, which the panic itself has told.
 async fn away<T: Send + 'static>(
     shared: &Shared,
     work: impl FnOnce() -> T + Send + 'static,

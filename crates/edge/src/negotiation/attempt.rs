@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use starling_auth::lockout::Verdict;
 use starling_auth::{Condition, Context, Exchange, Failure, Mechanism, Profile, Step, Success};
-use starling_link as link;
+use starling_link::{self as link, CredentialChange};
 use starling_xmpp::BareJid;
 use starling_xmpp::credentials::Credentials;
 use starling_xmpp::stream::StreamCondition;
@@ -32,7 +32,7 @@ pub(crate) struct Attempt {
 pub(crate) type Data = Result<Option<Zeroizing<Vec<u8>>>, Failure>;
 
 /// RFC 6120 §6.5.11, for whatever is not the client's fault.
-const TEMPORARY: Failure = Failure::new(Condition::TemporaryAuthFailure);
+pub(super) const TEMPORARY: Failure = Failure::new(Condition::TemporaryAuthFailure);
 
 impl Negotiation {
     /// The client chose a mechanism.
@@ -147,7 +147,39 @@ impl Negotiation {
         }
     }
 
-    fn accept(&mut self, attempt: Attempt, mut success: Success, out: &mut BytesMut) -> Next {
+    fn accept(&mut self, mut attempt: Attempt, mut success: Success, out: &mut BytesMut) -> Next {
+        let made = std::mem::take(&mut success.made);
+        if made.is_empty() {
+            return self.welcome(attempt, success, out);
+        }
+        let credentials = attempt.credentials.get_or_insert_default();
+        for verifier in made {
+            credentials.verifiers.retain(|v| v.hash != verifier.hash);
+            credentials.verifiers.push(verifier);
+        }
+        let changes = vec![CredentialChange::Verifiers(credentials.verifiers.clone())];
+        let account = success.account.clone();
+        let asking = Asking::Completion(attempt, Box::new(success));
+        self.ask(asking, Ask::Change { account, changes })
+    }
+
+    /// The verifiers that the account lacked are stored, or not. The password
+    /// was right all the same.
+    pub(super) fn completed(
+        &mut self,
+        attempt: Attempt,
+        success: Success,
+        done: Result<(), link::Error>,
+        out: &mut BytesMut,
+    ) -> Next {
+        if let Err(why) = done {
+            let account = success.account.as_str();
+            tracing::warn!(account, error = %why, "cannot add verifiers of other hashes");
+        }
+        self.welcome(attempt, success, out)
+    }
+
+    fn welcome(&mut self, attempt: Attempt, mut success: Success, out: &mut BytesMut) -> Next {
         match attempt.profile {
             Profile::Sasl1 => {
                 let element = sasl::success(success.additional_data.take().as_deref());
@@ -186,8 +218,11 @@ impl Negotiation {
         if failure.is_guess() {
             let now = self.shared.now();
             let address = self.peer.ip();
-            let mut lockout = self.shared.lockout();
-            lockout.fail(attempt.account.as_ref(), address, now);
+            // Tokens and certificates cannot be guessed: an app with an old one
+            // must not lock its owner out. The address pays all the same.
+            let is_guessable = attempt.mechanism.is_none_or(Mechanism::is_password_proof);
+            let account = attempt.account.as_ref().filter(|_| is_guessable);
+            self.shared.lockout().fail(account, address, now);
         }
         self.state = State::Choosing;
         let mechanism = attempt.mechanism.map_or("unknown", Mechanism::as_str);

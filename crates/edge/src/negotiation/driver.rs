@@ -175,7 +175,8 @@ impl Driver<'_> {
             Some(name) => settings.acceptor.starttls(name),
             None => settings.acceptor.direct(),
         };
-        let handshake = Box::pin(self.transport.socket.secure(config));
+        let turns = &self.stream.shared.handshakes;
+        let handshake = Box::pin(self.transport.socket.secure(config, turns));
         match timeout_at(self.deadline, handshake).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => {

@@ -104,14 +104,11 @@ impl Negotiation {
         header.id = Some(SmolStr::new(BASE64_URL_SAFE_NO_PAD.encode(id)));
         header.lang = Some(SmolStr::new_static("en"));
         header.to = from.cloned();
-        // §4.7.1: a host that cannot be known from the header is the first one.
-        header.from = to.map(|to| Jid::from(to.to_host())).or_else(|| {
-            self.settings
-                .hosts
-                .iter()
-                .next()
-                .map(|h| Jid::from(h.name.clone()))
-        });
+        // §4.9.3.6: where the named host is not ours, we speak as one that is.
+        let hosts = &self.settings.hosts;
+        let host = to.and_then(|to| hosts.get(to.domain()));
+        let host = host.or_else(|| hosts.iter().next());
+        header.from = host.map(|host| Jid::from(host.name.clone()));
         self.framing.open(&header, out);
         self.is_open = true;
     }

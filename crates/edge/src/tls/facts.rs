@@ -4,7 +4,7 @@ use rustls::{ProtocolVersion, ServerConnection};
 use starling_auth::{CbType, ChannelBinding};
 use starling_xmpp::BareJid;
 
-use super::{Certificate, identity};
+use super::Certificate;
 
 /// RFC 9266 §2.
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-Channel-Binding";
@@ -16,7 +16,8 @@ const EXPORTER_BYTES: usize = 32;
 pub(crate) struct TlsFacts {
     /// What this end can prove, and nothing else (PROTOCOL B.2 22).
     pub(crate) bindings: Vec<ChannelBinding>,
-    /// The accounts that the client's verified certificate names.
+    /// The accounts that the client's certificate names, if the authorities of
+    /// their hosts have vouched for it.
     pub(crate) identities: Vec<BareJid>,
 }
 
@@ -24,7 +25,7 @@ impl TlsFacts {
     pub(super) fn of(
         tls: &ServerConnection,
         shown: Option<&Certificate>,
-        email_is_account: bool,
+        identities: Vec<BareJid>,
     ) -> Self {
         let mut bindings = Vec::with_capacity(2);
         bindings.extend(exporter(tls));
@@ -33,11 +34,9 @@ impl TlsFacts {
             let binding = ChannelBinding::new(CbType::TlsServerEndPoint, hash.to_vec());
             bindings.push(binding);
         }
-        let first = tls.peer_certificates().and_then(<[_]>::first);
-        let identities = first.map(|own| identity::accounts(own, email_is_account));
         Self {
             bindings,
-            identities: identities.unwrap_or_default(),
+            identities,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which accounts a client certificate names (RFC 6120 §13.7.1.4, XEP-0178 §2).
 //!
-//! That the certificate is valid has been checked by rustls before.
+//! That the certificate is valid has been checked by rustls before; whether who
+//! signed it speaks for those accounts, `authorities.rs` checks after.
 
 use starling_xmpp::BareJid;
 use x509_parser::certificate::X509Certificate;

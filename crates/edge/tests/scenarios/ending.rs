@@ -109,3 +109,18 @@ async fn a_shutdown_does_not_wait_for_ever() {
     world.running.take().unwrap().await.unwrap();
     drop(client);
 }
+
+#[tokio::test]
+async fn an_error_of_the_client_is_not_answered_with_another() {
+    // RFC 6120 §4.9.1.1.
+    let world = World::start().await;
+    let error = "<stream:error><not-well-formed \
+                 xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>";
+    let mut client = world.bound().await;
+    client.send(error).await;
+    assert_eq!(client.rest().await, "</stream:stream>");
+    assert_eq!(world.node.detached().await, Detached::Lost);
+    let (mut client, _) = world.open().await;
+    client.send(error).await;
+    assert_eq!(client.rest().await, "</stream:stream>");
+}

@@ -5,6 +5,8 @@ use std::io::Write as _;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, OtherNameValue, SanType};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
+use starling_edge::ClientAuthorities;
+
 use crate::support::{Client, SASL, World, base64, client_config};
 
 /// An authority, and a certificate that it made for an account.
@@ -42,7 +44,8 @@ fn make(account: &str) -> Made {
 
 async fn world(made: &Made) -> World {
     let path = made.authority.path().to_owned();
-    World::with(|config, _| config.tls.client_authorities = vec![path]).await
+    let authorities = ClientAuthorities::load(&[path]).unwrap();
+    World::with(|_, host| host.client_authorities = authorities).await
 }
 
 async fn connect(world: &World, made: &Made) -> (Client, String) {
@@ -99,6 +102,31 @@ async fn a_certificate_of_another_host_is_none() {
     let world = world(&made).await;
     let (_, features) = connect(&world, &made).await;
     assert!(!features.contains("EXTERNAL"), "{features}");
+}
+
+#[tokio::test]
+async fn the_authority_of_another_host_is_none() {
+    // PROTOCOL B.2 20: who runs one host of a node could let himself in as any
+    // account of the others.
+    let made = make("juliet@localhost");
+    let path = made.authority.path().to_owned();
+    let world = World::with_hosts(|_, [host, other]| {
+        let own = make("romeo@localhost");
+        host.client_authorities =
+            ClientAuthorities::load(&[own.authority.path().to_owned()]).unwrap();
+        other.client_authorities = ClientAuthorities::load(&[path]).unwrap();
+    })
+    .await;
+    let (mut client, features) = connect(&world, &made).await;
+    assert!(!features.contains("EXTERNAL"), "{features}");
+    let data = base64("juliet@localhost");
+    client
+        .send(format!(
+            "<auth xmlns='{SASL}' mechanism='EXTERNAL'>{data}</auth>"
+        ))
+        .await;
+    let refused = client.until("</failure>").await;
+    assert!(refused.contains("<invalid-mechanism/>"), "{refused}");
 }
 
 #[tokio::test]

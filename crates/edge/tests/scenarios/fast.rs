@@ -156,3 +156,17 @@ async fn tokens_can_be_turned_off() {
     let success = outcome(&mut client, request_token("HT-SHA-256-NONE")).await;
     assert!(!success.contains("<token"), "{success}");
 }
+
+#[tokio::test]
+async fn an_old_token_does_not_lock_its_owner_out() {
+    // An app that was not opened for a month tries again and again; nobody
+    // guesses a token of 128 bits.
+    let world = World::with(|config, _| config.auth.failures_per_account_max = 2).await;
+    for _ in 0..4 {
+        let (mut client, _) = world.open().await;
+        let request = with_token("HT-SHA-256-NONE", "no-such-token", b"", "");
+        let refused = outcome(&mut client, request).await;
+        assert!(refused.contains("<not-authorized"), "{refused}");
+    }
+    world.bound().await;
+}

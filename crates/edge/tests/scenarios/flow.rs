@@ -125,6 +125,41 @@ async fn a_node_that_stays_away_ends_the_stream() {
 }
 
 #[tokio::test]
+async fn a_node_that_never_has_room_ends_the_stream() {
+    // RFC 6120 §4.9.3.6: it answers, but a client cannot be held for ever.
+    let world = World::with(|config, _| {
+        config.limits.unavailable_timeout = Duration::from_millis(50);
+    })
+    .await;
+    let mut client = world.bound().await;
+    world.node.faults(|faults| faults.is_full = true);
+    client.send(numbered(0, 1)).await;
+    let rest = client.rest().await;
+    assert!(
+        rest.contains(&format!("<internal-server-error xmlns='{STREAMS}'")),
+        "{rest}"
+    );
+}
+
+#[tokio::test]
+async fn answers_to_others_reach_the_session() {
+    // RFC 6121 §8.5: only what is addressed to the server, or to nobody, is
+    // the edge's to answer or to swallow.
+    let world = World::start().await;
+    let mut client = world.bound().await;
+    client
+        .send(
+            "<iq type='result' id='starling-edge-ping-1' to='romeo@localhost/x'/>\
+             <iq type='set' id='s' to='romeo@localhost/x'>\
+             <session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>",
+        )
+        .await;
+    for id in ["starling-edge-ping-1", "s"] {
+        assert_eq!(world.node.stanza().await.head.id.as_deref(), Some(id));
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_sends_too_fast_is_read_slowly() {
     let world = World::with(|config, _| {
         config.limits.stanzas_burst = 5;

@@ -1,6 +1,8 @@
 //! In-band registration before authentication: XEP-0077.
 
+use starling_edge::config::ScramKind;
 use starling_link as link;
+use starling_xmpp::credentials::ScramHash;
 
 use crate::support::{Client, STREAMS, World};
 
@@ -122,4 +124,37 @@ async fn a_host_that_does_not_allow_it_does_not_know_it() {
         rest.contains(&format!("<not-authorized xmlns='{STREAMS}'")),
         "{rest}"
     );
+}
+
+#[tokio::test]
+async fn an_account_gets_verifiers_of_every_hash() {
+    // A hash that is offered later is one that its owner's client may choose.
+    let world = World::with(|config, host| {
+        host.is_registration_allowed = true;
+        config.auth.scram = vec![ScramKind::Sha256];
+    })
+    .await;
+    let (mut client, _) = world.open().await;
+    register(&mut client, BILL).await;
+    let known = world.node.known("bill@localhost").unwrap();
+    let hashes: Vec<_> = known.verifiers.iter().map(|v| v.hash).collect();
+    assert_eq!(hashes, ScramHash::ALL);
+}
+
+#[tokio::test]
+async fn a_password_is_not_taken_in_the_clear() {
+    // XEP-0077 §7: also where the host does not ask for TLS.
+    let world = World::with(|config, host| {
+        host.is_registration_allowed = true;
+        config.tls.required = false;
+    })
+    .await;
+    let mut client = world.tcp().await;
+    let features = client.open().await;
+    assert!(!features.contains(FEATURE), "{features}");
+    client
+        .send("<iq type='get' id='g'><query xmlns='jabber:iq:register'/></iq>")
+        .await;
+    let rest = client.rest().await;
+    assert!(rest.contains("<not-authorized "), "{rest}");
 }

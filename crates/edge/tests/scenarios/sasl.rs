@@ -295,3 +295,24 @@ async fn an_account_is_one_of_its_host_only() {
     let refused = answer(&mut client, &plain("juliet", PASSWORD)).await;
     assert!(refused.starts_with(&failure("not-authorized")), "{refused}");
 }
+
+#[tokio::test]
+async fn a_password_in_the_clear_makes_the_verifiers_that_are_missing() {
+    // An account from another server, which knew one hash only: the next
+    // client of its owner may prefer another.
+    let world = World::start().await;
+    let one = [ScramHash::Sha1];
+    world.node.add("nurse@localhost", "Angelica", &one);
+    let (mut client, _) = world.open().await;
+    client.plain("nurse", "Angelica").await;
+    let known = world.node.known("nurse@localhost").unwrap();
+    assert!(ScramHash::ALL.iter().all(|h| known.verifier(*h).is_some()));
+
+    // A store that fails keeps nobody out who is let in by what there is.
+    world.node.add("peter@localhost", "ropery", &one);
+    world
+        .node
+        .faults(|f| f.change = Some(link::Error::Store("full".into())));
+    let (mut client, _) = world.open().await;
+    client.plain("peter", "ropery").await;
+}

@@ -1,6 +1,6 @@
 //! SASL2, Bind 2 and upgrades: XEP-0388, XEP-0386, XEP-0480; PROTOCOL B.2 26–29.
 
-use starling_auth::scram::{Derivation, verifiers_for};
+use starling_auth::scram::{Derivation, derive, verifiers_for};
 use starling_link as link;
 use starling_xmpp::credentials::ScramHash;
 
@@ -19,6 +19,25 @@ fn plain(user: &str, password: &str, more: &str) -> String {
         "<authenticate xmlns='{SASL2}' mechanism='PLAIN'>\
          <initial-response>{data}</initial-response>{more}</authenticate>"
     )
+}
+
+/// SCRAM-SHA-256 with what else is wanted, up to the client's proof. Returns
+/// that of the server.
+async fn prove(client: &mut Client, user: &str, more: &str) -> String {
+    let scram = Scram::new(user, Binding::None);
+    let first = scram.first();
+    client
+        .send(format!(
+            "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'>\
+             <initial-response>{first}</initial-response>{more}</authenticate>"
+        ))
+        .await;
+    let challenge = client.until("</challenge>").await;
+    let (last, verifier) = scram.last(between(&challenge, "'>", "</"), PASSWORD);
+    client
+        .send(format!("<response xmlns='{SASL2}'>{last}</response>"))
+        .await;
+    verifier
 }
 
 fn failure(condition: &str) -> String {
@@ -88,19 +107,7 @@ async fn scram_carries_its_proof_of_the_server_in_success() {
     // XEP-0388 §2.6.1.
     let world = World::start().await;
     let (mut client, _) = world.open().await;
-    let scram = Scram::new("juliet", Binding::None);
-    let first = scram.first();
-    client
-        .send(format!(
-            "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'>\
-             <initial-response>{first}</initial-response></authenticate>"
-        ))
-        .await;
-    let challenge = client.until("</challenge>").await;
-    let (last, verifier) = scram.last(between(&challenge, "'>", "</"), PASSWORD);
-    client
-        .send(format!("<response xmlns='{SASL2}'>{last}</response>"))
-        .await;
+    let verifier = prove(&mut client, "juliet", "").await;
     let success = client.until("</stream:features>").await;
     assert!(success.contains(&format!("<additional-data>{verifier}</additional-data>")));
 }
@@ -272,20 +279,20 @@ async fn a_password_gets_a_stronger_verifier() {
     let world = World::start().await;
     world
         .node
-        .add("old@localhost", PASSWORD, &[ScramHash::Sha1]);
+        .add("old@localhost", PASSWORD, &[ScramHash::Sha256]);
     let (mut client, _) = world.open().await;
-    let more = "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-256</upgrade>\
+    let more = "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-512</upgrade>\
          <bind xmlns='urn:xmpp:bind:0'/>";
-    client.send(plain("old", PASSWORD, more)).await;
+    let verifier = prove(&mut client, "old", more).await;
     let asked = client.until("</continue>").await;
     assert_eq!(
         asked,
         format!(
-            "<continue xmlns='{SASL2}'><tasks><task>UPGR-SCRAM-SHA-256</task></tasks></continue>"
+            "<continue xmlns='{SASL2}'><additional-data>{verifier}</additional-data><tasks><task>UPGR-SCRAM-SHA-512</task></tasks></continue>"
         )
     );
     client
-        .send(format!("<next xmlns='{SASL2}' task='UPGR-SCRAM-SHA-256'/>"))
+        .send(format!("<next xmlns='{SASL2}' task='UPGR-SCRAM-SHA-512'/>"))
         .await;
     let data = client.until("</task-data>").await;
     assert!(
@@ -293,8 +300,8 @@ async fn a_password_gets_a_stronger_verifier() {
         "{data}"
     );
     let salt = decoded(between(&data, "4096'>", "</salt>"));
-    let mut salted = [0; 32];
-    pbkdf2::pbkdf2_hmac::<sha2::Sha256>(PASSWORD.as_bytes(), &salt, 4096, &mut salted);
+    let mut salted = [0; 64];
+    pbkdf2::pbkdf2_hmac::<sha2::Sha512>(PASSWORD.as_bytes(), &salt, 4096, &mut salted);
     client
         .send(format!(
             "<task-data xmlns='{SASL2}'><hash xmlns='urn:xmpp:scram-upgrade:0'>{}</hash></task-data>",
@@ -306,25 +313,11 @@ async fn a_password_gets_a_stronger_verifier() {
         success.contains("<bound "),
         "binding comes after the tasks: {success}"
     );
-    let hashes: Vec<_> = world.node.known("old@localhost").unwrap().verifiers;
-    let hashes: Vec<_> = hashes.iter().map(|v| v.hash).collect();
-    assert_eq!(hashes, [ScramHash::Sha1, ScramHash::Sha256]);
-
-    let (mut client, _) = world.open().await;
-    let scram = Scram::new("old", Binding::None);
-    let first = scram.first();
-    client
-        .send(format!(
-            "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'>\
-             <initial-response>{first}</initial-response></authenticate>"
-        ))
-        .await;
-    let challenge = client.until("</challenge>").await;
-    let (last, _) = scram.last(between(&challenge, "'>", "</"), PASSWORD);
-    client
-        .send(format!("<response xmlns='{SASL2}'>{last}</response>"))
-        .await;
-    client.until("</success>").await;
+    let known = world.node.known("old@localhost").unwrap();
+    let hashes: Vec<_> = known.verifiers.iter().map(|v| v.hash).collect();
+    assert_eq!(hashes, [ScramHash::Sha256, ScramHash::Sha512]);
+    let made = derive(PASSWORD, ScramHash::Sha512, &salt, 4096).unwrap();
+    assert_eq!(known.verifiers[1], made);
 }
 
 #[tokio::test]
@@ -333,14 +326,14 @@ async fn an_upgrade_that_makes_no_sense_fails_the_login() {
     let world = World::start().await;
     world
         .node
-        .add("old@localhost", PASSWORD, &[ScramHash::Sha1]);
-    let more = "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-256</upgrade>";
-    let next = format!("<next xmlns='{SASL2}' task='UPGR-SCRAM-SHA-256'/>");
+        .add("old@localhost", PASSWORD, &[ScramHash::Sha256]);
+    let more = "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-512</upgrade>";
+    let next = format!("<next xmlns='{SASL2}' task='UPGR-SCRAM-SHA-512'/>");
     let short = format!(
         "<task-data xmlns='{SASL2}'><hash xmlns='urn:xmpp:scram-upgrade:0'>AAAA</hash></task-data>"
     );
     let (mut client, _) = world.open().await;
-    client.send(plain("old", PASSWORD, more)).await;
+    prove(&mut client, "old", more).await;
     client.until("</continue>").await;
     client.send(&next).await;
     client.until("</task-data>").await;
@@ -354,11 +347,11 @@ async fn an_upgrade_that_makes_no_sense_fails_the_login() {
     world
         .node
         .faults(|f| f.change = Some(link::Error::Store("full".to_owned())));
-    client.send(plain("old", PASSWORD, more)).await;
+    prove(&mut client, "old", more).await;
     client.until("</continue>").await;
     client.send(&next).await;
     client.until("</task-data>").await;
-    let hash = base64([1; 32]);
+    let hash = base64([1; 64]);
     client.send(short.replace("AAAA", &hash)).await;
     let refused = failed(&mut client).await;
     assert!(
@@ -366,7 +359,7 @@ async fn an_upgrade_that_makes_no_sense_fails_the_login() {
         "{refused}"
     );
     let how = Derivation {
-        hashes: vec![ScramHash::Sha1],
+        hashes: vec![ScramHash::Sha256],
         iterations: 4096,
     };
     let before = verifiers_for(PASSWORD, &how).unwrap().len();

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use starling_api::{Administration, Error};
-use starling_auth::scram::Derivation;
 use starling_wire::admin::v1::{
-    ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, NewAccount,
+    ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, ImportWarning,
+    NewAccount,
 };
 use starling_xmpp::credentials::ScramHash;
 use tokio::sync::{Semaphore, mpsc};
@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 use tonic::{Status, Streaming};
 
 use super::convert;
+use crate::passwords::Passwords;
 
 /// Accounts that one message may hold.
 const BATCH_ACCOUNTS_MAX: usize = 1_000;
@@ -24,16 +25,11 @@ const BATCH_ACCOUNTS_MAX: usize = 1_000;
 /// derives.
 const BATCHES_IN_FLIGHT_MAX: usize = 4;
 
-/// Hashes that verifiers are made for. Deriving for SHA-512 takes longer than
-/// for both of these together, and 20,000 users are to be there in half a
-/// minute; clients that know it can add it later (XEP-0480).
-const HASHES: [ScramHash; 2] = [ScramHash::Sha256, ScramHash::Sha1];
-
 /// What an import needs.
 #[derive(Clone)]
 pub(super) struct Import {
     administration: Administration,
-    derivation: Arc<Derivation>,
+    passwords: Passwords,
     cores: Arc<Semaphore>,
 }
 
@@ -41,16 +37,12 @@ impl Import {
     /// An import into `administration`; `cores` has one permit for each core.
     pub(super) fn new(
         administration: Administration,
-        iterations: u32,
+        passwords: Passwords,
         cores: Arc<Semaphore>,
     ) -> Self {
-        let derivation = Arc::new(Derivation {
-            hashes: HASHES.to_vec(),
-            iterations,
-        });
         Self {
             administration,
-            derivation,
+            passwords,
             cores,
         }
     }
@@ -83,9 +75,9 @@ impl Import {
                 Some(batch) = batches.join_next(), if !batches.is_empty() => {
                     let answer = batch.map_or_else(
                         |stopped| Err(Status::internal(format!("a batch stopped: {stopped}"))),
-                        |(made, failures)| {
-                            created += made;
-                            Ok(ImportAccountsResponse { created, failures })
+                        |done| {
+                            created += done.created;
+                            Ok(ImportAccountsResponse { created, ..done })
                         },
                     );
                     if answers.send(answer).await.is_err() {
@@ -96,29 +88,32 @@ impl Import {
         }
     }
 
-    /// How many accounts of a batch were made, and why the others were not.
-    async fn batch(self, lines: Vec<ImportLine>) -> (u64, Vec<ImportFailure>) {
+    /// What became of a batch: `created` counts its accounts alone.
+    async fn batch(self, lines: Vec<ImportLine>) -> ImportAccountsResponse {
         let mut tasks = JoinSet::new();
         for line in lines {
             tasks.spawn(self.clone().line(line));
         }
-        let mut created = 0;
-        let mut failures = Vec::new();
+        let mut all = ImportAccountsResponse::default();
         while let Some(done) = tasks.join_next().await {
             match done {
-                Ok(Ok(())) => created += 1,
-                Ok(Err(failure)) => failures.push(failure),
-                Err(stopped) => failures.push(ImportFailure {
+                Ok(Ok(warning)) => {
+                    all.created += 1;
+                    all.warnings.extend(warning);
+                }
+                Ok(Err(failure)) => all.failures.push(failure),
+                Err(stopped) => all.failures.push(ImportFailure {
                     reason: format!("its task stopped: {stopped}"),
                     ..ImportFailure::default()
                 }),
             }
         }
-        failures.sort_by_key(|failure| failure.line);
-        (created, failures)
+        all.failures.sort_by_key(|failure| failure.line);
+        all.warnings.sort_by_key(|warning| warning.line);
+        all
     }
 
-    async fn line(self, line: ImportLine) -> Result<(), ImportFailure> {
+    async fn line(self, line: ImportLine) -> Result<Option<ImportWarning>, ImportFailure> {
         let NewAccount { account, secret } = line.account.unwrap_or_default();
         let failure = |reason: String, is_existing| ImportFailure {
             line: line.line,
@@ -131,7 +126,7 @@ impl Import {
             failure(error.to_string(), is_existing)
         };
         let address = self.administration.address(&account).map_err(refused)?;
-        let how = Arc::clone(&self.derivation);
+        let how = self.passwords.derivation();
         let permit = self.cores.acquire_owned().await;
         let derived = tokio::task::spawn_blocking(move || {
             let _permit = permit;
@@ -141,9 +136,22 @@ impl Import {
             .await
             .map_err(|stopped| failure(format!("deriving stopped: {stopped}"), false))?
             .map_err(|reason| failure(reason, false))?;
+        let missing_hashes = names(self.passwords.missing(&verifiers));
+        let hashes = names(verifiers.iter().map(|verifier| verifier.hash));
         self.administration
             .add(address, verifiers)
             .await
-            .map_err(refused)
+            .map_err(refused)?;
+        Ok((!missing_hashes.is_empty()).then_some(ImportWarning {
+            line: line.line,
+            account,
+            missing_hashes,
+            hashes,
+        }))
     }
+}
+
+fn names(hashes: impl IntoIterator<Item = ScramHash>) -> Vec<String> {
+    let name = |hash: ScramHash| hash.name().to_owned();
+    hashes.into_iter().map(name).collect()
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starling_api::Administration;
-use starling_auth::scram::Derivation;
 use starling_wire::Admin;
 use starling_wire::admin::v1::new_account::Secret;
 use starling_wire::admin::v1::{
@@ -25,6 +24,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::facts::Facts;
 use super::import::Import;
 use super::{convert, status};
+use crate::passwords::Passwords;
 
 /// Messages of a streamed answer that wait for the client.
 const ANSWERS_AHEAD_MAX: usize = 4;
@@ -42,19 +42,19 @@ type Answers<T> = ReceiverStream<Result<T, Status>>;
 pub struct Service {
     administration: Administration,
     facts: Arc<Facts>,
-    derivation: Arc<Derivation>,
+    passwords: Passwords,
     cores: Arc<Semaphore>,
 }
 
 impl Service {
-    /// Serves `administration`; new passwords are derived as `derivation` says.
+    /// Serves `administration`; new passwords are derived as `passwords` say.
     #[must_use]
-    pub fn new(administration: Administration, facts: Arc<Facts>, derivation: Derivation) -> Self {
+    pub fn new(administration: Administration, facts: Arc<Facts>, passwords: Passwords) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             administration,
             facts,
-            derivation: Arc::new(derivation),
+            passwords,
             cores: Arc::new(Semaphore::new(cores)),
         }
     }
@@ -68,7 +68,7 @@ impl Service {
     /// Derives away from the threads that serve.
     async fn verifiers(&self, secret: Option<Secret>) -> Result<Vec<ScramVerifier>, Status> {
         let permit = Arc::clone(&self.cores).acquire_owned().await;
-        let how = Arc::clone(&self.derivation);
+        let how = self.passwords.derivation();
         let derived = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             convert::verifiers(secret, &how)
@@ -281,9 +281,8 @@ impl Admin for Service {
         &self,
         request: Request<Streaming<ImportAccountsRequest>>,
     ) -> Result<Response<Self::ImportAccountsStream>, Status> {
-        let iterations = self.derivation.iterations;
         let cores = Arc::clone(&self.cores);
-        let import = Import::new(self.administration.clone(), iterations, cores);
+        let import = Import::new(self.administration.clone(), self.passwords.clone(), cores);
         let requests = request.into_inner();
         Ok(stream(|answers| async move {
             import.run(requests, answers).await;

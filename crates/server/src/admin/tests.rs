@@ -10,7 +10,7 @@ mod node;
 use std::sync::Arc;
 
 use starling_api::Administration;
-use starling_auth::scram::Derivation;
+use starling_edge::config::{Auth, ScramKind};
 use starling_link::LocalLink;
 use starling_store::Memory;
 use starling_wire::admin::v1::new_account::Secret;
@@ -20,12 +20,12 @@ use starling_wire::admin::v1::{
     ScramVerifiers, SetAccountEnabledRequest, SetPasswordRequest, ShowAccountRequest,
 };
 use starling_wire::{AdminClient, AdminServer, unix};
-use starling_xmpp::credentials::ScramHash;
 use starling_xmpp::time::UnixMillis;
 use tonic::Code;
 use tonic::transport::{Channel, Server};
 
 use super::{Facts, Listener, Service};
+use crate::passwords::Passwords;
 
 /// A client of a node that serves "a.example" and "b.example".
 struct Fixture {
@@ -49,11 +49,12 @@ async fn fixture() -> Fixture {
     }];
     let data = folder.path().to_owned();
     let facts = Arc::new(Facts::new("one".into(), UnixMillis(7), data, listeners));
-    let how = Derivation {
-        hashes: vec![ScramHash::Sha256],
-        iterations: 4_096,
-    };
-    let service = Service::new(administration, facts, how);
+    let passwords = Passwords::new(&Auth {
+        scram: vec![ScramKind::Sha512, ScramKind::Sha256],
+        scram_iterations: 4_096,
+        ..Auth::default()
+    });
+    let service = Service::new(administration, facts, passwords);
     let socket = folder.path().join("admin.sock");
     let listener = unix::Listener::bind(&socket).await.unwrap();
     let router = Server::builder().add_service(AdminServer::new(service));
@@ -123,7 +124,7 @@ async fn an_account_is_added_shown_changed_and_removed() {
         .into_inner();
     let shown = shown.account.unwrap();
     assert!(shown.is_disabled);
-    assert_eq!(shown.scram_hashes, ["SHA-256"]);
+    assert_eq!(shown.scram_hashes, ["SHA-512", "SHA-256", "SHA-1"]);
     let request = RemoveAccountRequest {
         account: account.clone(),
     };
@@ -225,12 +226,13 @@ async fn an_import_makes_what_it_can_and_tells_the_rest() {
         .import_accounts(tokio_stream::iter(batches))
         .await;
     let mut answers = answer.unwrap().into_inner();
-    let mut failures = Vec::new();
+    let (mut failures, mut warnings) = (Vec::new(), Vec::new());
     let mut created = 0;
     while let Some(answer) = answers.message().await.unwrap() {
         assert!(answer.created >= created, "progress never goes back");
         created = answer.created;
         failures.extend(answer.failures);
+        warnings.extend(answer.warnings);
     }
     failures.sort_by_key(|failure| failure.line);
     assert_eq!(created, 600);
@@ -241,7 +243,18 @@ async fn an_import_makes_what_it_can_and_tells_the_rest() {
             .reason
             .starts_with("the verifier for SHA-256 cannot be used")
     );
+    // Those with verifiers lack a hash that clients choose; the one with a
+    // password has all.
+    assert_eq!(warnings.len(), 599);
+    assert_eq!(warnings[0].missing_hashes, ["SHA-512"]);
+    assert_eq!(warnings[0].hashes, ["SHA-256"]);
     assert_eq!(node.list(ListAccountsRequest::default()).await.len(), 601);
+    let request = ShowAccountRequest {
+        account: "bob@a.example".into(),
+    };
+    let shown = node.client.show_account(request).await.unwrap();
+    let bob = shown.into_inner().account.unwrap();
+    assert_eq!(bob.scram_hashes, ["SHA-512", "SHA-256", "SHA-1"]);
 }
 
 #[tokio::test]

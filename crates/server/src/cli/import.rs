@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use starling_wire::AdminClient;
 use starling_wire::admin::v1::{
-    ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine,
+    ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, ImportWarning,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -31,8 +31,8 @@ const BATCH_ACCOUNTS: usize = 64;
 /// Messages read ahead of the node.
 const BATCHES_AHEAD_MAX: usize = 4;
 
-/// Lines that failed which are shown; all of them are in the JSON.
-const FAILURES_SHOWN_MAX: usize = 20;
+/// Lines of one kind that are shown; all of them are in the JSON.
+const LINES_SHOWN_MAX: usize = 20;
 
 pub(super) async fn run(
     mut node: AdminClient<Channel>,
@@ -55,6 +55,7 @@ pub(super) async fn run(
     sum.failures
         .extend(reader.await.context("reading stopped")??);
     sum.failures.sort_by_key(|failure| failure.line);
+    sum.warnings.sort_by_key(|warning| warning.line);
     sum.report(output)?;
     Ok(if sum.failures.is_empty() {
         Exit::Done
@@ -68,12 +69,14 @@ pub(super) async fn run(
 struct Sum {
     created: u64,
     failures: Vec<ImportFailure>,
+    warnings: Vec<ImportWarning>,
 }
 
 impl Sum {
     fn add(&mut self, answer: ImportAccountsResponse) {
         self.created = answer.created;
         self.failures.extend(answer.failures);
+        self.warnings.extend(answer.warnings);
     }
 
     fn handled(&self) -> u64 {
@@ -91,11 +94,10 @@ impl Sum {
             let left_out = count(self.failures.len() as u64, "line");
             text += &format!(" Left out {left_out}, {existing} of them users that exist already:");
         }
-        for failure in self.failures.iter().take(FAILURES_SHOWN_MAX) {
-            text += &format!("\n  line {}: {}", failure.line, failure.reason);
-        }
-        if self.failures.len() > FAILURES_SHOWN_MAX {
-            text += "\n  … and others; --json tells all";
+        let failures = self.failures.iter();
+        text += &shown(failures.map(|failure| (failure.line, failure.reason.clone())));
+        if let Some(warning) = self.warning() {
+            text += &warning;
         }
         let failures = self.failures.iter().map(|failure| {
             json!({
@@ -105,14 +107,65 @@ impl Sum {
                 "is_existing": failure.is_existing,
             })
         });
+        let warnings = self.warnings.iter().map(|warning| {
+            json!({
+                "line": warning.line,
+                "account": warning.account,
+                "missing_hashes": warning.missing_hashes,
+                "hashes": warning.hashes,
+            })
+        });
         let value = json!({
             "created": self.created,
             "existing": existing,
             "failures": failures.collect::<Vec<_>>(),
+            "warnings": warnings.collect::<Vec<_>>(),
         });
         output.print(&text, &value)?;
         Ok(())
     }
+
+    /// What to do about users who may not be able to log in.
+    fn warning(&self) -> Option<String> {
+        let first = self.warnings.first()?;
+        let is_common = |hash: &&String| self.warnings.iter().all(|w| w.hashes.contains(hash));
+        let common: Vec<_> = first.hashes.iter().filter(is_common).collect();
+        let users = count(self.warnings.len() as u64, "user");
+        let lines = self.warnings.iter().map(|warning| {
+            let missing = warning.missing_hashes.join(", ");
+            (
+                warning.line,
+                format!("{} has no {missing}", warning.account),
+            )
+        });
+        let mechanisms = common.iter().map(|hash| format!("\"SCRAM-{hash}\""));
+        let remedy = match common.is_empty() {
+            true => "They have no hash in common: give them new passwords".to_owned(),
+            false => format!(
+                "Offer only what all of them have: write scram = [{}] under [edge.auth]",
+                mechanisms.collect::<Vec<_>>().join(", ")
+            ),
+        };
+        Some(format!(
+            "\n{users} cannot log in with a client that chooses a hash they have no verifier of:\
+             {}\n{remedy}. A client that sends its password as it is (PLAIN, under TLS) adds \
+             what is missing.",
+            shown(lines)
+        ))
+    }
+}
+
+/// The first lines, and that there are others.
+fn shown(lines: impl ExactSizeIterator<Item = (u64, String)>) -> String {
+    let is_more = lines.len() > LINES_SHOWN_MAX;
+    let lines = lines.take(LINES_SHOWN_MAX);
+    let mut text: String = lines
+        .map(|(n, what)| format!("\n  line {n}: {what}"))
+        .collect();
+    if is_more {
+        text += "\n  … and others; --json tells all";
+    }
+    text
 }
 
 /// Reads lines into batches until the end or until the node hangs up. Lines

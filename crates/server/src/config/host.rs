@@ -20,6 +20,9 @@ pub struct Host {
     /// PEM file with the private key of the certificate.
     #[schemars(example = "/etc/starling/localhost.key")]
     pub key: Option<PathBuf>,
+    /// PEM files with the certificates of authorities whose client certificates
+    /// prove accounts of this host (SASL EXTERNAL). Empty: they prove none.
+    pub client_authorities: Vec<PathBuf>,
     /// Whether anybody may create an account from a client (XEP-0077). Open
     /// registration attracts abuse; `starling user add` needs no such thing.
     /// Whoever is logged in may change the password and remove the account,
@@ -109,6 +112,9 @@ impl Host {
                 "a private key needs its certificate: set \"certificate\" beside it".into(),
             )),
             _ => {}
+        }
+        if let Err(error) = starling_edge::ClientAuthorities::load(&self.client_authorities) {
+            problems.push(("client_authorities", error.to_string()));
         }
         let before = problems.len();
         for (key, path) in [("certificate", &self.certificate), ("key", &self.key)] {

@@ -6,7 +6,6 @@ use serde::Deserialize;
 use toml::Table;
 use toml::de::DeTable;
 
-use super::host::unreadable;
 use super::origin::{Origins, line_of};
 use super::schema::{self, Schema};
 use super::walk::Walk;
@@ -136,10 +135,14 @@ impl Config {
     /// Makes paths that are relative to the folder of the configuration file
     /// usable from anywhere.
     fn resolve(&mut self, folder: &Path) {
-        let hosts = self.host.values_mut();
-        let of_hosts = hosts.flat_map(|host| [&mut host.certificate, &mut host.key]);
-        let optional = of_hosts.chain([&mut self.admin.socket]).flatten();
-        for path in optional.chain(&mut self.edge.tls.client_authorities) {
+        for host in self.host.values_mut() {
+            let optional = [&mut host.certificate, &mut host.key];
+            let paths = optional.into_iter().flatten();
+            for path in paths.chain(&mut host.client_authorities) {
+                *path = folder.join(&path);
+            }
+        }
+        if let Some(path) = &mut self.admin.socket {
             *path = folder.join(&path);
         }
     }
@@ -152,11 +155,6 @@ impl Config {
         }
         for problem in self.edge.check() {
             problems.push((format!("edge.{}", problem.key), problem.text));
-        }
-        for (index, file) in self.edge.tls.client_authorities.iter().enumerate() {
-            if let Some(problem) = unreadable(file) {
-                problems.push((format!("edge.tls.client_authorities[{index}]"), problem));
-            }
         }
         if self.host.is_empty() {
             let message = "a node needs a host to serve: write [host.\"example.org\"]";
@@ -197,10 +195,20 @@ impl Config {
             let tcp = &config.edge.tcp;
             (tcp.listen.clone(), tcp.direct_tls_listen.clone())
         };
+        let (was, is) = (&self.edge.auth, &other.edge.auth);
         let sections = [
             ("node", self.node != other.node),
             ("log.format", self.log.format != other.log.format),
             ("edge.tcp", ports(self) != ports(other)),
+            (
+                "edge.auth.failures_per_account_max",
+                was.failures_per_account_max != is.failures_per_account_max,
+            ),
+            (
+                "edge.auth.failures_per_address_max",
+                was.failures_per_address_max != is.failures_per_address_max,
+            ),
+            ("edge.auth.lockout", was.lockout != is.lockout),
             ("session", self.session != other.session),
             ("store", self.store != other.store),
             ("admin", self.admin != other.admin),

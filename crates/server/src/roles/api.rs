@@ -10,19 +10,17 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 
 use crate::admin::{Facts, Service};
-use crate::config::Config;
-use crate::passwords;
+use crate::passwords::Passwords;
 
 /// Serves until `shutdown`.
 pub(crate) fn start(
-    config: &Config,
+    passwords: Passwords,
     socket: Listener,
     administration: Administration,
     facts: Arc<Facts>,
     shutdown: CancellationToken,
 ) -> JoinHandle<Result<(), starling_wire::Error>> {
-    let derivation = passwords::derivation(&config.edge.auth);
-    let service = Service::new(administration, facts, derivation);
+    let service = Service::new(administration, facts, passwords);
     let router = Server::builder().add_service(AdminServer::new(service));
     tokio::spawn(socket.serve(router, async move { shutdown.cancelled().await }))
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::{self, Facts};
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
+use crate::passwords::Passwords;
 use crate::roles::{api, edge, session};
 use crate::secrets::Secrets;
 use crate::{Config, hosts};
@@ -30,9 +31,11 @@ pub(crate) async fn start(
     let secrets = Secrets::of(&*store).await?;
     let link = LocalLink::new();
     let [accepting, working, administering] = std::array::from_fn(|_| CancellationToken::new());
+    let passwords = Passwords::new(&config.edge.auth);
     let given = session::Given {
         config: &config,
         store: Arc::clone(&store) as _,
+        passwords: passwords.clone(),
         link: Arc::clone(&link) as _,
         placement: secrets.placement,
         entry_ids: secrets.entry_ids,
@@ -56,7 +59,7 @@ pub(crate) async fn start(
     let administration =
         Administration::new(link, Arc::clone(&store) as _, crate::hosts::names(&config));
     let api = api::start(
-        &config,
+        passwords.clone(),
         socket,
         administration.clone(),
         Arc::clone(&facts),
@@ -70,6 +73,7 @@ pub(crate) async fn start(
         store,
         administration,
         facts,
+        passwords,
         components: extras.components,
         data,
         started_with: config.clone(),

@@ -12,12 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::hosts::{self, Components};
-use crate::passwords::{self, Deriver};
+use crate::passwords::Passwords;
 
 /// What the engine is built from.
 pub(crate) struct Given<'a> {
     pub(crate) config: &'a Config,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) passwords: Passwords,
     pub(crate) link: Arc<dyn Link>,
     pub(crate) placement: Placement,
     pub(crate) entry_ids: EntryIds,
@@ -42,7 +43,7 @@ pub(crate) fn start(given: Given<'_>, shutdown: &CancellationToken) -> anyhow::R
         placement: given.placement,
         membership,
         clock: Arc::new(SystemClock),
-        passwords: Arc::new(Deriver(passwords::derivation(&config.edge.auth))),
+        passwords: Arc::new(given.passwords),
         entry_ids: given.entry_ids,
         registry: Registry::new(features),
         software: Software {

@@ -33,7 +33,7 @@ pub struct Rejected {
     pub reason: Reason,
     /// Its id.
     pub id: Option<SmolStr>,
-    /// Its `to`, as it was written.
+    /// Its `to`, as it was written, unless it is too long for any address.
     pub to: Option<Box<str>>,
     /// What its sender is told.
     pub error: StanzaError,

@@ -43,6 +43,7 @@ impl Stanza {
             + jid(&head.to)
             + jid(&head.from)
             + head.id.as_ref().map_or(0, |id| id.len())
+            + head.lang.as_ref().map_or(0, |lang| lang.len())
             + head.extra().len()
             + self.content().len()
     }

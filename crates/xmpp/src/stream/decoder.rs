@@ -18,6 +18,9 @@ use crate::xml::{self, Declaration, Limits, is_space};
 /// ones are copied, which keeps the buffer in place for the next read.
 const TAKE_BYTES_MIN: usize = 4_096;
 
+/// The longest opening tag, also of a peer that is trusted with large stanzas.
+const OPENING_BYTES_MAX: usize = 8_192;
+
 /// White space allowed within the closing tag of a stream, in bytes.
 const CLOSE_SPACE_BYTES_MAX: usize = 64;
 
@@ -234,7 +237,10 @@ impl Decoder {
 
     /// Finds the end of an opening tag or element at the start of `buffer`.
     fn scan(&mut self, goal: Goal, buffer: &[u8]) -> Result<Option<usize>, StreamError> {
-        let limits = self.limits;
+        let mut limits = self.limits;
+        if goal == Goal::Opening {
+            limits.stanza_bytes_max = limits.stanza_bytes_max.min(OPENING_BYTES_MAX);
+        }
         let scanner = self
             .scanner
             .get_or_insert_with(|| Scanner::new(goal, limits));

@@ -11,6 +11,14 @@ use crate::jid::Jid;
 use crate::ns;
 use crate::xml::{Attribute, Declaration, Limits, Reader, escape};
 
+/// The longest `xml:lang` of a stream that is taken note of: it is stamped on
+/// every stanza without one. RFC 5646 §4.4.1 finds 35 enough.
+const LANG_BYTES_MAX: usize = 64;
+
+/// Bytes of all prefixes declared on the stream and their namespaces: a stanza
+/// that leans on them carries them on (RFC 6120 §4.8.5).
+const DECLARATION_BYTES_MAX: usize = 1_024;
+
 /// RFC 6120 §4.8.2: whom the stream is with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Content {
@@ -151,6 +159,14 @@ impl StreamHeader {
         if start.local != "stream" {
             return Err(StreamError::new(StreamCondition::BadFormat).text("not a stream"));
         }
+        let declared = self
+            .declarations
+            .iter()
+            .map(|d| d.prefix.len() + d.ns.len());
+        if declared.sum::<usize>() > DECLARATION_BYTES_MAX {
+            let error = StreamError::new(StreamCondition::PolicyViolation);
+            return Err(error.text("the namespaces of the stream are too long"));
+        }
         self.content = self.content_declared()?.unwrap_or(self.content);
         fault.map_or(Ok(()), Err)
     }
@@ -160,7 +176,7 @@ impl StreamHeader {
         if let Some(prefix) = attribute.declares() {
             self.declarations.push(Declaration::new(prefix, value));
         } else if attribute.is_lang() {
-            self.lang = Some(SmolStr::new(value));
+            self.lang = is_lang(&value).then(|| SmolStr::new(value));
         } else if attribute.prefix().is_empty() {
             match attribute.local() {
                 "id" => self.id = Some(SmolStr::new(value)),
@@ -197,5 +213,66 @@ impl StreamHeader {
                 StreamError::new(StreamCondition::InvalidNamespace).text("not a content namespace")
             }),
         }
+    }
+}
+
+/// RFC 5646 §2.1: letters and digits with hyphens between. Anything else says
+/// nothing about a language, and would be written into every stanza.
+fn is_lang(text: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    !text.is_empty() && text.len() <= LANG_BYTES_MAX && text.bytes().all(is_part)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::stream::{Decoder, Event};
+
+    fn open(attributes: &str) -> Result<Option<Event>, StreamError> {
+        let tag = format!(
+            "<stream:stream xmlns='jabber:client' xmlns:stream='{}' to='a' {attributes}>",
+            ns::STREAM
+        );
+        Decoder::new(Limits::AUTHENTICATED).feed(&mut BytesMut::from(tag.as_bytes()))
+    }
+
+    fn lang(text: &str) -> Option<SmolStr> {
+        match open(&format!("xml:lang='{text}'")).unwrap() {
+            Some(Event::Open(header)) => header.lang,
+            other => panic!("no header: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_language_that_is_none_is_not_stamped_on_stanzas() {
+        // RFC 6120 §4.7.4: it goes into each of them, and so does its length.
+        assert_eq!(lang("zh-Hant-TW").as_deref(), Some("zh-Hant-TW"));
+        assert_eq!(lang(&"x".repeat(LANG_BYTES_MAX + 1)), None);
+        assert_eq!(lang("&lt;&lt;&lt;"), None);
+        assert_eq!(lang(""), None);
+    }
+
+    #[test]
+    fn what_stanzas_would_repeat_is_short() {
+        // RFC 6120 §4.8.5.
+        let declared = |length| format!("xmlns:p='{}'", "x".repeat(length));
+        assert!(open(&declared(500)).is_ok());
+        let refused = open(&declared(DECLARATION_BYTES_MAX)).unwrap_err();
+        assert_eq!(refused.condition, StreamCondition::PolicyViolation);
+    }
+
+    #[test]
+    fn an_opening_tag_is_short_whatever_stanzas_may_be() {
+        // RFC 6120 §4.9.3.14.
+        let refused = open(&format!("id='{}'", "x".repeat(8_192))).unwrap_err();
+        assert_eq!(refused.condition, StreamCondition::PolicyViolation);
+        assert!(open(&format!("id='{}'", "x".repeat(4_096))).is_ok());
     }
 }

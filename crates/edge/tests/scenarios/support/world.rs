@@ -48,6 +48,11 @@ impl World {
 
     /// With other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Config, &mut Host)) -> Self {
+        Self::with_hosts(|config, [host, _]| change(config, host)).await
+    }
+
+    /// With other settings, also of `other.example`.
+    pub(crate) async fn with_hosts(change: impl FnOnce(&mut Config, &mut [Host; 2])) -> Self {
         let mut config = Config::default();
         let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
         config.tcp.listen = Listen::from(loopback);
@@ -55,9 +60,10 @@ impl World {
         config.auth.scram_iterations = 4096;
         let (first, first_der) = certificate("localhost");
         let (second, second_der) = certificate("other.example");
-        let mut host = Host::new(BareJid::parse("localhost").unwrap(), first);
+        let host = Host::new(BareJid::parse("localhost").unwrap(), first);
         let other = Host::new(BareJid::parse("other.example").unwrap(), second);
-        change(&mut config, &mut host);
+        let mut hosts = [host, other];
+        change(&mut config, &mut hosts);
         let mut roots = RootCertStore::empty();
         roots.add(first_der).unwrap();
         roots.add(second_der).unwrap();
@@ -71,7 +77,7 @@ impl World {
             secret: ServerSecret::new([7; 32]),
             clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
         };
-        let edge = Edge::bind(config.clone(), Hosts::new([host, other]), deps);
+        let edge = Edge::bind(config.clone(), Hosts::new(hosts), deps);
         let edge = edge.await.unwrap();
         let handle = edge.handle();
         let shutdown = CancellationToken::new();

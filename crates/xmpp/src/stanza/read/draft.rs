@@ -16,6 +16,13 @@ use crate::ns;
 use crate::stanza::{Head, Kind, Reason, Rejected, Type};
 use crate::xml::Attribute;
 
+/// The longest id, in bytes. Whoever answers repeats it, and so must keep it.
+const ID_BYTES_MAX: usize = 1_024;
+
+/// RFC 7622 §3.1: three parts of 1,023 octets, `@` and `/`. What is longer is
+/// no address, and is not repeated to its sender.
+const TO_BYTES_MAX: usize = 3_071;
+
 pub(super) struct Draft<'a> {
     kind: Kind,
     type_: Option<Cow<'a, str>>,
@@ -142,8 +149,11 @@ impl<'a> Draft<'a> {
                 Err(Box::new(Rejected {
                     kind: self.kind,
                     reason,
-                    id: self.id,
-                    to: self.to.map(|to| to.into()),
+                    id: self.id.filter(|id| id.len() <= ID_BYTES_MAX),
+                    to: self
+                        .to
+                        .filter(|to| to.len() <= TO_BYTES_MAX)
+                        .map(|to| to.into()),
                     error,
                     // RFC 6120 §8.3.1.
                     is_answerable: !matches!(type_, Some(Type::Error | Type::Result)),
@@ -157,6 +167,9 @@ impl<'a> Draft<'a> {
         let Some(type_) = type_ else {
             return Some("unknown 'type'");
         };
+        if self.id.as_ref().is_some_and(|id| id.len() > ID_BYTES_MAX) {
+            return Some("the 'id' is too long");
+        }
         match self.kind {
             Kind::Message => None,
             Kind::Presence if type_ == Type::Available && self.priorities > 0 => {
@@ -173,5 +186,43 @@ impl<'a> Draft<'a> {
                 _ => Some("an IQ result has at most one payload"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::stream::{Content, Event, Limits, read_element};
+
+    fn reply(to: &str, id: &str) -> String {
+        let xml =
+            format!("<iq xmlns='jabber:client' type='get' to='{to}' id='{id}'><q xmlns='q'/></iq>");
+        match read_element(xml.as_bytes(), Content::Client, Limits::AUTHENTICATED).unwrap() {
+            Event::Rejected(rejected) => {
+                let mut out = BytesMut::new();
+                rejected.write_reply(&Jid::parse("a@b/c").unwrap(), &mut out);
+                String::from_utf8(out.to_vec()).unwrap()
+            }
+            other => panic!("not rejected: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_does_not_repeat_at_length() {
+        // RFC 6120 §8.3.3.8; an answer is never much larger than its cause.
+        assert!(reply("@", "i").contains(" from='@'"));
+        let long = format!("@{}", "x".repeat(TO_BYTES_MAX));
+        let answer = reply(&long, "i");
+        assert!(answer.contains("id='i'") && answer.len() < 400, "{answer}");
+        let answer = reply("b", &"i".repeat(ID_BYTES_MAX + 1));
+        assert!(answer.contains("the 'id' is too long"), "{answer}");
+        assert!(answer.len() < 400, "{answer}");
     }
 }
