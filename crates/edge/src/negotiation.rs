@@ -18,6 +18,7 @@ use bytes::BytesMut;
 use smol_str::SmolStr;
 use starling_auth::{Context, Mechanism, Profile, Success};
 use starling_link::{Bound, Client, SessionKey};
+use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::stream::{Event, StreamCondition, StreamError};
 use starling_xmpp::{BareJid, Element, Jid, Stanza, ns};
 
@@ -82,6 +83,8 @@ pub(crate) struct Identity {
     pub(crate) mechanism: Mechanism,
     pub(crate) user_agent_id: Option<SmolStr>,
     pub(crate) software: Option<SmolStr>,
+    /// The credentials that proved it.
+    pub(crate) basis: Option<Fingerprint>,
 }
 
 /// Where a stream stands.
@@ -102,8 +105,7 @@ enum State {
 enum Asking {
     Proof(Attempt),
     Completion(Attempt, Box<Success>),
-    Tokens(Grant),
-    Verifier(Grant),
+    Change(Grant),
     Bind2(Grant),
     Bind(Stanza),
     Register(Stanza),
@@ -267,8 +269,7 @@ impl Negotiation {
             (Asking::Completion(attempt, success), Answer::Changed(done)) => {
                 self.completed(attempt, *success, done, out)
             }
-            (Asking::Tokens(grant), Answer::Changed(done)) => self.tokens_kept(grant, done, out),
-            (Asking::Verifier(grant), Answer::Changed(done)) => self.upgraded(grant, done, out),
+            (Asking::Change(grant), Answer::Changed(done)) => self.changed(grant, done, out),
             (Asking::Bind2(grant), Answer::Bound(bound)) => self.bound2(grant, bound, out),
             (Asking::Bind(request), Answer::Bound(bound)) => bind::end(self, &request, bound, out),
             (Asking::Register(request), Answer::Registered(done)) => {

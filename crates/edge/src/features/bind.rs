@@ -54,7 +54,7 @@ pub(crate) fn begin(stream: &mut Negotiation, request: Stanza, out: &mut BytesMu
         account: identity.account.clone(),
         resource,
         tag: None,
-        basis: None,
+        basis: identity.basis,
         is_anonymous: identity.mechanism == Mechanism::Anonymous,
         conflict: stream.host.as_ref().map(|h| h.conflict).unwrap_or_default(),
         client: stream.client(&identity),
@@ -102,7 +102,9 @@ fn refusal(why: &BindError) -> StanzaError {
         BindError::TooManySessions => StanzaError::new(Condition::ResourceConstraint)
             .text("the account has too many sessions"),
         // §7.6.2.2.
-        BindError::NoAccount | BindError::Stale => StanzaError::new(Condition::NotAllowed),
+        BindError::NoAccount => StanzaError::new(Condition::NotAllowed),
+        // The password was changed since: authenticate anew.
+        BindError::Stale => StanzaError::new(Condition::NotAuthorized),
         BindError::Link(link::Error::Unavailable | link::Error::ShuttingDown) => {
             StanzaError::new(Condition::ResourceConstraint).text("try again in a moment")
         }

@@ -12,8 +12,7 @@ use starling_auth::{Mechanism, Success};
 use starling_link::{Bind, Bound};
 use starling_xmpp::{Element, ns};
 
-use super::sasl2;
-use crate::negotiation::{Ask, Identity, Negotiation};
+use crate::negotiation::{Ask, Attempt, Identity, Negotiation};
 use crate::outlet::ClientOutlet;
 
 /// The longest tag that becomes part of a resource.
@@ -54,20 +53,22 @@ pub(crate) fn offer() -> Element {
 pub(crate) fn ask(
     stream: &Negotiation,
     success: &Success,
-    request: &sasl2::Request,
+    attempt: &Attempt,
     outlet: Arc<ClientOutlet>,
 ) -> Ask {
+    let request = &attempt.request;
     let identity = Identity {
         account: success.account.clone(),
         mechanism: success.mechanism,
         user_agent_id: request.user_agent_id.clone(),
         software: request.software.clone(),
+        basis: attempt.basis,
     };
     Ask::Bind(Bind {
         account: success.account.clone(),
         resource: None,
         tag: request.bind.as_ref().and_then(|bind| bind.tag.clone()),
-        basis: None,
+        basis: attempt.basis,
         is_anonymous: success.mechanism == Mechanism::Anonymous,
         conflict: stream.host.as_ref().map(|h| h.conflict).unwrap_or_default(),
         client: stream.client(&identity),

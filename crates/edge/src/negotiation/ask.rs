@@ -12,7 +12,7 @@ use starling_link::{
     self as link, Bind, BindError, Bound, CredentialChange, Registration, SessionNode,
 };
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::Credentials;
+use starling_xmpp::credentials::{Credentials, Fingerprint};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -28,9 +28,11 @@ pub(crate) enum Ask {
         exchange: Box<Exchange>,
         account: BareJid,
     },
-    /// Make these changes, in this order.
+    /// Make these changes, in this order, if the account still has the
+    /// credentials that were looked up.
     Change {
         account: BareJid,
+        basis: Option<Fingerprint>,
         changes: Vec<CredentialChange>,
     },
     /// Make an account with this password.
@@ -46,7 +48,7 @@ pub(crate) enum Ask {
 /// Its answer.
 pub(crate) enum Answer {
     Proved(Box<Proof>),
-    Changed(Result<(), link::Error>),
+    Changed(Result<Fingerprint, link::Error>),
     Registered(Result<bool, Unregistered>),
     Bound(Result<Bound, BindError>),
     /// The exchange panicked, and is lost with the attempt.
@@ -78,9 +80,11 @@ impl Ask {
     pub(crate) async fn perform(self, shared: &Shared) -> Answer {
         match self {
             Self::Prove { exchange, account } => prove(shared, exchange, &account).await,
-            Self::Change { account, changes } => {
-                Answer::Changed(change(shared, &account, changes).await)
-            }
+            Self::Change {
+                account,
+                basis,
+                changes,
+            } => Answer::Changed(change(shared, &account, basis, changes).await),
             Self::Register {
                 account,
                 password,
@@ -125,11 +129,11 @@ async fn prove(shared: &Shared, mut exchange: Box<Exchange>, account: &BareJid) 
 async fn change(
     shared: &Shared,
     account: &BareJid,
+    basis: Option<Fingerprint>,
     changes: Vec<CredentialChange>,
-) -> Result<(), link::Error> {
+) -> Result<Fingerprint, link::Error> {
     let node = shared.link.owner(account)?;
-    within(node.change_credentials(account, None, changes)).await?;
-    Ok(())
+    within(node.change_credentials(account, basis, changes)).await
 }
 
 async fn register(

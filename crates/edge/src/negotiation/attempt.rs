@@ -8,7 +8,7 @@ use starling_auth::lockout::Verdict;
 use starling_auth::{Condition, Context, Exchange, Failure, Mechanism, Profile, Step, Success};
 use starling_link::{self as link, CredentialChange};
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::Credentials;
+use starling_xmpp::credentials::{Credentials, Fingerprint};
 use starling_xmpp::stream::StreamCondition;
 use zeroize::Zeroizing;
 
@@ -26,6 +26,10 @@ pub(crate) struct Attempt {
     exchange: Option<Box<Exchange>>,
     account: Option<BareJid>,
     credentials: Option<Credentials>,
+    /// Which credentials these were: what follows from the proof is done only
+    /// while the account still has them, or else a login that was under way
+    /// would outlive a new password.
+    pub(crate) basis: Option<Fingerprint>,
 }
 
 /// Base64 of a client, decoded or not.
@@ -58,6 +62,7 @@ impl Negotiation {
             exchange: None,
             account: None,
             credentials: None,
+            basis: None,
             request,
         };
         if self.is_address_locked() {
@@ -101,6 +106,7 @@ impl Negotiation {
         attempt.exchange = Some(proof.exchange);
         match proof.step {
             Ok((step, credentials)) => {
+                attempt.basis = credentials.as_ref().map(Credentials::fingerprint);
                 attempt.credentials = credentials;
                 self.advance(attempt, step, out)
             }
@@ -159,22 +165,31 @@ impl Negotiation {
         }
         let changes = vec![CredentialChange::Verifiers(credentials.verifiers.clone())];
         let account = success.account.clone();
-        let asking = Asking::Completion(attempt, Box::new(success));
-        self.ask(asking, Ask::Change { account, changes })
+        let ask = Ask::Change {
+            account,
+            basis: attempt.basis,
+            changes,
+        };
+        self.ask(Asking::Completion(attempt, Box::new(success)), ask)
     }
 
     /// The verifiers that the account lacked are stored, or not. The password
     /// was right all the same.
     pub(super) fn completed(
         &mut self,
-        attempt: Attempt,
+        mut attempt: Attempt,
         success: Success,
-        done: Result<(), link::Error>,
+        done: Result<Fingerprint, link::Error>,
         out: &mut BytesMut,
     ) -> Next {
-        if let Err(why) = done {
-            let account = success.account.as_str();
-            tracing::warn!(account, error = %why, "cannot add verifiers of other hashes");
+        match done {
+            Ok(basis) => attempt.basis = Some(basis),
+            // Perhaps another client of the account was quicker at the same.
+            Err(link::Error::Stale) => return self.deny(&attempt, TEMPORARY, out),
+            Err(why) => {
+                let account = success.account.as_str();
+                tracing::warn!(account, error = %why, "cannot add verifiers of other hashes");
+            }
         }
         self.welcome(attempt, success, out)
     }
@@ -183,7 +198,7 @@ impl Negotiation {
         match attempt.profile {
             Profile::Sasl1 => {
                 let element = sasl::success(success.additional_data.take().as_deref());
-                self.authenticated(&success, &attempt.request);
+                self.authenticated(&success, &attempt);
                 self.framing.nonza(&element, out);
                 // RFC 6120 §6.4.6.
                 self.restart()
@@ -193,7 +208,8 @@ impl Negotiation {
     }
 
     /// From here on the client is this account.
-    pub(super) fn authenticated(&mut self, success: &Success, request: &sasl2::Request) {
+    pub(super) fn authenticated(&mut self, success: &Success, attempt: &Attempt) {
+        let request = &attempt.request;
         if success.mechanism.is_password_proof() {
             let address = self.peer.ip();
             self.shared.lockout().succeed(&success.account, address);
@@ -210,6 +226,7 @@ impl Negotiation {
             mechanism: success.mechanism,
             user_agent_id: request.user_agent_id.clone(),
             software: request.software.clone(),
+            basis: attempt.basis,
         });
     }
 

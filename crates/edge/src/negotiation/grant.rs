@@ -7,8 +7,8 @@ use bytes::BytesMut;
 use starling_auth::fast::Issued;
 use starling_auth::upgrade::{self, Task, Upgrade};
 use starling_auth::{Condition, Failure, Success};
-use starling_link::{self as link, BindError, Bound};
-use starling_xmpp::credentials::{Credentials, ScramVerifier};
+use starling_link::{self as link, BindError, Bound, CredentialChange};
+use starling_xmpp::credentials::{Credentials, Fingerprint, ScramVerifier};
 use starling_xmpp::stream::StreamCondition;
 
 use super::{Ask, Asking, Attempt, Negotiation, Next, State};
@@ -28,6 +28,16 @@ pub(crate) struct Grant {
     pub(crate) issued: Option<Issued>,
     are_tokens_kept: bool,
     pub(crate) bound: Option<Bound>,
+}
+
+impl Grant {
+    fn change(&self, changes: Vec<CredentialChange>) -> Ask {
+        Ask::Change {
+            account: self.success.account.clone(),
+            basis: self.attempt.basis,
+            changes,
+        }
+    }
 }
 
 impl Negotiation {
@@ -72,8 +82,8 @@ impl Negotiation {
             let issued = grant.issued.as_ref();
             let changes = fast::changes(&credentials, &grant.success, issued, now);
             if !changes.is_empty() {
-                let account = grant.success.account.clone();
-                return self.ask(Asking::Tokens(grant), Ask::Change { account, changes });
+                let ask = grant.change(changes);
+                return self.ask(Asking::Change(grant), ask);
             }
         }
         if grant.attempt.request.bind.is_some() && grant.bound.is_none() {
@@ -82,15 +92,18 @@ impl Negotiation {
         self.succeed(grant, out)
     }
 
-    /// The tokens are stored, or not.
-    pub(super) fn tokens_kept(
+    /// Tokens or a verifier are stored, or not.
+    pub(super) fn changed(
         &mut self,
-        grant: Grant,
-        done: Result<(), link::Error>,
+        mut grant: Grant,
+        done: Result<Fingerprint, link::Error>,
         out: &mut BytesMut,
     ) -> Next {
         match done {
-            Ok(()) => self.go_on(grant, out),
+            Ok(basis) => {
+                grant.attempt.basis = Some(basis);
+                self.go_on(grant, out)
+            }
             Err(why) => self.withdraw(&grant, &why, out),
         }
     }
@@ -102,21 +115,8 @@ impl Negotiation {
         credentials.verifiers.retain(|v| v.hash != verifier.hash);
         credentials.verifiers.push(verifier);
         let all = credentials.verifiers.clone();
-        let account = grant.success.account.clone();
-        let changes = vec![link::CredentialChange::Verifiers(all)];
-        self.ask(Asking::Verifier(grant), Ask::Change { account, changes })
-    }
-
-    pub(super) fn upgraded(
-        &mut self,
-        grant: Grant,
-        done: Result<(), link::Error>,
-        out: &mut BytesMut,
-    ) -> Next {
-        match done {
-            Ok(()) => self.go_on(grant, out),
-            Err(why) => self.withdraw(&grant, &why, out),
-        }
+        let ask = grant.change(vec![CredentialChange::Verifiers(all)]);
+        self.ask(Asking::Change(grant), ask)
     }
 
     pub(crate) fn await_task(&mut self, grant: Grant) -> Next {
@@ -135,6 +135,10 @@ impl Negotiation {
     }
 
     fn withdraw(&mut self, grant: &Grant, why: &link::Error, out: &mut BytesMut) -> Next {
+        if *why == link::Error::Stale {
+            // The password was changed meanwhile: what was proved is nothing now.
+            return self.deny(&grant.attempt, Condition::NotAuthorized.into(), out);
+        }
         tracing::warn!(
             account = grant.success.account.as_str(),
             error = %why,
@@ -147,7 +151,7 @@ impl Negotiation {
     fn bind2(&mut self, grant: Grant) -> Next {
         let outlet = Arc::new(ClientOutlet::new(&self.settings.config.limits));
         self.outlet = Some(Arc::clone(&outlet));
-        let ask = bind2::ask(self, &grant.success, &grant.attempt.request, outlet);
+        let ask = bind2::ask(self, &grant.success, &grant.attempt, outlet);
         self.ask(Asking::Bind2(grant), ask)
     }
 
@@ -189,7 +193,7 @@ impl Negotiation {
 
     /// XEP-0388 §2.6.1: success, and features at once, without a restart.
     fn succeed(&mut self, grant: Grant, out: &mut BytesMut) -> Next {
-        self.authenticated(&grant.success, &grant.attempt.request);
+        self.authenticated(&grant.success, &grant.attempt);
         self.framing.nonza(&sasl2::success(&grant), out);
         self.state = State::Choosing;
         let account = grant.success.account;

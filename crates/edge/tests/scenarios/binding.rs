@@ -2,6 +2,8 @@
 
 use starling_link::{self as link, BindError};
 
+use starling_xmpp::credentials::ScramHash;
+
 use crate::support::World;
 
 async fn refused(why: BindError) -> String {
@@ -119,4 +121,19 @@ async fn an_old_client_gets_its_session() {
         .await;
     let answer = client.until("/>").await;
     assert!(answer.starts_with("<iq type='result' id='s'"), "{answer}");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_what_the_old_one_began() {
+    // Who knew the old password must not keep a session by being quick.
+    let world = World::start().await;
+    let mut client = world.authenticated().await;
+    world
+        .node
+        .add("juliet@localhost", "another", &ScramHash::ALL);
+    let refused = client.bind("balcony").await;
+    assert!(
+        refused.contains("<error type='auth'><not-authorized "),
+        "{refused}"
+    );
 }

@@ -368,3 +368,50 @@ async fn an_upgrade_that_makes_no_sense_fails_the_login() {
         before
     );
 }
+
+#[tokio::test]
+async fn a_new_password_ends_a_login_that_was_under_way() {
+    // The verifier that the client adds is of the old password, which it would
+    // bring back; so would a token that it is given.
+    let world = World::start().await;
+    for more in [
+        "<upgrade xmlns='urn:xmpp:sasl:upgrade:0'>UPGR-SCRAM-SHA-512</upgrade>".to_owned(),
+        format!("{AGENT}<request-token xmlns='urn:xmpp:fast:0' mechanism='HT-SHA-256-NONE'/>"),
+    ] {
+        let old = [ScramHash::Sha256];
+        world.node.add("old@localhost", PASSWORD, &old);
+        let (mut client, _) = world.open().await;
+        let scram = Scram::new("old", Binding::None);
+        let first = scram.first();
+        client
+            .send(format!(
+                "<authenticate xmlns='{SASL2}' mechanism='SCRAM-SHA-256'>\
+                 <initial-response>{first}</initial-response>{more}</authenticate>"
+            ))
+            .await;
+        let challenge = client.until("</challenge>").await;
+        world.node.add("old@localhost", "new", &old);
+        let now = world.node.known("old@localhost").unwrap();
+        let (last, _) = scram.last(between(&challenge, "'>", "</"), PASSWORD);
+        client
+            .send(format!("<response xmlns='{SASL2}'>{last}</response>"))
+            .await;
+        if more.starts_with("<upgrade") {
+            client.until("</continue>").await;
+            client
+                .send(format!("<next xmlns='{SASL2}' task='UPGR-SCRAM-SHA-512'/>"))
+                .await;
+            client.until("</task-data>").await;
+            let hash = base64([1; 64]);
+            client
+                .send(format!(
+                    "<task-data xmlns='{SASL2}'><hash xmlns='urn:xmpp:scram-upgrade:0'>{hash}\
+                     </hash></task-data>"
+                ))
+                .await;
+        }
+        let refused = failed(&mut client).await;
+        assert!(refused.starts_with(&failure("not-authorized")), "{refused}");
+        assert_eq!(world.node.known("old@localhost").unwrap(), now);
+    }
+}

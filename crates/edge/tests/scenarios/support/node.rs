@@ -245,6 +245,11 @@ impl SessionNode for Node {
         if let Some(error) = &state.faults.bind {
             return Err(error.clone());
         }
+        let known = state.accounts.get(&bind.account);
+        let is_stale = |basis| known.map(Credentials::fingerprint) != Some(basis);
+        if bind.basis.is_some_and(is_stale) {
+            return Err(BindError::Stale);
+        }
         let tag = bind.tag.as_ref().map(|tag| format!("{tag}/made"));
         let resource = bind.resource.as_ref().map(ToString::to_string).or(tag);
         let jid = bind
