@@ -26,11 +26,12 @@ pub(super) fn handle(ctx: &mut Ctx, stanza: Stanza) {
     }
 }
 
-/// §8.5.1, §4.3.2: an account that does not exist answers like one that does
-/// not know the other; everything else is ignored.
+/// §8.5.1, §4.3.2: a probe of an account that does not exist is answered as by
+/// one that does not know the other; everything else is ignored, as requests
+/// seem to be by somebody who has not seen them yet.
 fn absent(ctx: &mut Ctx, type_: Type, from: &Jid) {
     let has_sessionless_account = ctx.account.lasting == Lasting::Session;
-    if has_sessionless_account && matches!(type_, Type::Subscribe | Type::Probe) {
+    if has_sessionless_account && type_ == Type::Probe {
         let denial = probe::denial(&ctx.account);
         ctx.send(denial.to(from.to_bare()));
     }
