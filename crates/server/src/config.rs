@@ -4,10 +4,10 @@
 //! values and limits are the documentation (`starling config default`) and the
 //! check (`starling config check`). This file only composes them.
 //!
-//! - [`load`]: file and environment to a [`Config`], or every mistake at once.
-//! - [`schema`]: what the sections allow, as [`walk`] and [`template`] see it.
+//! - [`mod@load`]: file and environment to a [`Config`], or every mistake at once.
+//! - [`schema`]: what the sections allow, as [`walk`] and [`mod@template`] see it.
 //! - [`walk`]: a given configuration against the schema.
-//! - [`template`]: the commented defaults.
+//! - [`mod@template`]: the commented defaults.
 //! - [`problem`]: a mistake, where it is, and what to do about it.
 
 use std::collections::BTreeMap;

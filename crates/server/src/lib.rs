@@ -16,7 +16,7 @@
 //! - [`cli`]: the commands; [`admin`]: the API behind them.
 //! - [`data`], `certificate`, `secrets`, `hosts`, `passwords`: what the roles
 //!   are given.
-//! - [`banner`], [`signals`], [`files`]: what `main.rs` needs besides.
+//! - [`mod@banner`], [`signals`], [`files`]: what `main.rs` needs besides.
 
 pub mod admin;
 mod certificate;

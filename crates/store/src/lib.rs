@@ -3,7 +3,7 @@
 //!
 //! This crate knows no database. `store-embedded` keeps everything in one
 //! file, a CQL backend keeps it in tables; both obey what is written here and
-//! prove it with [`contract`].
+//! prove it with `contract`.
 //!
 //! How a backend is used:
 //!

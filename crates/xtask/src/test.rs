@@ -64,9 +64,19 @@ impl Step {
                 "warnings",
             ])
             .outcome(),
-            Self::Doc => cargo(&["doc", "--workspace", "--no-deps", "--locked"])
-                .env("RUSTDOCFLAGS", "-D warnings")
-                .outcome(),
+            // Private items as well: a module's page names the parts it is made of.
+            Self::Doc => cargo(&[
+                "doc",
+                "--workspace",
+                "--no-deps",
+                "--document-private-items",
+                "--locked",
+            ])
+            .env(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private-intra-doc-links",
+            )
+            .outcome(),
             Self::Deny => tools::deny(&["check", "bans", "licenses", "sources"]),
             Self::Advisories => tools::advisories(),
             Self::Test => cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])

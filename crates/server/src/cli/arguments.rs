@@ -118,7 +118,11 @@ pub enum Command {
     },
 }
 
-#[allow(missing_docs, reason = "comments become help")]
+#[allow(
+    missing_docs,
+    rustdoc::invalid_html_tags,
+    reason = "comments become help"
+)]
 #[derive(Debug, Subcommand)]
 pub enum UserCommand {
     /// Add a user

@@ -1,6 +1,6 @@
 //! `starling user import`: many accounts at once.
 //!
-//! The form of a line is in [`line`]; making verifiers and accounts is the
+//! The form of a line is in [`mod@line`]; making verifiers and accounts is the
 //! node's work.
 
 mod line;

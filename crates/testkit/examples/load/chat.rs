@@ -44,7 +44,7 @@ pub(crate) async fn measure(program: &Path, kind: Kind, count: Option<usize>) {
     let clients = node.connect(online).await;
     let mut wires: Vec<_> = clients.into_iter().map(wire).collect();
     let receivers = wires.split_off(PAIRS);
-    let (begun, since) = (node.cpu(), Instant::now());
+    let (begun, since) = (node.cpu(), now());
     let mut tasks = JoinSet::new();
     for (pair, wire) in wires.into_iter().enumerate() {
         tasks.spawn(send(wire, pair, messages, kind));
@@ -106,4 +106,12 @@ async fn receive(mut wire: Box<dyn Wire>, messages: usize) -> Box<dyn Wire> {
         left = left.saturating_sub(arrived.count());
     }
     wire
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a load is measured by the real clock"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
