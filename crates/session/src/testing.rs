@@ -280,6 +280,19 @@ impl Scene {
         })
     }
 
+    /// The same of a message that every session there was to get.
+    pub fn refuses_copy(&mut self, resource: &str, stanza: &str) -> Vec<String> {
+        let session = self.key(resource).id;
+        let sessions = self.account().sessions.iter();
+        let targets = Some(sessions.map(|session| session.id).collect());
+        let stanza = parse(stanza);
+        self.perform(Task::Undelivered {
+            session,
+            stanza,
+            targets,
+        })
+    }
+
     fn key(&self, resource: &str) -> SessionKey {
         let account = self.account().jid.clone();
         let jid = account.with_resource(resource).unwrap();

@@ -301,9 +301,9 @@ fn what_others_have_taken_does_not_come_again() {
     scene.online("chamber");
     let said = get(&mut scene, "a");
     let refused = said[0].strip_prefix("balcony: ").unwrap().to_owned();
-    assert_eq!(bodies(&scene.refuses("balcony", &refused)), NOTHING);
+    assert_eq!(bodies(&scene.refuses_copy("balcony", &refused)), NOTHING);
     assert_eq!(waiting(&scene), 0);
-    scene.refuses("chamber", &refused);
+    scene.refuses_copy("chamber", &refused);
     assert_eq!(waiting(&scene), 1, "now nobody has it");
 }
 
