@@ -69,7 +69,10 @@ pub(crate) async fn start(config: Config, data: &str) -> anyhow::Result<Node> {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let node = start(Config::default(), "data").await?;
-    node.add_user("alice@localhost", "secret").await?;
+    // From the second run on she is there already.
+    if let Err(why) = node.add_user("alice@localhost", "secret").await {
+        println!("{why}");
+    }
     println!("alice@localhost can log in, and write to echo.localhost");
     tokio::signal::ctrl_c().await?;
     node.stop().await

@@ -2,13 +2,13 @@
 //! node makes for hosts that have none.
 
 use std::fs::OpenOptions;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
-use starling_edge::Certificate;
+use starling_edge::{Certificate, CertificateError};
 use starling_xmpp::time::UnixMillis;
 
 use crate::config::Host;
@@ -43,15 +43,19 @@ pub(crate) fn of_host(
     let chain = folder.join(format!("{name}.crt"));
     let key = folder.join(format!("{name}.key"));
     if chain.exists() && key.exists() {
-        let kept = Certificate::load(&chain, &key).with_context(|| {
-            format!(
-                "the certificate that was made for \"{name}\" cannot be used; remove {} to have \
-                 another made",
-                chain.display()
-            )
-        })?;
-        if kept.expires_at().0 > now.0 + RENEW_BEFORE_MS {
-            return Ok(kept);
+        match Certificate::load(&chain, &key) {
+            Ok(kept) if kept.expires_at().0 > now.0 + RENEW_BEFORE_MS => return Ok(kept),
+            // It ends soon; or we died between writing the key and the rest.
+            Ok(_) | Err(CertificateError::Mismatch) => {}
+            Err(why) => {
+                return Err(why).with_context(|| {
+                    format!(
+                        "the certificate that was made for \"{name}\" cannot be used; remove {} \
+                         to have another made",
+                        chain.display()
+                    )
+                });
+            }
         }
     }
     make(name, &chain, &key, now)
@@ -89,11 +93,19 @@ fn idna_ascii(name: &str) -> String {
 
 /// Writes beside the file and renames, so that a crash leaves no half of one.
 fn write(path: &Path, text: &str, mode: u32) -> anyhow::Result<()> {
-    let beside = path.with_extension("new");
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    // One that was left behind might have other rights.
+    match std::fs::remove_file(&beside) {
+        Err(why) if why.kind() != ErrorKind::NotFound => {
+            return Err(why).with_context(|| format!("cannot remove {}", beside.display()));
+        }
+        Ok(()) | Err(_) => {}
+    }
     let mut file = OpenOptions::new()
         .write(true)
-        .create(true)
-        .truncate(true)
+        .create_new(true)
         .mode(mode)
         .open(&beside)
         .with_context(|| format!("cannot write {}", beside.display()))?;
@@ -140,6 +152,19 @@ mod tests {
         let key = data.path().join("certificates/localhost.key");
         let mode = std::fs::metadata(key).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, KEY_MODE);
+    }
+
+    #[test]
+    fn one_that_was_half_written_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataFolder::open(folder.path()).unwrap();
+        made(&data, NOW);
+        let key = data.path().join("certificates/localhost.key");
+        // As after a crash between the two files.
+        std::fs::write(&key, KeyPair::generate().unwrap().serialize_pem()).unwrap();
+        std::fs::write(key.with_extension("key.new"), "left behind").unwrap();
+        made(&data, NOW);
+        assert!(!key.with_extension("key.new").exists());
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod walk;
 pub use admin::Admin;
 pub use environment::Environment;
 pub use host::{Contact, Host};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_admin};
 pub use node::Node;
 pub use problem::{Problem, Problems};
 pub use session::Session;

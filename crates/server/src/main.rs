@@ -33,7 +33,10 @@ fn serve(global: &Global) -> anyhow::Result<Exit> {
         let builder = Node::builder().config(config).data(&global.data);
         let mut node = builder.start().await?;
         // Standard output may be closed; the node serves all the same.
-        let _ = std::io::stdout().write_all(banner(&node, &global.data).as_bytes());
+        let program = std::env::args_os().next();
+        let program = program.unwrap_or_else(|| "starling".into());
+        let text = banner(&node, &program, &global.data);
+        let _ = std::io::stdout().write_all(text.as_bytes());
         tracing::info!("serving");
         loop {
             let request = tokio::select! {

@@ -255,6 +255,16 @@ Every key is explained by: starling config default",
 }
 
 #[tokio::test]
+async fn commands_need_only_their_part_of_the_configuration() {
+    let folder = Folder::new();
+    let _node = folder.serve().await;
+    folder.file("starling.toml", "[edge.limits]\nno_such_key = 1\n");
+    assert_eq!(folder.run(&["config", "check"]).await.code, Some(3));
+    let status = folder.run(&["status"]).await;
+    assert_eq!(status.code, Some(0), "{}", status.err);
+}
+
+#[tokio::test]
 async fn a_port_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
@@ -266,7 +276,9 @@ async fn a_port_in_use_is_named() {
     let refused = folder.run(&["serve"]).await;
     assert_eq!(refused.code, Some(1));
     assert!(
-        refused.err.contains(&format!("cannot listen on {address}")),
+        refused
+            .err
+            .contains(&format!("edge.tcp.listen: cannot listen on {address}")),
         "{}",
         refused.err
     );

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use hyper_util::rt::TokioIo;
@@ -22,6 +22,9 @@ pub const PATH_BYTES_MAX: usize = 107;
 
 /// Rights of the socket file: its owner only.
 const MODE: u32 = 0o600;
+
+/// Rights of the folder it is made in.
+const FOLDER_MODE: u32 = 0o700;
 
 /// A bound Unix socket. Its file goes away with it.
 #[derive(Debug)]
@@ -43,9 +46,7 @@ impl Listener {
             source,
         };
         remove_stale(path).map_err(failed)?;
-        let inner = UnixListener::bind(path).map_err(failed)?;
-        // The data folder is 0700, so nobody gets in before this line either.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(MODE)).map_err(failed)?;
+        let inner = bind_privately(path).map_err(failed)?;
         Ok(Self {
             inner: Some(inner),
             path: path.into(),
@@ -118,6 +119,29 @@ fn check_length(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Binds a socket that nobody else could have opened for a moment: in a folder
+/// of its own it gets its rights, and then its name, which must be free.
+fn bind_privately(path: &Path) -> io::Result<UnixListener> {
+    // As long as "admin.sock", since a path has few bytes to spare.
+    let folder = path.with_file_name(format!(".{}", std::process::id()));
+    let beside = folder.join("s");
+    // In a container every run has the same number: one may have died here.
+    let _ = std::fs::remove_file(&beside);
+    let _ = std::fs::remove_dir(&folder);
+    std::fs::DirBuilder::new()
+        .mode(FOLDER_MODE)
+        .create(&folder)?;
+    let bound = UnixListener::bind(&beside).and_then(|listener| {
+        std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(MODE))?;
+        std::fs::hard_link(&beside, path)?;
+        Ok(listener)
+    });
+    // Best effort: what stays is empty, and in nobody's way but ours.
+    let _ = std::fs::remove_file(&beside);
+    let _ = std::fs::remove_dir(&folder);
+    bound
+}
+
 /// Removes the socket of a node that died. Never another kind of file.
 fn remove_stale(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
@@ -148,6 +172,9 @@ mod tests {
         let listener = Listener::bind(&path).await.unwrap();
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, MODE);
+        let files = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(files, 1, "nothing else stays");
+        connect(&path).await.unwrap();
         drop(listener);
         assert!(!path.exists());
     }

@@ -7,6 +7,7 @@ mod clients;
 mod command;
 mod node;
 mod report;
+mod system;
 mod test;
 mod tools;
 mod workspace;

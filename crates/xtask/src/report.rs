@@ -118,7 +118,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     // A closed output is no reason to stop checking.
     let _ = writeln!(stdout(), "{text}");
 }

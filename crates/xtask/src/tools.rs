@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::command::Command;
 use crate::report::Outcome;
+use crate::system;
 use crate::workspace::{cache, root};
 
 const DENY_VERSION: &str = "0.20.2";
@@ -62,12 +63,13 @@ pub(crate) fn python(requirements: &Path) -> Result<PathBuf> {
     let folder = cache().join("python");
     let python = folder.join("bin").join("python");
     install_once(&folder, &[requirements], || {
+        system::PYTHON.provide()?;
         if !Command::new("python3")
             .args(&["-m", "venv", "--clear"])
             .args(&[&folder])
             .succeeds()?
         {
-            bail!("python3 -m venv failed: Python 3 with its venv module is needed");
+            bail!("python3 -m venv failed");
         }
         let install =
             Command::new(&python).args(&["-m", "pip", "install", "--quiet", "--requirement"]);
@@ -88,6 +90,7 @@ pub(crate) fn node(source: &Path) -> Result<PathBuf> {
         source.join("package-lock.json"),
     ];
     install_once(&folder, &[&files[0], &files[1]], || {
+        system::NODE.provide()?;
         fs::create_dir_all(&folder)?;
         for file in &files {
             let name = file.file_name().context("a package file without a name")?;
@@ -97,7 +100,7 @@ pub(crate) fn node(source: &Path) -> Result<PathBuf> {
             .args(&["ci", "--no-audit", "--no-fund"])
             .folder(&folder);
         if !install.succeeds()? {
-            bail!("npm ci failed: Node.js 20 or later with npm is needed");
+            bail!("npm ci failed");
         }
         Ok(())
     })

@@ -10,10 +10,10 @@ use starling_wire::admin::v1::{
     ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, ImportWarning,
     NewAccount,
 };
+use starling_wire::grpc::{Status, Streaming};
 use starling_xmpp::credentials::ScramHash;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tonic::{Status, Streaming};
 
 use super::convert;
 use crate::passwords::Passwords;

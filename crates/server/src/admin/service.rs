@@ -15,11 +15,11 @@ use starling_wire::admin::v1::{
     RemoveAccountResponse, SetAccountEnabledRequest, SetAccountEnabledResponse, SetPasswordRequest,
     SetPasswordResponse, ShowAccountRequest, ShowAccountResponse,
 };
+use starling_wire::grpc::{Request, Response, Status, Streaming};
 use starling_xmpp::BareJid;
 use starling_xmpp::credentials::ScramVerifier;
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, Streaming};
 
 use super::facts::Facts;
 use super::import::Import;
@@ -185,7 +185,7 @@ fn number(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-#[tonic::async_trait]
+#[starling_wire::grpc::async_trait]
 impl Admin for Service {
     type ListAccountsStream = Answers<ListAccountsResponse>;
     type ImportAccountsStream = Answers<ImportAccountsResponse>;

@@ -1,7 +1,7 @@
 //! From our errors to gRPC status. The message stays the sentence it is.
 
 use starling_api::Error;
-use tonic::Status;
+use starling_wire::grpc::Status;
 
 /// The status of an error.
 pub(super) fn of(error: &Error) -> Status {

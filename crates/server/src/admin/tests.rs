@@ -19,10 +19,10 @@ use starling_wire::admin::v1::{
     ListAccountsRequest, ListSessionsRequest, NewAccount, RemoveAccountRequest, ScramVerifier,
     ScramVerifiers, SetAccountEnabledRequest, SetPasswordRequest, ShowAccountRequest,
 };
+use starling_wire::grpc::Code;
+use starling_wire::grpc::{Channel, Server};
 use starling_wire::{AdminClient, AdminServer, unix};
 use starling_xmpp::time::UnixMillis;
-use tonic::Code;
-use tonic::transport::{Channel, Server};
 
 use super::{Facts, Listener, Service};
 use crate::passwords::Passwords;
@@ -75,7 +75,7 @@ fn new_account(account: &str, password: &str) -> NewAccount {
 }
 
 impl Fixture {
-    async fn add(&mut self, account: &str) -> Result<String, tonic::Status> {
+    async fn add(&mut self, account: &str) -> Result<String, starling_wire::grpc::Status> {
         let account = Some(new_account(account, "secret"));
         let added = self
             .client

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use tonic::Code;
+use starling_wire::grpc::Code;
 
 use crate::config::Problems;
 
@@ -40,8 +40,8 @@ pub(super) struct Refused {
     message: String,
 }
 
-impl From<tonic::Status> for Refused {
-    fn from(status: tonic::Status) -> Self {
+impl From<starling_wire::grpc::Status> for Refused {
+    fn from(status: starling_wire::grpc::Status) -> Self {
         let message = match status.message() {
             "" => format!("the node answered: {}", status.code().description()),
             message => message.into(),
@@ -99,11 +99,25 @@ mod tests {
 
     #[test]
     fn answers_of_the_node_have_codes_of_their_own() {
-        let code = |status: tonic::Status| code_of(&anyhow::Error::from(Refused::from(status)));
-        assert_eq!(code(tonic::Status::not_found("x")), Exit::NotFound);
-        assert_eq!(code(tonic::Status::already_exists("x")), Exit::Exists);
-        assert_eq!(code(tonic::Status::unavailable("x")), Exit::NotRunning);
-        assert_eq!(code(tonic::Status::internal("x")), Exit::Failed);
+        let code = |status: starling_wire::grpc::Status| {
+            code_of(&anyhow::Error::from(Refused::from(status)))
+        };
+        assert_eq!(
+            code(starling_wire::grpc::Status::not_found("x")),
+            Exit::NotFound
+        );
+        assert_eq!(
+            code(starling_wire::grpc::Status::already_exists("x")),
+            Exit::Exists
+        );
+        assert_eq!(
+            code(starling_wire::grpc::Status::unavailable("x")),
+            Exit::NotRunning
+        );
+        assert_eq!(
+            code(starling_wire::grpc::Status::internal("x")),
+            Exit::Failed
+        );
     }
 
     #[test]

@@ -17,9 +17,9 @@ use starling_wire::AdminClient;
 use starling_wire::admin::v1::{
     ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, ImportWarning,
 };
+use starling_wire::grpc::Channel;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::transport::Channel;
 
 use super::Exit;
 use super::exit::Refused;

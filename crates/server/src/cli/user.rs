@@ -10,7 +10,7 @@ use starling_wire::admin::v1::{
     Account, AddAccountRequest, ListAccountsRequest, NewAccount, RemoveAccountRequest,
     SetAccountEnabledRequest, SetPasswordRequest, ShowAccountRequest, ShowAccountResponse,
 };
-use tonic::transport::Channel;
+use starling_wire::grpc::Channel;
 
 use super::exit::Refused;
 use super::output::{Output, count, moment};

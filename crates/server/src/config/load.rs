@@ -9,7 +9,7 @@ use toml::de::DeTable;
 use super::origin::{Origins, line_of};
 use super::schema::{self, Schema};
 use super::walk::Walk;
-use super::{Config, Environment, Problem, Problems};
+use super::{Admin, Config, Environment, Problem, Problems};
 
 /// A configuration that can be used.
 #[derive(Debug, Clone)]
@@ -27,6 +27,32 @@ pub fn load(file: Option<&Path>, environment: &Environment) -> Result<Loaded, Pr
     let name = file.map_or_else(String::new, |file| file.display().to_string());
     let folder = file.and_then(Path::parent).unwrap_or(Path::new(""));
     parse(&name, &text, folder, environment)
+}
+
+/// Only `[admin]`, for commands that speak to a running node: mistakes elsewhere
+/// are not in their way, and files that only the node may read need not be
+/// readable.
+///
+/// # Errors
+/// Every mistake in that section, and one that keeps the file from being read.
+pub fn load_admin(file: Option<&Path>, environment: &Environment) -> Result<Admin, Problems> {
+    let text = read(file)?;
+    let name = file.map_or_else(String::new, |file| file.display().to_string());
+    let (mut table, mut origins) = parse_toml(&name, &text)?;
+    let schema = schema::whole();
+    let schema = Schema::new(&schema);
+    let mut problems = environment.apply(&mut table, &mut origins, schema);
+    let defaults = Table::try_from(Config::default()).unwrap_or_default();
+    problems.extend(Walk::check(&mut table, schema, &origins, &defaults));
+    table.retain(|section, _| section == "admin");
+    let (mut config, refused) = build(table, &origins);
+    problems.extend(refused);
+    problems.retain(|problem| problem.key == "admin" || problem.key.starts_with("admin."));
+    if !problems.is_empty() {
+        return Err(Problems(problems));
+    }
+    config.resolve(file.and_then(Path::parent).unwrap_or(Path::new("")));
+    Ok(config.admin)
 }
 
 fn read(file: Option<&Path>) -> Result<String, Problems> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use starling_api::Administration;
 use starling_wire::AdminServer;
+use starling_wire::grpc::Server;
 use starling_wire::unix::Listener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
 
 use crate::admin::{Facts, Service};
 use crate::passwords::Passwords;

@@ -120,7 +120,7 @@ impl Admin {
         })
     }
 
-    async fn client(&self) -> Result<AdminClient<tonic::transport::Channel>, String> {
+    async fn client(&self) -> Result<AdminClient<starling_wire::grpc::Channel>, String> {
         // A connection for each call: it must not outlive the caller's runtime.
         let channel = starling_wire::unix::connect(&self.socket).await;
         channel
