@@ -37,10 +37,6 @@ pub(crate) use driver::negotiate;
 pub(crate) use grant::Grant;
 
 /// Something happened.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made and taken apart at once, never kept"
-)]
 pub(crate) enum Input {
     /// The client sent something.
     Event(Event),

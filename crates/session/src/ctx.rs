@@ -79,8 +79,9 @@ impl Ctx {
         progress: Arc<Progress>,
         epoch: Epoch,
         account: Box<Account>,
-    ) -> Self {
-        Self {
+    ) -> Box<Self> {
+        // On the heap: it is handed from function to function by value.
+        Box::new(Self {
             account,
             epoch,
             origin: Origin::Elsewhere,
@@ -92,7 +93,7 @@ impl Ctx {
             effects: Effects::default(),
             feature: 0,
             follow_ups: Vec::new(),
-        }
+        })
     }
 
     /// Under which the account's shard is owned.

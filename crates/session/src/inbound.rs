@@ -14,7 +14,7 @@ use crate::tasks::Handling;
 use crate::{Ctx, Phase, Side, Targets, To, delivery, iq, presence, reject};
 
 /// Takes a stanza through the recipient's phases and delivers it.
-pub(crate) fn handle(mut ctx: Ctx, stanza: Stanza) -> Handling {
+pub(crate) fn handle(mut ctx: Box<Ctx>, stanza: Stanza) -> Handling {
     if ctx.account.lasting == Lasting::Host {
         return to_host(ctx, stanza);
     }
@@ -27,7 +27,7 @@ pub(crate) fn handle(mut ctx: Ctx, stanza: Stanza) -> Handling {
 }
 
 /// RFC 6121 §8.1: a host answers requests; nothing else is for it.
-fn to_host(mut ctx: Ctx, stanza: Stanza) -> Handling {
+fn to_host(mut ctx: Box<Ctx>, stanza: Stanza) -> Handling {
     match stanza.head.kind {
         Kind::Iq if stanza.head.type_.is_request() => iq::answer(ctx, stanza, &[To::Host]),
         Kind::Message => {
@@ -57,7 +57,7 @@ fn presence_stanza(ctx: &mut Ctx, mut stanza: Stanza) {
 
 /// RFC 6121 §8.5.2.1.3: a request to the bare JID is answered for the account
 /// and never handed to a client; §8.5.3: one to a resource is.
-fn request(mut ctx: Ctx, mut stanza: Stanza) -> Handling {
+fn request(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
     match pipeline::run(
         &mut ctx,
         &mut stanza,

@@ -29,7 +29,7 @@ pub(crate) fn request_id() -> SmolStr {
 }
 
 /// Answers a request that is for the server.
-pub(crate) fn answer(mut ctx: Ctx, stanza: Stanza, asked: &[To]) -> Handling {
+pub(crate) fn answer(mut ctx: Box<Ctx>, stanza: Stanza, asked: &[To]) -> Handling {
     match ctx.env.registry.iq(asked, &stanza) {
         Known::Feature(feature) => ask(ctx, stanza, feature),
         // Of what is only its owner's own (XEP-0049 §2.3, XEP-0054 §3.2) an
@@ -49,7 +49,7 @@ pub(crate) fn answer(mut ctx: Ctx, stanza: Stanza, asked: &[To]) -> Handling {
 }
 
 /// Has a feature answer. Most need no read and are ready at once.
-fn ask(mut ctx: Ctx, stanza: Stanza, id: FeatureId) -> Handling {
+fn ask(mut ctx: Box<Ctx>, stanza: Stanza, id: FeatureId) -> Handling {
     ctx.feature = id;
     let env = Arc::clone(&ctx.env);
     let mut handler = Box::pin(async move {

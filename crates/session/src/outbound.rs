@@ -10,7 +10,7 @@ use crate::tasks::Handling;
 use crate::{Ctx, Phase, Side, To, iq, presence, reject};
 
 /// Takes a client's stanza through the sender's phases and sends it on.
-pub(crate) fn handle(mut ctx: Ctx, mut stanza: Stanza) -> Handling {
+pub(crate) fn handle(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
     if stanza.head.kind == Kind::Iq {
         return request(ctx, stanza);
     }
@@ -29,7 +29,7 @@ pub(crate) fn handle(mut ctx: Ctx, mut stanza: Stanza) -> Handling {
 
 /// RFC 6120 §10.3.3, §10.4, §10.5: an IQ is answered here when it is for the
 /// account or the host, and is otherwise for somebody else.
-fn request(mut ctx: Ctx, mut stanza: Stanza) -> Handling {
+fn request(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
     let to = stanza.head.to.clone();
     let asked: &[To] = match to.as_ref() {
         None => &[To::Own, To::Account],
@@ -49,7 +49,7 @@ fn is_host(ctx: &Ctx, to: &Jid) -> bool {
     to.is_bare() && to.local().is_none() && to.domain() == ctx.account.jid.domain()
 }
 
-fn pass(mut ctx: Ctx, mut stanza: Stanza) -> Handling {
+fn pass(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
     match pipeline::run(
         &mut ctx,
         &mut stanza,

@@ -85,18 +85,18 @@ impl Shard {
     /// Puts an account back. If work waits for it, it is not put back: it is
     /// returned with the oldest task.
     pub(crate) fn put(&mut self, account: Box<Account>) -> Option<(Box<Account>, Task)> {
-        match self.accounts.get_mut(&account.jid) {
-            Some(Slot::Away(waiting)) => {
-                if let Some(task) = waiting.pop_front() {
-                    return Some((account, task));
-                }
-            }
-            Some(Slot::Ready(_)) | None => {
-                debug_assert!(false, "only an account that was taken is put back");
-            }
+        let Some(slot) = self.accounts.get_mut(&account.jid) else {
+            debug_assert!(false, "only an account that was taken is put back");
+            let name = account.jid.clone();
+            self.accounts.insert(name, Slot::Ready(account));
+            return None;
+        };
+        if let Slot::Away(waiting) = slot
+            && let Some(task) = waiting.pop_front()
+        {
+            return Some((account, task));
         }
-        let name = account.jid.clone();
-        self.accounts.insert(name, Slot::Ready(account));
+        *slot = Slot::Ready(account);
         None
     }
 

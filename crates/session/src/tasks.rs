@@ -19,9 +19,9 @@ use crate::{Ctx, Event, Origin, bind, inbound, outbound, pipeline, presence, rej
 /// How far a piece of work has come.
 pub(crate) enum Handling {
     /// It is done. Nearly all work is, at once.
-    Done(Ctx),
+    Done(Box<Ctx>),
     /// Its handler waits for a read; the account waits with it.
-    Waiting(BoxFuture<'static, Ctx>),
+    Waiting(BoxFuture<'static, Box<Ctx>>),
 }
 
 impl Handling {
@@ -42,11 +42,11 @@ impl Handling {
 }
 
 /// Does one piece of work at an account.
-pub(crate) fn run(ctx: Ctx, task: Task) -> Handling {
+pub(crate) fn run(ctx: Box<Ctx>, task: Task) -> Handling {
     follow_up(begin(ctx, task))
 }
 
-fn begin(mut ctx: Ctx, task: Task) -> Handling {
+fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
     match task {
         Task::Frame(Frame::FromClient { session, stanza }) => {
             return from_client(ctx, session.id, stanza);
@@ -88,7 +88,7 @@ fn follow_up(handling: Handling) -> Handling {
     }
 }
 
-async fn follow_all(mut ctx: Ctx) -> Ctx {
+async fn follow_all(mut ctx: Box<Ctx>) -> Box<Ctx> {
     let env = Arc::clone(&ctx.env);
     while !ctx.follow_ups.is_empty() {
         for (feature, session) in std::mem::take(&mut ctx.follow_ups) {
@@ -108,7 +108,7 @@ fn drained(ctx: &mut Ctx, session: SessionId) {
     }
 }
 
-fn from_client(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
+fn from_client(mut ctx: Box<Ctx>, session: SessionId, stanza: Stanza) -> Handling {
     let Some(found) = ctx.account.session(session) else {
         // Its session ended while the stanza was on its way.
         return Handling::Done(ctx);
@@ -127,7 +127,7 @@ fn from_client(mut ctx: Ctx, session: SessionId, stanza: Stanza) -> Handling {
     })
 }
 
-fn arrived(ctx: Ctx, routed: Routed) -> Handling {
+fn arrived(ctx: Box<Ctx>, routed: Routed) -> Handling {
     let handling = inbound::handle(ctx, routed.stanza);
     match routed.receipt {
         Some(receipt) => {
@@ -230,7 +230,7 @@ pub(crate) fn erase(ctx: &mut Ctx) {
 /// A session's queue was full: the session is over. What it did not take goes
 /// to the account again if it is a message, and is answered if it is a request.
 fn undelivered(
-    mut ctx: Ctx,
+    mut ctx: Box<Ctx>,
     session: SessionId,
     stanza: Stanza,
     targets: Option<&[SessionId]>,

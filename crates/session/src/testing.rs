@@ -323,12 +323,12 @@ impl Scene {
     /// Commits what was written and tells what was said, in order. Whoever
     /// gets a stanza comes first: `balcony:` for a client of the account,
     /// `out:` for everybody else.
-    fn settle(&mut self, ctx: Ctx) -> Vec<String> {
+    fn settle(&mut self, ctx: Box<Ctx>) -> Vec<String> {
         let Ctx {
             account,
             mut effects,
             ..
-        } = ctx;
+        } = *ctx;
         self.account = Some(account);
         self.commit(std::mem::take(&mut effects.writes));
         let releases = std::mem::take(&mut effects.releases);

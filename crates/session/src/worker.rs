@@ -62,8 +62,12 @@ impl Drop for Closing {
 /// An account that comes back: read from the store, or from a handler that had
 /// to wait.
 enum Returned {
-    Loaded(ShardNumber, BareJid, Result<Option<LoginBundle>, Error>),
-    Handled(ShardNumber, Ctx, Option<Head>),
+    Loaded(
+        ShardNumber,
+        BareJid,
+        Result<Option<Box<LoginBundle>>, Error>,
+    ),
+    Handled(ShardNumber, Box<Ctx>, Option<Head>),
     /// Its handler panicked, and its memory went with it.
     Lost(ShardNumber, BareJid, Option<Head>),
 }
@@ -202,7 +206,7 @@ impl Worker {
     fn settle(
         &mut self,
         number: ShardNumber,
-        ctx: Ctx,
+        ctx: Box<Ctx>,
         head: Option<Head>,
     ) -> Option<(Box<Account>, Task)> {
         let epoch = ctx.epoch();
@@ -210,7 +214,7 @@ impl Worker {
             mut account,
             effects,
             ..
-        } = ctx;
+        } = *ctx;
         if !self.spoilt.is_empty() && self.spoilt.remove(&account.jid) {
             self.drop_account(number, account);
             return None;
@@ -266,7 +270,7 @@ impl Worker {
         self.away.push(Box::pin(async move {
             progress.reach(after).await;
             let bundle = store.login(&name).await;
-            Returned::Loaded(number, name, bundle)
+            Returned::Loaded(number, name, bundle.map(|found| found.map(Box::new)))
         }));
     }
 
@@ -279,7 +283,7 @@ impl Worker {
             }
             Returned::Lost(number, name, head) => self.lose(number, &name, head),
             Returned::Loaded(number, name, Ok(Some(bundle))) => {
-                self.arrive(number, Account::stored(name, bundle));
+                self.arrive(number, Account::stored(name, *bundle));
             }
             Returned::Loaded(number, name, Ok(None)) => {
                 // Those who bind anonymously bring their account with them.

@@ -13,7 +13,10 @@ mod rejected;
 mod reply;
 mod write;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 pub use head::{Head, Kind, Type};
@@ -37,7 +40,9 @@ pub struct Stanza {
     /// What is on the stanza's own element. Changing it never touches the
     /// content.
     pub head: Head,
-    body: Body,
+    /// Shared by clones, and behind a pointer because a stanza is moved from
+    /// hand to hand some forty times on its way through a node.
+    body: Arc<Body>,
 }
 
 impl Stanza {
@@ -65,7 +70,7 @@ impl Stanza {
     pub fn of_head(head: Head) -> Self {
         Self {
             head,
-            body: Body::default(),
+            body: Arc::default(),
         }
     }
 
@@ -73,7 +78,7 @@ impl Stanza {
         debug_assert!(type_.is_of(kind), "{type_:?} is no type of {kind:?}");
         Self {
             head: Head::new(kind, type_),
-            body: Body::default(),
+            body: Arc::default(),
         }
     }
 
@@ -165,23 +170,23 @@ impl Stanza {
 
     /// Adds a payload at the end. The other payloads keep their bytes.
     pub fn push(&mut self, payload: &Element) {
-        self.body.push(payload);
+        Arc::make_mut(&mut self.body).push(payload);
     }
 
     /// Takes out the payloads `is_unwanted` picks; the others, and the text
     /// between them, keep their bytes. Returns whether there were any.
     pub fn strip(&mut self, mut is_unwanted: impl FnMut(&Payload<'_>) -> bool) -> bool {
-        let unwanted: Vec<bool> = self.payloads().map(|p| is_unwanted(&p)).collect();
+        let unwanted: SmallVec<[bool; 8]> = self.payloads().map(|p| is_unwanted(&p)).collect();
         let is_any = unwanted.contains(&true);
         if is_any {
-            self.body.remove(&unwanted);
+            Arc::make_mut(&mut self.body).remove(&unwanted);
         }
         is_any
     }
 
     /// Takes out all content.
     pub fn clear(&mut self) {
-        self.body = Body::default();
+        self.body = Arc::default();
     }
 }
 

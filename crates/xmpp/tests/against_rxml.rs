@@ -8,8 +8,8 @@
 //! - we refuse white space around the root (RFC 7395 §3.3.3), so it is cut off;
 //! - we refuse an XML declaration here: only the stream decoder knows one;
 //! - `rxml` refuses a bare carriage return in an attribute value, which XML 1.0
-//!   §2.11 and §3.3.3 make a space, and accepts an empty CDATA section after
-//!   the root, which production 1 does not.
+//!   §2.11 and §3.3.3 make a space, and accepts an empty CDATA section before
+//!   and after the root, which production 1 does not.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -91,7 +91,8 @@ fn compare(document: &[u8]) -> Result<(), TestCaseError> {
         (Ok(ours), Ok(theirs)) => prop_assert_eq!(canonical(ours), canonical(theirs), "{}", shown),
         (Err(_), Err(_)) => {}
         (Ok(_), Err(error)) if has_bare_return(document) && error.contains("InvalidChar") => {}
-        (Err(_), Ok(_)) if document.ends_with(b"<![CDATA[]]>") => {}
+        (Err(_), Ok(_))
+            if document.starts_with(b"<![CDATA[]]>") || document.ends_with(b"<![CDATA[]]>") => {}
         _ => prop_assert!(false, "{:?}: ours {:?}, rxml {:?}", shown, ours, theirs),
     }
     Ok(())

@@ -26,22 +26,9 @@ impl Hints {
         if stanza.head.type_ == Type::Error {
             return Self::default();
         }
-        Self::among(
-            stanza
-                .payloads()
-                .map(|payload| (payload.ns(), payload.name())),
-        )
-    }
-
-    /// Gathers the hints among the names of a message's children, each with
-    /// its namespace first.
-    fn among<'a>(names: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut hints = Self::default();
-        for (namespace, name) in names {
-            if namespace != ns::HINTS {
-                continue;
-            }
-            match name {
+        for hint in stanza.payloads().filter(|payload| payload.is_in(ns::HINTS)) {
+            match hint.name() {
                 "no-permanent-store" => hints.is_no_permanent_store = true,
                 "no-store" => hints.is_no_store = true,
                 "no-copy" => hints.is_no_copy = true,
@@ -70,7 +57,12 @@ mod tests {
     /// XEP-0334 §4.
     #[test]
     fn each_hint_is_known_by_name_and_namespace() {
-        let hints = Hints::among([(ns::CLIENT, "body"), (ns::HINTS, "no-copy"), ("x", "store")]);
+        let of = |payloads: &[(&str, &str)]| {
+            let elements = payloads.iter().map(|(ns, name)| Element::new(*ns, *name));
+            let message = Stanza::message(Type::Chat);
+            Hints::of(&elements.fold(message, |message, element| message.child(&element)))
+        };
+        let hints = of(&[(ns::CLIENT, "body"), (ns::HINTS, "no-copy"), ("x", "store")]);
         assert_eq!(
             hints,
             Hints {
@@ -79,9 +71,9 @@ mod tests {
             }
         );
         assert!(!hints.forbids_archive());
-        let hints = Hints::among([(ns::HINTS, "no-store"), (ns::HINTS, "store")]);
+        let hints = of(&[(ns::HINTS, "no-store"), (ns::HINTS, "store")]);
         assert!(hints.forbids_archive() && hints.is_store);
-        assert!(Hints::among([(ns::HINTS, "no-permanent-store")]).forbids_archive());
+        assert!(of(&[(ns::HINTS, "no-permanent-store")]).forbids_archive());
     }
 
     /// XEP-0334 §5.

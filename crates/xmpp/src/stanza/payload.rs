@@ -49,7 +49,18 @@ impl<'a> Payload<'a> {
     /// Whether this is the element `name` of namespace `ns`.
     #[must_use]
     pub fn is(&self, ns: &str, name: &str) -> bool {
-        self.stanza.body.slice(&self.entry.name) == name.as_bytes() && self.ns() == ns
+        self.stanza.body.slice(&self.entry.name) == name.as_bytes() && self.is_in(ns)
+    }
+
+    /// Whether its namespace is `ns`. Every feature asks this of every payload,
+    /// so it compares bytes: a `str` out of the content is checked to be one.
+    #[must_use]
+    pub fn is_in(&self, ns: &str) -> bool {
+        match &self.entry.ns {
+            Ns::Client => ns == ns::CLIENT,
+            Ns::Within(range) => self.stanza.body.slice(range) == ns.as_bytes(),
+            Ns::Owned(own) => own == ns,
+        }
     }
 
     /// The element exactly as it came. It may lean on `jabber:client` as the

@@ -4,6 +4,8 @@
 
 mod draft;
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
@@ -46,10 +48,6 @@ pub(crate) enum Source<'a> {
 }
 
 /// What the element is.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "stanzas are the usual case and moved once"
-)]
 pub(crate) enum Found {
     /// A stanza.
     Stanza(Stanza),
@@ -152,7 +150,7 @@ fn read_plain(source: &Source<'_>, reader: &mut Reader<'_>, kind: Kind) -> Resul
     };
     Ok(Found::Stanza(Stanza {
         head,
-        body: Body::new(content, entries),
+        body: Arc::new(Body::new(content, entries)),
     }))
 }
 
@@ -215,6 +213,6 @@ fn normalise(mut element: Element, kind: Kind, content_ns: &str) -> Found {
     }
     Found::Stanza(Stanza {
         head,
-        body: Body::new(content.freeze(), entries),
+        body: Arc::new(Body::new(content.freeze(), entries)),
     })
 }

@@ -51,7 +51,7 @@ impl Stanza {
         head.from.clone_from(&self.head.to);
         Stanza {
             head,
-            body: super::Body::default(),
+            body: std::sync::Arc::default(),
         }
     }
 }

@@ -25,10 +25,6 @@ const OPENING_BYTES_MAX: usize = 8_192;
 const CLOSE_SPACE_BYTES_MAX: usize = 64;
 
 /// What a peer sent.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "stanzas are the usual case and moved once"
-)]
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The opening tag of the stream.
