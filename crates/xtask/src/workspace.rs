@@ -21,23 +21,19 @@ pub(crate) fn cache() -> PathBuf {
     root().join(".cache")
 }
 
-/// Builds the program `starling` as the tests do, and says where it is.
+/// Where the program `starling` is that the tests are built with. Asking for
+/// another build of it would compile everything below it once more.
 pub(crate) fn starling() -> Result<PathBuf> {
     let messages = Command::new("cargo")
-        .args(&[
-            "build",
-            "--locked",
-            "--package",
-            "starling-server",
-            "--bin",
-            "starling",
-        ])
+        .args(&["test", "--workspace", "--locked", "--no-run"])
         .args(&["--message-format", "json-render-diagnostics"])
         .folder(&root())
         .output()?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "starling")
+        .filter(|message| message["profile"]["test"] == false)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
         .context("cargo did not say where it put the program starling")
 }
