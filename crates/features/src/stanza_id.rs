@@ -42,7 +42,7 @@ impl Feature for StanzaIds {
             return Outcome::Pass;
         }
         let place = ctx.place();
-        let id = ctx.env().entry_ids.id_of(place.position);
+        let id = ctx.env().entry_ids.id_of(&ctx.account.jid, place.position);
         message.push(&StanzaId::new(id, ctx.account.jid.clone()).to_element());
         Outcome::Pass
     }
@@ -54,7 +54,8 @@ fn keeps_id(message: &Stanza, ctx: &mut Ctx) -> bool {
     let ids = message.payloads().map(|payload| payload.element());
     let mut ids = ids.filter_map(|element| StanzaId::from_element(&element));
     let id = ids.find(|id| id.by == *ctx.account.jid.as_jid());
-    let position = id.and_then(|id| ctx.env().entry_ids.position_of(&id.id));
+    let (ids, owner) = (&ctx.env().entry_ids, &ctx.account.jid);
+    let position = id.and_then(|id| ids.position_of(owner, &id.id));
     position.is_some_and(|position| ctx.keep_place(position))
 }
 
