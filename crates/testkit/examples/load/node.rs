@@ -31,7 +31,7 @@ stanzas_burst = 1000000
 [edge.keepalive]
 ping_after = '1h'
 [session.features.offline]
-messages_max = 10000000
+messages_max = 10_000
 ";
 
 /// A running node.
