@@ -68,7 +68,8 @@ impl Import {
                         }
                         Ok(Some(request)) => _ = batches.spawn(self.clone().batch(request.accounts)),
                         Ok(None) => is_more = false,
-                        // The client hung up. What it sent whole is still made.
+                        // The client hung up. What is under way goes on for as long as
+                        // somebody takes the answers.
                         Err(_) => is_more = false,
                     }
                 }
