@@ -1,0 +1,1 @@
+//! Membership, leases and watches on etcd.

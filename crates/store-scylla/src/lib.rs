@@ -1,0 +1,1 @@
+//! The durable backend on ScyllaDB and Apache Cassandra.
