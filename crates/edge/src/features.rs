@@ -4,6 +4,7 @@
 pub(crate) mod bind;
 pub(crate) mod bind2;
 pub(crate) mod channel_binding;
+pub(crate) mod exchange;
 pub(crate) mod fast;
 pub(crate) mod limits;
 pub(crate) mod ping;

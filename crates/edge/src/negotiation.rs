@@ -23,7 +23,7 @@ use starling_xmpp::stream::{Event, StreamCondition, StreamError};
 use starling_xmpp::{BareJid, Element, Jid, Stanza, ns};
 
 use crate::close::Ending;
-use crate::features::{bind, register, sasl, sasl2, starttls};
+use crate::features::{bind, exchange, register, sasl, sasl2, starttls};
 use crate::framing::Framing;
 use crate::hosts::Host;
 use crate::outlet::ClientOutlet;
@@ -216,10 +216,7 @@ impl Negotiation {
 
     fn nonza(&mut self, nonza: &Element, out: &mut BytesMut) -> Next {
         match std::mem::replace(&mut self.state, State::Choosing) {
-            State::Exchanging(attempt) => match attempt.profile {
-                Profile::Sasl1 => sasl::proceed(self, *attempt, nonza, out),
-                Profile::Sasl2 => sasl2::proceed(self, *attempt, nonza, out),
-            },
+            State::Exchanging(attempt) => exchange::proceed(self, *attempt, nonza, out),
             State::Upgrading(grant) => sasl2::upgrade(self, *grant, nonza, out),
             State::Choosing | State::Opening | State::Asking(_) => self.choice(nonza, out),
         }

@@ -1,18 +1,18 @@
 //! RFC 6120 §6: SASL.
 //!
 //! Only its elements. What mechanisms do is in `auth`, the course of an
-//! attempt in `negotiation/attempt.rs`.
+//! attempt in `negotiation/attempt.rs`, what is said between beginning and end
+//! in `exchange`.
 
 use bytes::BytesMut;
-use starling_auth::{Condition, Failure, Policy, Profile, encoding};
+use starling_auth::{Failure, Policy, Profile, encoding};
 use starling_xmpp::credentials::ScramHash;
-use starling_xmpp::stream::StreamCondition;
 use starling_xmpp::{Element, ns};
 
 use crate::config::Auth;
 use crate::features::sasl2;
 use crate::hosts::Host;
-use crate::negotiation::{Attempt, Negotiation, Next};
+use crate::negotiation::{Negotiation, Next};
 
 /// `<mechanisms/>` (§6.4.1).
 pub(crate) fn offer(stream: &Negotiation) -> Option<Element> {
@@ -46,28 +46,6 @@ pub(crate) fn begin(stream: &mut Negotiation, auth: &Element, out: &mut BytesMut
     let data = encoding::initial(Profile::Sasl1, Some(&auth.text_content()));
     let request = sasl2::Request::default();
     stream.attempt(Profile::Sasl1, mechanism, data, request, out)
-}
-
-/// `<response/>` (§6.4.3) or `<abort/>` (§6.4.4).
-pub(crate) fn proceed(
-    stream: &mut Negotiation,
-    attempt: Attempt,
-    nonza: &Element,
-    out: &mut BytesMut,
-) -> Next {
-    if nonza.is(ns::SASL, "response") {
-        let data = encoding::response(Profile::Sasl1, &nonza.text_content());
-        return stream.respond(attempt, data.map(Some), out);
-    }
-    if nonza.is(ns::SASL, "abort") {
-        return stream.deny(&attempt, Condition::Aborted.into(), out);
-    }
-    let text = "only SASL may be sent during authentication";
-    stream.end(StreamCondition::NotAuthorized, text, out)
-}
-
-pub(crate) fn challenge(data: &[u8]) -> Element {
-    Element::new(ns::SASL, "challenge").text(encoding::encode(data))
 }
 
 /// `<success/>` (§6.4.6); data of no bytes are `=`.

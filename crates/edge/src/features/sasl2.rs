@@ -9,11 +9,10 @@ use smol_str::SmolStr;
 use starling_auth::fast as tokens;
 use starling_auth::upgrade::{Task, Upgrade};
 use starling_auth::{Condition, Failure, Profile, encoding};
-use starling_xmpp::stream::StreamCondition;
 use starling_xmpp::{Element, Jid, ns};
 
-use super::{bind2, fast};
-use crate::negotiation::{Attempt, Grant, Negotiation, Next};
+use super::{bind2, exchange, fast};
+use crate::negotiation::{Grant, Negotiation, Next};
 
 /// The longest name of a client's software that is kept.
 const SOFTWARE_BYTES_MAX: usize = 128;
@@ -85,23 +84,6 @@ pub(crate) fn begin(stream: &mut Negotiation, element: &Element, out: &mut Bytes
     stream.attempt(Profile::Sasl2, mechanism, data, request, out)
 }
 
-/// `<response/>` or `<abort/>` (§2.4).
-pub(crate) fn proceed(
-    stream: &mut Negotiation,
-    attempt: Attempt,
-    nonza: &Element,
-    out: &mut BytesMut,
-) -> Next {
-    if nonza.is(ns::SASL2, "response") {
-        let data = encoding::response(Profile::Sasl2, &nonza.text_content());
-        return stream.respond(attempt, data.map(Some), out);
-    }
-    if nonza.is(ns::SASL2, "abort") {
-        return stream.deny(&attempt, Condition::Aborted.into(), out);
-    }
-    disturbed(stream, out)
-}
-
 /// `<next/>` and `<task-data/>` of an upgrade (XEP-0480 §3).
 pub(crate) fn upgrade(
     stream: &mut Negotiation,
@@ -114,7 +96,7 @@ pub(crate) fn upgrade(
     }
     if nonza.is(ns::SASL2, "next") {
         let Some(task) = grant.task.filter(|_| grant.upgrade.is_none()) else {
-            return disturbed(stream, out);
+            return exchange::disturbed(Profile::Sasl2, stream, out);
         };
         if nonza.attribute("task") != Some(task.as_str()) {
             let failure = Failure::with_text(Condition::MalformedRequest, "not the task asked for");
@@ -139,18 +121,7 @@ pub(crate) fn upgrade(
             Err(failure) => stream.deny_grant(&grant, failure, out),
         };
     }
-    disturbed(stream, out)
-}
-
-/// §2.4: "Servers MUST disconnect Clients immediately if any other traffic is
-/// received."
-fn disturbed(stream: &mut Negotiation, out: &mut BytesMut) -> Next {
-    let text = "only SASL may be sent during authentication";
-    stream.end(StreamCondition::PolicyViolation, text, out)
-}
-
-pub(crate) fn challenge(data: &[u8]) -> Element {
-    Element::new(ns::SASL2, "challenge").text(encoding::encode(data))
+    exchange::disturbed(Profile::Sasl2, stream, out)
 }
 
 /// `<continue/>` with one task (XEP-0480 §2.2).

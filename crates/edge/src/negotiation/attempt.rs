@@ -13,7 +13,7 @@ use starling_xmpp::stream::StreamCondition;
 use zeroize::Zeroizing;
 
 use super::{Ask, Asking, Identity, Negotiation, Next, Proof, State};
-use crate::features::{sasl, sasl2};
+use crate::features::{exchange, sasl, sasl2};
 use crate::metrics;
 
 /// An attempt on its way.
@@ -129,10 +129,7 @@ impl Negotiation {
     fn advance(&mut self, mut attempt: Attempt, step: Step, out: &mut BytesMut) -> Next {
         match step {
             Step::Challenge(data) => {
-                let challenge = match attempt.profile {
-                    Profile::Sasl1 => sasl::challenge(&data),
-                    Profile::Sasl2 => sasl2::challenge(&data),
-                };
+                let challenge = exchange::challenge(attempt.profile, &data);
                 self.framing.nonza(&challenge, out);
                 self.state = State::Exchanging(Box::new(attempt));
                 Next::Read

@@ -10,6 +10,7 @@
     reason = "tests panic on failure"
 )]
 
+mod bind2;
 mod binding;
 mod ending;
 mod external;
@@ -24,3 +25,4 @@ mod stanzas;
 mod streams;
 mod support;
 mod tls;
+mod upgrade;

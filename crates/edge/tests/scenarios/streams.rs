@@ -1,6 +1,8 @@
 //! Streams and XML before and after authentication: PROTOCOL B.1 1–11.
 
-use crate::support::{Client, HEADER, SASL, STREAMS, World, base64, between};
+use crate::support::{
+    Binding, Client, HEADER, SASL, STREAMS, Scram, World, base64, between, challenged,
+};
 
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
 
@@ -217,16 +219,10 @@ async fn white_space_keeps_a_stream_alive() {
 async fn nothing_but_sasl_may_be_sent_during_sasl2() {
     // XEP-0388 §2.4; PROTOCOL B.1 9.
     let world = World::start().await;
-    let first = crate::support::Scram::new("juliet", crate::support::Binding::None).first();
+    let scram = Scram::new("juliet", Binding::None);
     for disturbance in [" ", "<presence/>", "<a xmlns='urn:b'/>"] {
         let (mut client, _) = world.open().await;
-        client
-            .send(format!(
-                "<authenticate xmlns='urn:xmpp:sasl:2' mechanism='SCRAM-SHA-256'>\
-                 <initial-response>{first}</initial-response></authenticate>"
-            ))
-            .await;
-        client.until("</challenge>").await;
+        challenged(&mut client, &scram, "").await;
         ended_by(client, disturbance).await;
     }
 }

@@ -2,11 +2,13 @@
 
 mod client;
 mod node;
+mod sasl2;
 mod scram;
 mod world;
 
 pub(crate) use client::{Client, base64, between, decoded, plain};
-pub(crate) use node::Node;
+pub(crate) use node::{Faults, Node};
+pub(crate) use sasl2::{AGENT, SASL2, challenged, plain2, prove, refused, respond};
 pub(crate) use scram::{Binding, Scram, hmac};
 pub(crate) use world::{PASSWORD, World, certificate, client_config};
 
