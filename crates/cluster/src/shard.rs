@@ -46,6 +46,9 @@ impl fmt::Display for Shard {
 pub struct Epoch(pub u32);
 
 impl Epoch {
+    /// Before a shard's first owner.
+    pub const NONE: Self = Self(0);
+
     /// The epoch of a shard's first owner.
     pub const FIRST: Self = Self(1);
 
