@@ -7,18 +7,16 @@
 //!   does not get that far (`space`).
 //! * Reads see the last durable state and never wait for the writer
 //!   (`snapshot`).
-//! * What the bytes mean is written down in `record`, `key` and `table`.
+//! * What the bytes mean is written down in [`starling_store::record`], `key` and `table`.
 
 mod apply;
 mod backup;
-mod codec;
 pub mod config;
 pub mod error;
 mod fault;
 mod key;
 mod metrics;
 mod open;
-mod record;
 mod schema;
 mod size;
 mod snapshot;
@@ -35,7 +33,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use redb::Database;
-use starling_store::Error;
+use starling_store::{Error, codec, record};
 use tokio::sync::mpsc;
 
 pub use config::Config;

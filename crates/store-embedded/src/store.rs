@@ -17,7 +17,7 @@ use starling_store::blocklist::{self, Blocklist};
 use starling_store::cursor::{self, Cursors};
 use starling_store::roster::{self, Roster};
 use starling_store::{
-    Account, Backup, Creation, Error, LoginBundle, Position, Store, Write, account, meta,
+    Account, Backup, Creation, Error, Fence, LoginBundle, Position, Store, Write, account, meta,
     private_xml, vcard,
 };
 use starling_xmpp::jid::BareJid;
@@ -208,6 +208,9 @@ impl cursor::Read for Embedded {
         self.read(owner, |snapshot| snapshot.cursors(owner))
     }
 }
+
+/// One process has the file, so what the trait provides is enough.
+impl Fence for Embedded {}
 
 #[async_trait]
 impl meta::Meta for Embedded {

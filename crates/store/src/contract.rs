@@ -13,6 +13,7 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod fences;
 pub mod rest;
 pub mod rosters;
 pub mod sample;
@@ -39,6 +40,9 @@ macro_rules! contract_suite {
             archive: a_log_is_shortened_from_its_oldest_end,
             archive: logs_of_similar_owners_do_not_mix,
             archive: a_large_stanza_comes_back_byte_for_byte,
+            fences: a_fence_is_seen_and_stays,
+            fences: no_epoch_is_used_twice,
+            fences: a_seal_keeps_what_it_found,
             rosters: items_are_replaced_whole,
             rosters: removals_are_remembered_until_forgotten,
             rosters: a_pending_request_is_kept_whole_and_unlisted,
@@ -58,5 +62,17 @@ macro_rules! contract_suite {
             let fresh = $fresh;
             $crate::contract::$file::$test(&*fresh).await;
         })+
+    };
+}
+
+/// Makes tests of what only stores have to do that several processes can have
+/// open at once; beside [`contract_suite!`](crate::contract_suite).
+#[macro_export]
+macro_rules! shared_contract_suite {
+    ($fresh:expr) => {
+        $crate::contract_suite!(@ $fresh;
+            fences: what_comes_after_the_seal_is_void,
+            fences: an_empty_log_can_be_sealed,
+        );
     };
 }

@@ -18,14 +18,17 @@
 pub mod account;
 pub mod archive;
 pub mod blocklist;
+pub mod codec;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod cursor;
 pub mod error;
+pub mod fence;
 pub mod memory;
 pub mod meta;
 pub mod position;
 pub mod private_xml;
+pub mod record;
 pub mod roster;
 pub mod vcard;
 pub mod write;
@@ -37,6 +40,7 @@ use starling_xmpp::jid::BareJid;
 
 pub use account::Account;
 pub use error::Error;
+pub use fence::{Fence, Seal};
 pub use memory::Memory;
 pub use position::{Position, Stamp};
 pub use write::{Change, Write};
@@ -51,6 +55,7 @@ pub trait Store:
     + archive::Read
     + blocklist::Read
     + cursor::Read
+    + fence::Fence
     + meta::Meta
     + private_xml::Read
     + roster::Read
@@ -61,10 +66,12 @@ pub trait Store:
 {
     /// Makes every write of the batch durable, in order.
     ///
-    /// `Ok` means all of them survive a crash from now on. All writes of one
-    /// owner in the batch appear together or not at all. After an error the
-    /// batch may or may not have been stored; committing the same batch again
-    /// is always safe.
+    /// `Ok` means all of them survive a crash from now on. On a backend with a
+    /// single writer all writes of one owner in the batch appear together or
+    /// not at all; on one that is shared, the small rows of an owner do (account,
+    /// roster, block list, cursors), and the others each by themselves. After
+    /// an error the batch may or may not have been stored, also in part;
+    /// committing the same batch again is always safe.
     async fn commit(&self, batch: Vec<Write>) -> Result<(), Error>;
 
     /// Creates an account unless it exists: the only compare-and-set on

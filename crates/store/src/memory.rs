@@ -16,8 +16,8 @@ use crate::blocklist::{self, Blocklist};
 use crate::cursor::{self, Cursors};
 use crate::roster::{self, Roster};
 use crate::{
-    Account, Backup, Change, Creation, Error, LoginBundle, Position, Store, Write, account, meta,
-    private_xml, vcard,
+    Account, Backup, Change, Creation, Error, Fence, LoginBundle, Position, Seal, Store, Write,
+    account, meta, private_xml, vcard,
 };
 
 /// A store in memory.
@@ -42,6 +42,7 @@ struct Space {
     cursors: Cursors,
     private_xml: BTreeMap<private_xml::Key, Bytes>,
     roster: Roster,
+    seals: Vec<Seal>,
     vcard: Option<Bytes>,
 }
 
@@ -83,7 +84,9 @@ impl Space {
                 }
             }
             Change::Archive(archive::Change::Append(entry)) => {
-                self.archive.insert(entry.position, entry);
+                if !self.seals.iter().any(|seal| seal.is_void(entry.position)) {
+                    self.archive.insert(entry.position, entry);
+                }
             }
             Change::Archive(archive::Change::Purge { through }) => {
                 self.archive.retain(|position, _| *position > through);
@@ -260,6 +263,17 @@ impl cursor::Read for Memory {
 }
 
 #[async_trait]
+impl Fence for Memory {
+    async fn seal(&self, owner: &BareJid, seal: Seal) -> Result<(), Error> {
+        let mut state = self.state();
+        let space = state.spaces.entry(key(owner)).or_default();
+        space.archive.retain(|position, _| !seal.is_void(*position));
+        space.seals.push(seal);
+        Ok(())
+    }
+}
+
+#[async_trait]
 impl meta::Meta for Memory {
     async fn meta(&self, key: &str) -> Result<Option<Bytes>, Error> {
         Ok(self.state().meta.get(key).cloned())
@@ -310,4 +324,5 @@ mod tests {
     use super::Memory;
 
     crate::contract_suite!(Box::new(Memory::new()) as Box<dyn crate::Store>);
+    crate::shared_contract_suite!(Box::new(Memory::new()) as Box<dyn crate::Store>);
 }

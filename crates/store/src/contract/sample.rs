@@ -1,5 +1,7 @@
 //! Values the suite stores, and the few words it stores them with.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use starling_xmpp::credentials::{Credentials, FastSlot, FastToken, ScramHash, ScramVerifier};
 use starling_xmpp::jid::{BareJid, Jid};
@@ -126,15 +128,20 @@ pub fn everything() -> Vec<Change> {
     ]
 }
 
-/// Commits changes of one owner.
+/// How many changes [`commit`] has stamped.
+static STAMPED: AtomicU64 = AtomicU64::new(0);
+
+/// Commits changes of one owner, each with a later stamp than the one before.
 pub async fn commit<C: Into<Change>>(
     store: &dyn Store,
     owner: &str,
     changes: impl IntoIterator<Item = C>,
 ) {
     let owner = bare(owner);
-    let writes = changes.into_iter().enumerate();
-    let batch =
-        writes.map(|(n, change)| Write::new(owner.clone(), Stamp::new(1, n as u64), change));
-    store.commit(batch.collect()).await.unwrap();
+    let write = |change| {
+        let stamp = Stamp::new(1, STAMPED.fetch_add(1, Ordering::Relaxed) + 1);
+        Write::new(owner.clone(), stamp, change)
+    };
+    let batch = changes.into_iter().map(write).collect();
+    store.commit(batch).await.unwrap();
 }

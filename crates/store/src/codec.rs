@@ -17,35 +17,40 @@ use starling_xmpp::jid::Jid;
 /// Why bytes are not the record they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Malformed(pub(crate) &'static str);
+pub struct Malformed(pub &'static str);
 
 /// Writes one record.
-pub(crate) struct Encoder {
+pub struct Encoder {
     out: Vec<u8>,
 }
 
 impl Encoder {
-    pub(crate) fn new(version: u8, capacity: usize) -> Self {
+    /// Begins a record of this version.
+    pub fn new(version: u8, capacity: usize) -> Self {
         let mut out = Vec::with_capacity(1 + capacity);
         out.push(version);
         Encoder { out }
     }
 
-    pub(crate) fn finish(self) -> Vec<u8> {
+    /// The record.
+    pub fn finish(self) -> Vec<u8> {
         self.out
     }
 
-    pub(crate) fn byte(&mut self, byte: u8) -> &mut Self {
+    /// One byte.
+    pub fn byte(&mut self, byte: u8) -> &mut Self {
         self.out.push(byte);
         self
     }
 
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+    /// Bytes whose number the reader knows.
+    pub fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         self.out.extend_from_slice(bytes);
         self
     }
 
-    pub(crate) fn number(&mut self, mut number: u64) -> &mut Self {
+    /// A number.
+    pub fn number(&mut self, mut number: u64) -> &mut Self {
         while number >= 0x80 {
             self.out.push(number.to_le_bytes()[0] | 0x80);
             number >>= 7;
@@ -53,27 +58,28 @@ impl Encoder {
         self.byte(number.to_le_bytes()[0])
     }
 
-    pub(crate) fn signed(&mut self, number: i64) -> &mut Self {
+    /// A number that may be below zero.
+    pub fn signed(&mut self, number: i64) -> &mut Self {
         self.number(((number << 1) ^ (number >> 63)).cast_unsigned())
     }
 
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
+    /// Bytes after their length.
+    pub fn bytes(&mut self, bytes: &[u8]) -> &mut Self {
         self.number(bytes.len() as u64).raw(bytes)
     }
 
-    pub(crate) fn text(&mut self, text: &str) -> &mut Self {
+    /// Text after its length.
+    pub fn text(&mut self, text: &str) -> &mut Self {
         self.bytes(text.as_bytes())
     }
 
-    pub(crate) fn flag(&mut self, flag: bool) -> &mut Self {
+    /// Yes or no.
+    pub fn flag(&mut self, flag: bool) -> &mut Self {
         self.byte(u8::from(flag))
     }
 
-    pub(crate) fn option<T>(
-        &mut self,
-        option: Option<T>,
-        write: impl FnOnce(&mut Self, T),
-    ) -> &mut Self {
+    /// A value that may be missing.
+    pub fn option<T>(&mut self, option: Option<T>, write: impl FnOnce(&mut Self, T)) -> &mut Self {
         self.flag(option.is_some());
         if let Some(value) = option {
             write(self, value);
@@ -81,7 +87,8 @@ impl Encoder {
         self
     }
 
-    pub(crate) fn list<T>(
+    /// Many values.
+    pub fn list<T>(
         &mut self,
         list: impl ExactSizeIterator<Item = T>,
         mut write: impl FnMut(&mut Self, T),
@@ -93,13 +100,13 @@ impl Encoder {
 }
 
 /// Reads one record.
-pub(crate) struct Decoder<'a> {
+pub struct Decoder<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Decoder<'a> {
     /// Checks the version byte.
-    pub(crate) fn new(bytes: &'a [u8], version: u8) -> Result<Self, Malformed> {
+    pub fn new(bytes: &'a [u8], version: u8) -> Result<Self, Malformed> {
         match bytes.split_first() {
             Some((found, rest)) if *found == version => Ok(Decoder { rest }),
             Some(_) => Err(Malformed("a version this program does not know")),
@@ -108,7 +115,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Nothing may be left over.
-    pub(crate) fn finish(self) -> Result<(), Malformed> {
+    pub fn finish(self) -> Result<(), Malformed> {
         if self.rest.is_empty() {
             Ok(())
         } else {
@@ -116,13 +123,15 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(crate) fn byte(&mut self) -> Result<u8, Malformed> {
+    /// One byte.
+    pub fn byte(&mut self) -> Result<u8, Malformed> {
         let (byte, rest) = self.rest.split_first().ok_or(Malformed("cut short"))?;
         self.rest = rest;
         Ok(*byte)
     }
 
-    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    /// Bytes whose number is known.
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (array, rest) = self
             .rest
             .split_first_chunk()
@@ -131,7 +140,8 @@ impl<'a> Decoder<'a> {
         Ok(*array)
     }
 
-    pub(crate) fn number(&mut self) -> Result<u64, Malformed> {
+    /// A number.
+    pub fn number(&mut self) -> Result<u64, Malformed> {
         let mut number = 0u64;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -147,16 +157,19 @@ impl<'a> Decoder<'a> {
         Err(Malformed("a number out of range"))
     }
 
-    pub(crate) fn number_u32(&mut self) -> Result<u32, Malformed> {
+    /// A number of 32 bits.
+    pub fn number_u32(&mut self) -> Result<u32, Malformed> {
         u32::try_from(self.number()?).map_err(|_| Malformed("a number out of range"))
     }
 
-    pub(crate) fn signed(&mut self) -> Result<i64, Malformed> {
+    /// A number that may be below zero.
+    pub fn signed(&mut self) -> Result<i64, Malformed> {
         let number = self.number()?;
         Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
 
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    /// Bytes after their length.
+    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(self.number()?).map_err(|_| Malformed("cut short"))?;
         let (bytes, rest) = self
             .rest
@@ -166,15 +179,18 @@ impl<'a> Decoder<'a> {
         Ok(bytes)
     }
 
-    pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
+    /// Text after its length.
+    pub fn text(&mut self) -> Result<&'a str, Malformed> {
         str::from_utf8(self.bytes()?).map_err(|_| Malformed("text that is not UTF-8"))
     }
 
-    pub(crate) fn jid(&mut self) -> Result<Jid, Malformed> {
+    /// An address.
+    pub fn jid(&mut self) -> Result<Jid, Malformed> {
         Jid::parse(self.text()?).map_err(|_| Malformed("an address that is none"))
     }
 
-    pub(crate) fn flag(&mut self) -> Result<bool, Malformed> {
+    /// Yes or no.
+    pub fn flag(&mut self) -> Result<bool, Malformed> {
         match self.byte()? {
             0 => Ok(false),
             1 => Ok(true),
@@ -182,7 +198,8 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    pub(crate) fn option<T>(
+    /// A value that may be missing.
+    pub fn option<T>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Option<T>, Malformed> {
@@ -193,7 +210,8 @@ impl<'a> Decoder<'a> {
         })
     }
 
-    pub(crate) fn list<T>(
+    /// Many values.
+    pub fn list<T>(
         &mut self,
         mut read: impl FnMut(&mut Self) -> Result<T, Malformed>,
     ) -> Result<Vec<T>, Malformed> {

@@ -1,6 +1,6 @@
-//! Every record of the embedded store, field by field, in the order written.
-//! The tables they live in are in `table`, their keys in `key`, the primitives
-//! in `codec`.
+//! The records that every durable backend writes, field by field, in the order
+//! written. Tables and keys are each backend's own; the primitives are in
+//! `codec`.
 //!
 //! | record | version | fields |
 //! |---|---|---|
@@ -14,14 +14,14 @@
 //! | position | – | epoch (4 bytes, big-endian), sequence (8 bytes, big-endian) |
 //!
 //! A field is never given another meaning: a new layout is a new version, and
-//! `schema` migrates the old.
+//! the backends migrate the old.
 
+use crate::account::LastActivity;
+use crate::archive::{Direction, Entry};
+use crate::roster::{Item, Subscription};
+use crate::{Account, Position};
 use bytes::Bytes;
 use smol_str::SmolStr;
-use starling_store::account::LastActivity;
-use starling_store::archive::{Direction, Entry};
-use starling_store::roster::{Item, Subscription};
-use starling_store::{Account, Position};
 use starling_xmpp::credentials::{Credentials, FastSlot, FastToken, ScramHash, ScramVerifier};
 use starling_xmpp::jid::{BareJid, Jid};
 use starling_xmpp::time::UnixMillis;
@@ -41,7 +41,7 @@ const ENTRY_OFFLINE: u8 = 2;
 const ENTRY_ARCHIVED: u8 = 4;
 
 /// The account row: what is not in rows of its own.
-pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
+pub fn encode_account(account: &Account) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, 512);
     out.signed(account.created_at.0)
         .flag(account.credentials.is_disabled);
@@ -59,7 +59,8 @@ pub(crate) fn encode_account(account: &Account) -> Vec<u8> {
     out.finish()
 }
 
-pub(crate) fn decode_account(jid: BareJid, bytes: &[u8]) -> Result<Account, Malformed> {
+/// The inverse of [`encode_account`].
+pub fn decode_account(jid: BareJid, bytes: &[u8]) -> Result<Account, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let created_at = UnixMillis(from.signed()?);
     let is_disabled = from.flag()?;
@@ -88,14 +89,15 @@ pub(crate) fn decode_account(jid: BareJid, bytes: &[u8]) -> Result<Account, Malf
 }
 
 /// Also the last byte of a token's key.
-pub(crate) fn slot_byte(slot: FastSlot) -> u8 {
+pub fn slot_byte(slot: FastSlot) -> u8 {
     match slot {
         FastSlot::Current => 0,
         FastSlot::Next => 1,
     }
 }
 
-pub(crate) fn encode_token(token: &FastToken) -> Vec<u8> {
+/// A FAST token.
+pub fn encode_token(token: &FastToken) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, 128);
     out.text(&token.device)
         .byte(slot_byte(token.slot))
@@ -107,7 +109,8 @@ pub(crate) fn encode_token(token: &FastToken) -> Vec<u8> {
     out.finish()
 }
 
-pub(crate) fn decode_token(bytes: &[u8]) -> Result<FastToken, Malformed> {
+/// The inverse of [`encode_token`].
+pub fn decode_token(bytes: &[u8]) -> Result<FastToken, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let token = FastToken {
         device: SmolStr::new(from.text()?),
@@ -124,7 +127,8 @@ pub(crate) fn decode_token(bytes: &[u8]) -> Result<FastToken, Malformed> {
     from.finish().map(|()| token)
 }
 
-pub(crate) fn encode_last_activity(last: &LastActivity) -> Vec<u8> {
+/// When the last resource left.
+pub fn encode_last_activity(last: &LastActivity) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, 64);
     out.signed(last.at.0)
         .option(last.status.as_deref(), |out, status| {
@@ -133,20 +137,23 @@ pub(crate) fn encode_last_activity(last: &LastActivity) -> Vec<u8> {
     out.finish()
 }
 
-pub(crate) fn decode_last_activity(bytes: &[u8]) -> Result<LastActivity, Malformed> {
+/// The inverse of [`encode_last_activity`].
+pub fn decode_last_activity(bytes: &[u8]) -> Result<LastActivity, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let at = UnixMillis(from.signed()?);
     let status = from.option(|from| from.text().map(str::to_owned))?;
     from.finish().map(|()| LastActivity { at, status })
 }
 
-pub(crate) fn encode_attribute(value: &str) -> Vec<u8> {
+/// The value of an attribute.
+pub fn encode_attribute(value: &str) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, value.len() + 2);
     out.text(value);
     out.finish()
 }
 
-pub(crate) fn decode_attribute(bytes: &[u8]) -> Result<String, Malformed> {
+/// The inverse of [`encode_attribute`].
+pub fn decode_attribute(bytes: &[u8]) -> Result<String, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let value = from.text()?.to_owned();
     from.finish().map(|()| value)
@@ -154,18 +161,22 @@ pub(crate) fn decode_attribute(bytes: &[u8]) -> Result<String, Malformed> {
 
 /// What a roster's versions stand at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RosterState {
-    pub(crate) version: u64,
-    pub(crate) floor: u64,
+pub struct RosterState {
+    /// The newest version.
+    pub version: u64,
+    /// From where on history is complete.
+    pub floor: u64,
 }
 
-pub(crate) fn encode_roster_state(state: RosterState) -> Vec<u8> {
+/// What the versions stand at.
+pub fn encode_roster_state(state: RosterState) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, 16);
     out.number(state.version).number(state.floor);
     out.finish()
 }
 
-pub(crate) fn decode_roster_state(bytes: &[u8]) -> Result<RosterState, Malformed> {
+/// The inverse of [`encode_roster_state`].
+pub fn decode_roster_state(bytes: &[u8]) -> Result<RosterState, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let state = RosterState {
         version: from.number()?,
@@ -176,18 +187,27 @@ pub(crate) fn decode_roster_state(bytes: &[u8]) -> Result<RosterState, Malformed
 
 /// A contact, or the memory of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum RosterRow {
+pub enum RosterRow {
+    /// A contact.
     Item(Item),
-    Removed { jid: Jid, version: u64 },
+    /// The memory of one.
+    Removed {
+        /// Who it was.
+        jid: Jid,
+        /// At which version it was removed.
+        version: u64,
+    },
 }
 
-pub(crate) fn encode_removed(jid: &Jid, version: u64) -> Vec<u8> {
+/// The memory of a contact.
+pub fn encode_removed(jid: &Jid, version: u64) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, jid.as_str().len() + 12);
     out.text(jid.as_str()).number(version).byte(0);
     out.finish()
 }
 
-pub(crate) fn encode_item(item: &Item) -> Vec<u8> {
+/// A contact.
+pub fn encode_item(item: &Item) -> Vec<u8> {
     let mut out = Encoder::new(VERSION, 128);
     out.text(item.jid.as_str()).number(item.version).byte(1);
     out.option(item.name.as_deref(), |out, name| {
@@ -210,7 +230,8 @@ pub(crate) fn encode_item(item: &Item) -> Vec<u8> {
     out.finish()
 }
 
-pub(crate) fn decode_roster_row(bytes: &[u8]) -> Result<RosterRow, Malformed> {
+/// The inverse of [`encode_item`] and [`encode_removed`].
+pub fn decode_roster_row(bytes: &[u8]) -> Result<RosterRow, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let jid = from.jid()?;
     let version = from.number()?;
@@ -238,7 +259,8 @@ pub(crate) fn decode_roster_row(bytes: &[u8]) -> Result<RosterRow, Malformed> {
     from.finish().map(|()| RosterRow::Item(item))
 }
 
-pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
+/// An entry, without its position.
+pub fn encode_entry(entry: &Entry) -> Vec<u8> {
     let peer = entry.peer.as_str();
     let mut out = Encoder::new(VERSION, 48 + peer.len() + entry.stanza.len());
     let bit = |is_set: bool, bit: u8| if is_set { bit } else { 0 };
@@ -252,7 +274,8 @@ pub(crate) fn encode_entry(entry: &Entry) -> Vec<u8> {
     out.finish()
 }
 
-pub(crate) fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Malformed> {
+/// The inverse of [`encode_entry`].
+pub fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     let id = u128::from_be_bytes(from.array()?);
     let bits = from.byte()?;
@@ -279,7 +302,7 @@ pub(crate) fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Ma
 
 /// Only what a tally needs: whether the entry is offline, and its stanza's
 /// length. Spares parsing the peer and copying the stanza.
-pub(crate) fn peek_entry(bytes: &[u8]) -> Result<(bool, usize), Malformed> {
+pub fn peek_entry(bytes: &[u8]) -> Result<(bool, usize), Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     from.array::<16>()?;
     let bits = from.byte()?;
@@ -288,7 +311,8 @@ pub(crate) fn peek_entry(bytes: &[u8]) -> Result<(bool, usize), Malformed> {
     Ok((bits & ENTRY_OFFLINE != 0, from.bytes()?.len()))
 }
 
-pub(crate) fn decode_position(bytes: &[u8]) -> Result<Position, Malformed> {
+/// The inverse of [`Position::to_bytes`].
+pub fn decode_position(bytes: &[u8]) -> Result<Position, Malformed> {
     let bytes = bytes.try_into().map_err(|_| Malformed("not a position"))?;
     Ok(Position::from_bytes(bytes))
 }
