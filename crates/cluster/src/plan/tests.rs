@@ -1,0 +1,399 @@
+//! Tests of plans: single decisions, and whole histories of a cluster.
+
+#![expect(clippy::unwrap_used, reason = "tests panic on failure")]
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::{Incarnation, balance};
+
+/// Rounds of planning after which a cluster that nobody disturbs is at rest:
+/// a thousand moves at some per round, and some more.
+const ROUNDS_MAX: usize = 400;
+
+fn instance(n: u8, run: u64) -> Instance {
+    Instance {
+        node: NodeId::new(format!("node{n}")),
+        incarnation: Incarnation(run),
+    }
+}
+
+/// A cluster that does what plans say, and checks each step.
+#[derive(Default)]
+struct World {
+    now: Situation,
+    /// Who ever owned a shard under an epoch.
+    owners: BTreeMap<(Shard, Epoch), Instance>,
+    writes: usize,
+}
+
+impl World {
+    fn with_nodes(nodes: u8) -> Self {
+        let mut world = Self::default();
+        (0..nodes).for_each(|n| world.join(n, 1));
+        world
+    }
+
+    fn join(&mut self, n: u8, run: u64) {
+        let info = NodeInfo {
+            instance: instance(n, run),
+            roles: vec![Role::Session],
+            version: "1".to_owned(),
+            link: None,
+            started: 0,
+            is_draining: false,
+        };
+        self.now.nodes.insert(info.id().clone(), Arc::new(info));
+    }
+
+    fn die(&mut self, n: u8) {
+        self.now.nodes.remove(&instance(n, 0).node);
+    }
+
+    fn plan(&self) -> Plan {
+        plan(&self.now, &Limits::default())
+    }
+
+    /// One round: everything planned is done, and moves end.
+    fn round(&mut self) -> bool {
+        let plan = self.plan();
+        for step in &plan.steps {
+            self.apply(step);
+        }
+        self.commit_moves() || !plan.steps.is_empty()
+    }
+
+    fn apply(&mut self, step: &Step) {
+        match step {
+            Step::Fence { instance, cause } => {
+                assert!(self.now.fenced.insert(instance.clone()), "fenced twice");
+                self.now.fences_recent += usize::from(cause.is_limited());
+                self.now.nodes.retain(|_, node| node.instance != *instance);
+            }
+            Step::Write { shard, row } => self.write(*shard, row),
+            Step::Moved { shard, .. } => drop(self.now.requests.moves.remove(shard)),
+            Step::Removed(node) => drop(self.now.requests.removed.remove(node)),
+        }
+    }
+
+    fn write(&mut self, shard: Shard, row: &Assignment) {
+        let was = self.now.table.get(shard).clone();
+        assert!(row.epoch >= was.epoch, "an epoch went back");
+        if let (Some(before), Some(after)) = (was.owner(), row.owner()) {
+            let is_fenced = self.now.fenced.contains(before);
+            assert!(before == after || is_fenced, "taken without a fence");
+            assert!(before == after || row.epoch > was.epoch, "no new epoch");
+        }
+        if let Some(owner) = row.owner() {
+            let owners = self.owners.entry((shard, row.epoch));
+            let first = owners.or_insert_with(|| owner.clone());
+            assert_eq!(first, owner, "two owners under one epoch");
+        }
+        let next = match row.state {
+            State::Moving { next, .. } => next,
+            State::Unassigned | State::Owned(_) => row.epoch,
+        };
+        let highest = self.now.epochs.entry(shard).or_insert(Epoch::NONE);
+        *highest = next.max(*highest);
+        self.now.table.set(shard, row.clone());
+        self.writes += 1;
+    }
+
+    /// What owners of moving shards do.
+    fn commit_moves(&mut self) -> bool {
+        let moving: Vec<(Shard, Instance, Epoch)> = self
+            .now
+            .table
+            .iter()
+            .filter_map(|(shard, row)| match &row.state {
+                State::Moving { from, to, next } if is_alive(&self.now, from) => {
+                    Some((shard, to.clone(), *next))
+                }
+                State::Unassigned | State::Owned(_) | State::Moving { .. } => None,
+            })
+            .collect();
+        let is_any = !moving.is_empty();
+        for (shard, to, epoch) in moving {
+            let first = self.owners.entry((shard, epoch)).or_insert(to.clone());
+            assert_eq!(*first, to, "two owners under one epoch");
+            let state = State::Owned(to);
+            self.now.table.set(shard, Assignment { epoch, state });
+        }
+        is_any
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            if !self.round() && self.plan().held_back.is_empty() {
+                return;
+            }
+            // The window of the limits passes.
+            if self.plan().steps.is_empty() {
+                self.now.fences_recent = 0;
+            }
+        }
+        panic!(
+            "the plan does not converge: {:?}",
+            self.plan().steps.first()
+        );
+    }
+
+    fn count(&self, n: u8) -> usize {
+        let node = instance(n, 0).node;
+        let rows = self.now.table.iter();
+        rows.filter(|(_, row)| row.owner().is_some_and(|owner| owner.node == node))
+            .count()
+    }
+}
+
+#[test]
+fn the_first_nodes_share_all_shards_evenly() {
+    let mut world = World::with_nodes(3);
+    assert!(world.round());
+    assert!(!world.round(), "one round assigns everything");
+    let bounds = balance::bounds(3);
+    assert!((0..3).all(|n| (bounds.min..=bounds.max).contains(&world.count(n))));
+}
+
+#[test]
+fn a_dead_node_is_fenced_before_its_shards_go_and_nothing_else_moves() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    let before = world.now.table.clone();
+    let lost = world.count(0);
+    world.die(0);
+    let plan = world.plan();
+    assert!(matches!(plan.steps[..], [Step::Fence { .. }]), "{plan:?}");
+    world.writes = 0;
+    world.settle();
+    assert_eq!(world.writes, lost);
+    for (shard, row) in before.iter() {
+        let owner = row.owner().unwrap();
+        assert!(owner.node.as_str() == "node0" || world.now.table.get(shard) == row);
+    }
+}
+
+#[test]
+fn a_node_that_started_again_is_no_failure_of_the_network() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    let mine = world.count(1);
+    (0..3).for_each(|n| world.join(n, 2));
+    let plan = world.plan();
+    assert_eq!(plan.steps.len(), 3);
+    assert!(plan.held_back.is_empty());
+    world.settle();
+    assert_eq!(world.count(1), mine, "it has the same shards as before");
+}
+
+#[test]
+fn a_bad_switch_does_not_kill_the_fleet() {
+    let mut world = World::with_nodes(6);
+    world.settle();
+    (0..5).for_each(|n| world.die(n));
+    let plan = world.plan();
+    assert_eq!(plan.steps.len(), 2, "a third of six");
+    assert_eq!(plan.held_back.len(), 3);
+    world.round();
+    let fences = |step: &Step| matches!(step, Step::Fence { .. });
+    assert!(!world.plan().steps.iter().any(fences), "the window is open");
+}
+
+#[test]
+fn after_an_outage_of_etcd_nobody_is_dead_for_not_being_back_yet() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    world.now.is_settling = true;
+    world.die(0);
+    assert_eq!(world.plan(), Plan::default());
+    // A process that is known to be gone is another matter.
+    world.now.unreachable.insert(instance(0, 1));
+    assert_eq!(world.plan().steps.len(), 1);
+}
+
+#[test]
+fn a_new_node_gets_its_share_by_few_moves_at_a_time() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    world.join(3, 1);
+    let limits = Limits::default();
+    let moves = world.plan().steps.len();
+    assert_eq!(moves, limits.moves_per_node_max);
+    world.writes = 0;
+    world.settle();
+    let bounds = balance::bounds(4);
+    assert_eq!(
+        world.count(3),
+        world.writes,
+        "every move went to the new node"
+    );
+    assert!(world.count(3) >= bounds.min);
+}
+
+#[test]
+fn a_drained_node_ends_without_shards_and_gets_them_back() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    let node = NodeId::new("node1");
+    world.now.requests.draining.insert(node.clone());
+    world.settle();
+    assert_eq!(world.count(1), 0);
+    world.now.requests.draining.remove(&node);
+    world.settle();
+    assert!(world.count(1) >= balance::bounds(3).min);
+}
+
+#[test]
+fn a_shard_moves_where_it_is_asked_to_and_stays() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    let (shard, _) = world.now.table.iter().next().unwrap();
+    for n in [0, 1, 2, 1] {
+        let node = instance(n, 1).node;
+        world.now.requests.moves.insert(shard, node.clone());
+        world.settle();
+        assert_eq!(world.now.table.get(shard).owner().unwrap().node, node);
+        assert!(world.now.requests.moves.is_empty());
+    }
+    world
+        .now
+        .requests
+        .moves
+        .insert(shard, NodeId::new("nobody"));
+    let refused = world.plan().steps;
+    assert!(matches!(
+        refused[..],
+        [Step::Moved {
+            refusal: Some(_),
+            ..
+        }]
+    ));
+}
+
+#[test]
+fn a_removed_node_is_fenced_beyond_the_limits_and_forgotten() {
+    let mut world = World::with_nodes(2);
+    world.settle();
+    world.now.fences_recent = 9;
+    world.now.requests.removed.insert(NodeId::new("node0"));
+    world.settle();
+    assert_eq!((world.count(0), world.count(1)), (0, usize::from(SHARDS)));
+    assert!(world.now.requests.removed.is_empty());
+}
+
+#[test]
+fn a_move_that_takes_too_long_is_called_off_and_rests() {
+    let mut world = World::with_nodes(2);
+    world.settle();
+    let (shard, row) = world.now.table.iter().next().unwrap();
+    let owner = row.owner().unwrap().clone();
+    let to = world.now.nodes.values().find(|node| node.instance != owner);
+    let to = to.unwrap().id().clone();
+    world.now.requests.moves.insert(shard, to);
+    let [step] = &world.plan().steps[..] else {
+        panic!("one move")
+    };
+    world.apply(step);
+    world.now.overdue.insert(shard);
+    let [step] = &world.plan().steps[..] else {
+        panic!("one withdrawal")
+    };
+    world.apply(step);
+    assert_eq!(world.now.table.get(shard).state, State::Owned(owner));
+    world.now.overdue.clear();
+    world.now.resting.insert(shard);
+    assert_eq!(world.plan(), Plan::default());
+}
+
+#[test]
+fn epochs_go_on_above_those_of_the_store_when_the_table_is_lost() {
+    let mut world = World::with_nodes(1);
+    let shard = Shard::new(5).unwrap();
+    world.now.epochs.insert(shard, Epoch(77));
+    world.settle();
+    assert_eq!(world.now.table.get(shard).epoch, Epoch(78));
+}
+
+/// Something that happens to a cluster.
+#[derive(Clone, Debug)]
+enum Event {
+    Join(u8),
+    Die(u8),
+    Drain(u8),
+    Undrain(u8),
+    Remove(u8),
+    Move(u16, u8),
+    Overdue(u16),
+    Rounds(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let node = || 0_u8..6;
+    prop_oneof![
+        3 => node().prop_map(Event::Join),
+        2 => node().prop_map(Event::Die),
+        1 => node().prop_map(Event::Drain),
+        1 => node().prop_map(Event::Undrain),
+        1 => node().prop_map(Event::Remove),
+        1 => (0..SHARDS, node()).prop_map(|(shard, node)| Event::Move(shard, node)),
+        1 => (0..SHARDS).prop_map(Event::Overdue),
+        3 => (1_usize..4).prop_map(Event::Rounds),
+    ]
+}
+
+impl World {
+    fn happens(&mut self, event: Event, run: u64) {
+        match event {
+            Event::Join(n) => self.join(n, run),
+            Event::Die(n) => self.die(n),
+            Event::Drain(n) => drop(self.now.requests.draining.insert(instance(n, 0).node)),
+            Event::Undrain(n) => drop(self.now.requests.draining.remove(&instance(n, 0).node)),
+            Event::Remove(n) => drop(self.now.requests.removed.insert(instance(n, 0).node)),
+            Event::Move(shard, n) => {
+                let shard = Shard::new(shard).unwrap();
+                self.now.requests.moves.insert(shard, instance(n, 0).node);
+            }
+            Event::Overdue(shard) => drop(self.now.overdue.insert(Shard::new(shard).unwrap())),
+            Event::Rounds(rounds) => {
+                for _ in 0..rounds {
+                    // Planned and begun, but moves do not end.
+                    self.plan().steps.iter().for_each(|step| self.apply(step));
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The checks of every step are in `World`: epochs only grow, never two
+    /// owners under one epoch, nothing taken without a fence.
+    #[test]
+    fn whatever_happens_every_shard_ends_with_one_owner_within_bounds(
+        events in proptest::collection::vec(event(), 1..24),
+    ) {
+        let mut world = World::with_nodes(2);
+        for (event, run) in events.into_iter().zip(10..) {
+            world.happens(event, run);
+        }
+        world.now.overdue.clear();
+        world.now.fences_recent = 0;
+        world.settle();
+        let targets = targets(&world.now);
+        if targets.is_empty() {
+            return Ok(());
+        }
+        let bounds = balance::bounds(targets.len());
+        for (shard, row) in world.now.table.iter() {
+            let State::Owned(owner) = &row.state else {
+                panic!("{shard} is not served: {row:?}")
+            };
+            prop_assert!(targets.contains(owner));
+        }
+        for target in &targets {
+            let count = world.now.table.owned_by(target).count();
+            prop_assert!((bounds.min..=bounds.max).contains(&count));
+        }
+    }
+}
