@@ -5,7 +5,7 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use starling_auth::scram::{self, ITERATIONS_DEFAULT};
+use starling_auth::scram::{self, Derivation, ITERATIONS_DEFAULT, MANY};
 use starling_xmpp::credentials::ScramHash;
 
 fn derive(c: &mut Criterion) {
@@ -23,5 +23,27 @@ fn derive(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, derive);
+/// Of accounts with all three hashes, as an import makes them.
+fn derive_many(c: &mut Criterion) {
+    let mut group = c.benchmark_group("derive many");
+    group.sample_size(20);
+    let passwords = [black_box("Call me but love"); MANY];
+    group.throughput(Throughput::Elements(MANY as u64));
+    let mut hashes = ScramHash::ALL
+        .map(|hash| (format!("{hash:?}"), vec![hash]))
+        .to_vec();
+    hashes.push(("all".to_owned(), ScramHash::ALL.to_vec()));
+    for (name, hashes) in hashes {
+        let how = Derivation {
+            hashes,
+            ..Derivation::default()
+        };
+        group.bench_function(name, |b| {
+            b.iter(|| scram::verifiers_for_many(&passwords, &how));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, derive, derive_many);
 criterion_main!(benches);

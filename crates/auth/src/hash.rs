@@ -2,11 +2,28 @@
 //!
 //! What is hashed, and why, is left to the mechanisms.
 
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "no registers yet")
+)]
+mod lanes;
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(dead_code, reason = "no registers yet")
+)]
+mod many;
+mod sha1;
+mod sha2;
+#[cfg(test)]
+mod tests;
+
+use ::sha1::Sha1;
+use ::sha2::{Digest, Sha256, Sha512};
 use hmac::{Hmac, KeyInit, Mac};
-use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha512};
 use starling_xmpp::credentials::ScramHash;
 use zeroize::Zeroizing;
+
+pub(crate) use many::{Job, LANES_MAX, hi_many};
 
 /// The output of one of the hashes; wiped when dropped.
 pub(crate) type Output = Zeroizing<Vec<u8>>;

@@ -30,8 +30,8 @@ use crate::random;
 use message::{ClientFinal, ClientFirst, Flag};
 pub(crate) use verifier::missing;
 pub use verifier::{
-    Derivation, ITERATIONS_DEFAULT, ITERATIONS_MAX, ITERATIONS_MIN, SALT_BYTES, check, derive,
-    from_salted_password, verifiers_for,
+    Derivation, ITERATIONS_DEFAULT, ITERATIONS_MAX, ITERATIONS_MIN, MANY, SALT_BYTES, check,
+    derive, from_salted_password, verifiers_for, verifiers_for_many,
 };
 
 /// The wrong proof, or no such account.

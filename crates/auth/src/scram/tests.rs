@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::binding::ChannelBinding;
+use crate::error::Error;
 use crate::exchange::Exchange;
 use crate::offer::{Offer, Profile};
 use crate::secret::ServerSecret;
@@ -189,4 +190,35 @@ fn verifiers_have_their_own_salts_and_bounds() {
     let mut wrong = verifiers[0].clone();
     wrong.stored_key.pop();
     assert!(matches!(check(&wrong), Err(Error::KeyLength { .. })));
+}
+
+#[test]
+fn many_verifiers_are_good_ones_in_their_places() {
+    let mut passwords: Vec<String> = (0..2 * MANY).map(|n| format!("password {n}")).collect();
+    passwords[3] = String::new();
+    passwords[MANY] = "\u{7}".to_owned();
+    let given: Vec<&str> = passwords.iter().map(String::as_str).collect();
+    let how = Derivation::default();
+    let made = verifiers_for_many(&given, &how);
+    assert_eq!(made.len(), given.len());
+    for (password, made) in given.iter().zip(made) {
+        let Ok(made) = made else {
+            assert_eq!(made.err(), verifiers_for(password, &how).err());
+            continue;
+        };
+        let hashes: Vec<_> = made.iter().map(|verifier| verifier.hash).collect();
+        assert_eq!(hashes, how.hashes);
+        for verifier in made {
+            let again = derive(password, verifier.hash, &verifier.salt, how.iterations);
+            assert_eq!(again, Ok(verifier), "{password}");
+        }
+    }
+    let too_few = Derivation {
+        iterations: 1,
+        ..how
+    };
+    assert_eq!(
+        verifiers_for_many(&["a", "b"], &too_few),
+        vec![Err(Error::Iterations(1)); 2]
+    );
 }

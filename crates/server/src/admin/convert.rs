@@ -44,8 +44,9 @@ pub(super) fn verifiers(
 ) -> Result<Vec<ScramVerifier>, String> {
     match secret {
         None => Err("there is neither a password nor a verifier".into()),
-        Some(Secret::Password(password)) => scram::verifiers_for(&password, how)
-            .map_err(|error| format!("the password cannot be used: {error}")),
+        Some(Secret::Password(password)) => {
+            scram::verifiers_for(&password, how).map_err(|error| unusable(&error))
+        }
         Some(Secret::Scram(scram)) if scram.verifiers.is_empty() => {
             Err("there is not one verifier".into())
         }
@@ -64,6 +65,34 @@ pub(super) fn verifiers(
             Ok(verifiers)
         }
     }
+}
+
+/// [`verifiers`] of each, the passwords among them derived side by side.
+pub(super) fn verifiers_of_many(
+    mut secrets: Vec<Option<Secret>>,
+    how: &Derivation,
+) -> Vec<Result<Vec<ScramVerifier>, String>> {
+    let mut passwords = Vec::with_capacity(secrets.len());
+    for secret in &mut secrets {
+        if let Some(Secret::Password(password)) = secret {
+            passwords.push(std::mem::take(password));
+        }
+    }
+    let passwords: Vec<&str> = passwords.iter().map(String::as_str).collect();
+    let mut derived = scram::verifiers_for_many(&passwords, how).into_iter();
+    let in_its_place = |secret| match secret {
+        // Whoever came in the same order.
+        Some(Secret::Password(_)) => derived
+            .next()
+            .ok_or_else(|| "its password was lost".to_owned())
+            .and_then(|made| made.map_err(|error| unusable(&error))),
+        secret => verifiers(secret, how),
+    };
+    secrets.into_iter().map(in_its_place).collect()
+}
+
+fn unusable(error: &starling_auth::Error) -> String {
+    format!("the password cannot be used: {error}")
 }
 
 fn verifier(given: v1::ScramVerifier) -> Result<ScramVerifier, String> {

@@ -1,19 +1,23 @@
 //! The call that makes many accounts at once.
 //!
-//! Verifiers are derived on as many threads as there are cores, and accounts
-//! are made side by side, so that they share the store's syncs.
+//! Verifiers are derived on as many threads as there are cores, several side by
+//! side on each. Accounts are made at the same time, so that they share the
+//! store's syncs.
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use starling_api::{Administration, Error};
+use starling_auth::scram;
+use starling_wire::admin::v1::new_account::Secret;
 use starling_wire::admin::v1::{
     ImportAccountsRequest, ImportAccountsResponse, ImportFailure, ImportLine, ImportWarning,
     NewAccount,
 };
 use starling_wire::grpc::{Status, Streaming};
-use starling_xmpp::credentials::ScramHash;
+use starling_xmpp::credentials::{ScramHash, ScramVerifier};
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::convert;
 use crate::passwords::Passwords;
@@ -90,23 +94,22 @@ impl Import {
     }
 
     /// What became of a batch: `created` counts its accounts alone.
-    async fn batch(self, lines: Vec<ImportLine>) -> ImportAccountsResponse {
+    async fn batch(self, mut lines: Vec<ImportLine>) -> ImportAccountsResponse {
         let mut tasks = JoinSet::new();
-        for line in lines {
-            tasks.spawn(self.clone().line(line));
+        while !lines.is_empty() {
+            let rest = lines.split_off(lines.len().min(scram::MANY));
+            tasks.spawn(self.clone().lines(std::mem::replace(&mut lines, rest)));
         }
         let mut all = ImportAccountsResponse::default();
         while let Some(done) = tasks.join_next().await {
-            match done {
-                Ok(Ok(warning)) => {
-                    all.created += 1;
-                    all.warnings.extend(warning);
+            for line in done.unwrap_or_else(stopped) {
+                match line {
+                    Ok(warning) => {
+                        all.created += 1;
+                        all.warnings.extend(warning);
+                    }
+                    Err(failure) => all.failures.push(failure),
                 }
-                Ok(Err(failure)) => all.failures.push(failure),
-                Err(stopped) => all.failures.push(ImportFailure {
-                    reason: format!("its task stopped: {stopped}"),
-                    ..ImportFailure::default()
-                }),
             }
         }
         all.failures.sort_by_key(|failure| failure.line);
@@ -114,10 +117,31 @@ impl Import {
         all
     }
 
-    async fn line(self, line: ImportLine) -> Result<Option<ImportWarning>, ImportFailure> {
-        let NewAccount { account, secret } = line.account.unwrap_or_default();
+    /// A few lines whose passwords are derived side by side.
+    async fn lines(self, lines: Vec<ImportLine>) -> Vec<Line> {
+        let how = self.passwords.derivation();
+        let permit = Arc::clone(&self.cores).acquire_owned().await;
+        let (names, secrets): (Vec<_>, Vec<_>) = lines.into_iter().map(parts).unzip();
+        let derived = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            convert::verifiers_of_many(secrets, &how)
+        });
+        let derived = match derived.await {
+            Ok(derived) => derived,
+            Err(why) => return stopped(why),
+        };
+        let made = names.into_iter().zip(derived);
+        join_all(made.map(|((line, account), verifiers)| self.line(line, account, verifiers))).await
+    }
+
+    async fn line(
+        &self,
+        line: u64,
+        account: String,
+        verifiers: Result<Vec<ScramVerifier>, String>,
+    ) -> Line {
         let failure = |reason: String, is_existing| ImportFailure {
-            line: line.line,
+            line,
             account: account.clone(),
             reason,
             is_existing,
@@ -127,16 +151,7 @@ impl Import {
             failure(error.to_string(), is_existing)
         };
         let address = self.administration.address(&account).map_err(refused)?;
-        let how = self.passwords.derivation();
-        let permit = self.cores.acquire_owned().await;
-        let derived = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            convert::verifiers(secret, &how)
-        });
-        let verifiers = derived
-            .await
-            .map_err(|stopped| failure(format!("deriving stopped: {stopped}"), false))?
-            .map_err(|reason| failure(reason, false))?;
+        let verifiers = verifiers.map_err(|reason| failure(reason, false))?;
         let missing_hashes = names(self.passwords.missing(&verifiers));
         let hashes = names(verifiers.iter().map(|verifier| verifier.hash));
         self.administration
@@ -144,12 +159,29 @@ impl Import {
             .await
             .map_err(refused)?;
         Ok((!missing_hashes.is_empty()).then_some(ImportWarning {
-            line: line.line,
+            line,
             account,
             missing_hashes,
             hashes,
         }))
     }
+}
+
+/// What became of a line.
+type Line = Result<Option<ImportWarning>, ImportFailure>;
+
+/// Where a line stands and whom it names, and what it has for them.
+fn parts(line: ImportLine) -> ((u64, String), Option<Secret>) {
+    let NewAccount { account, secret } = line.account.unwrap_or_default();
+    ((line.line, account), secret)
+}
+
+/// Lines were lost with the task that had them.
+fn stopped(why: JoinError) -> Vec<Line> {
+    vec![Err(ImportFailure {
+        reason: format!("a task of the import stopped: {why}"),
+        ..ImportFailure::default()
+    })]
 }
 
 fn names(hashes: impl IntoIterator<Item = ScramHash>) -> Vec<String> {
