@@ -1,11 +1,22 @@
 //! Accounts: making, changing, listing and removing them.
 
+use std::time::Duration;
+
 use starling_link::{CredentialChange, Registration, SessionInfo};
 use starling_store::Account;
 use starling_xmpp::credentials::ScramVerifier;
 use starling_xmpp::{BareJid, Jid};
 
 use crate::{Administration, Error};
+
+/// How long a change may take to be stored before the operator is told why it
+/// is not: longer than a busy disk takes, shorter than people wait.
+pub(crate) const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// "10 s".
+pub(crate) fn shown(limit: Duration) -> String {
+    format!("{} s", limit.as_secs())
+}
 
 /// One account in detail.
 #[derive(Debug, Clone)]
@@ -44,19 +55,22 @@ impl Administration {
             account: account.clone(),
             verifiers,
         };
-        if self.link.owner(&account)?.register(registration).await? {
+        let owner = self.link.owner(&account)?;
+        if self.in_time(owner.register(registration)).await?? {
             Ok(())
         } else {
             Err(Error::Exists(account))
         }
     }
 
-    /// Gives an account a new password.
+    /// Gives an account a new password. A store that cannot take it is told
+    /// before: a password that changes by itself, hours later, would surprise.
     pub async fn set_verifiers(
         &self,
         account: &BareJid,
         verifiers: Vec<ScramVerifier>,
     ) -> Result<(), Error> {
+        self.store.check().await?;
         self.change(account, CredentialChange::Password(verifiers))
             .await
     }
@@ -64,7 +78,7 @@ impl Administration {
     /// Allows or forbids an account to log in. Forbidding ends its sessions;
     /// tells how many there were.
     pub async fn set_enabled(&self, account: &BareJid, is_enabled: bool) -> Result<usize, Error> {
-        let sessions = self.link.owner(account)?.sessions(account).await?.len();
+        let sessions = self.sessions_of(account).await?.len();
         self.change(account, CredentialChange::Disabled(!is_enabled))
             .await?;
         Ok(if is_enabled { 0 } else { sessions })
@@ -74,8 +88,8 @@ impl Administration {
     /// sessions ended.
     pub async fn remove(&self, account: &BareJid) -> Result<usize, Error> {
         let owner = self.link.owner(account)?;
-        let sessions = owner.sessions(account).await?.len();
-        if owner.remove(account).await? {
+        let sessions = self.sessions_of(account).await?.len();
+        if self.in_time(owner.remove(account)).await?? {
             Ok(sessions)
         } else {
             Err(Error::NoAccount(account.clone()))
@@ -101,7 +115,7 @@ impl Administration {
         };
         Ok(Detail {
             account: bundle.account,
-            sessions: self.link.owner(account)?.sessions(account).await?,
+            sessions: self.sessions_of(account).await?,
             roster_items: bundle.roster.items.len(),
             offline_messages: bundle.offline.entries,
         })
@@ -109,11 +123,30 @@ impl Administration {
 
     async fn change(&self, account: &BareJid, change: CredentialChange) -> Result<(), Error> {
         let owner = self.link.owner(account)?;
-        match owner.change_credentials(account, None, vec![change]).await {
+        let change = owner.change_credentials(account, None, vec![change]);
+        match self.in_time(change).await? {
             Ok(_) => Ok(()),
             Err(starling_link::Error::NoAccount) => Err(Error::NoAccount(account.clone())),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The sessions of an account.
+    pub(crate) async fn sessions_of(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error> {
+        let owner = self.link.owner(account)?;
+        Ok(self.in_time(owner.sessions(account)).await??)
+    }
+
+    /// Waits for a change to be stored, and tells what keeps it if it is not.
+    pub(crate) async fn in_time<T>(&self, change: impl Future<Output = T>) -> Result<T, Error> {
+        if let Ok(done) = tokio::time::timeout(CHANGE_TIMEOUT, change).await {
+            return Ok(done);
+        }
+        let cause = match self.store.check().await {
+            Err(error) => error.to_string(),
+            Ok(_) => "the owner of the account does not answer".into(),
+        };
+        Err(Error::Late { cause })
     }
 
     fn served(&self, host: &str) -> Result<(), Error> {

@@ -33,6 +33,27 @@ pub enum Error {
     /// The request makes no sense as it is.
     #[error("{0}")]
     Refused(String),
+    /// The change was not stored in time. It was accepted, so it still waits.
+    #[error(
+        "not stored within {}: {cause}. It waits and takes effect once the store goes on, unless \
+         the node stops before that",
+        crate::accounts::shown(crate::accounts::CHANGE_TIMEOUT)
+    )]
+    Late {
+        /// What keeps it from being stored.
+        cause: String,
+    },
+    /// The port for monitoring cannot be opened.
+    #[error(
+        "cannot listen on {address}, as api.http.listen says: {why}. Stop what uses the port, or \
+         choose another"
+    )]
+    Listen {
+        /// Where.
+        address: std::net::SocketAddr,
+        /// Why.
+        why: String,
+    },
     /// The owner of the account could not be asked.
     #[error(transparent)]
     Link(#[from] starling_link::Error),

@@ -1,25 +1,30 @@
-//! The administration of a node: accounts, sessions, backup.
+//! The administration of a node: accounts, sessions, backup, and how it is.
 //!
 //! - [`Administration`]: what an operator may do, over the link and the store.
 //! - [`accounts`], [`sessions`]: its two larger subjects.
+//! - [`check`]: whether each part of the node can do its work.
+//! - [`http`]: metrics and health, for monitoring.
 //! - [`error`]: why something was not done.
 //!
 //! Changes to an account go through the link to the node that owns it, so that
 //! its sessions learn of them; lists are read from the store. How the calls
-//! arrive (gRPC, later HTTP) is `wire`'s and `server`'s work, and so is making
+//! arrive (gRPC) is `wire`'s and `server`'s work, and so is making
 //! verifiers of passwords: a password never gets here.
 
 pub mod accounts;
+pub mod check;
 pub mod error;
+pub mod http;
 pub mod sessions;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_link::Link;
-use starling_store::Store;
+use starling_store::{Health, Store};
 
 pub use accounts::Detail;
+pub use check::{Check, Checks, Finding, Readiness};
 pub use error::Error;
 
 /// What an operator may do to a node. Cheap to clone.
@@ -62,6 +67,14 @@ impl Administration {
     pub fn hosts(&self) -> Vec<String> {
         let hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         hosts.clone()
+    }
+
+    /// How the store is.
+    ///
+    /// # Errors
+    /// What a write would be told.
+    pub async fn store_health(&self) -> Result<Health, Error> {
+        Ok(self.store.check().await?)
     }
 
     /// How many accounts each host has.

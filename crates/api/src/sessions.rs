@@ -14,13 +14,13 @@ impl Administration {
         let limit = limit.min(LIST_SESSIONS_MAX);
         if of.contains('@') {
             let account = self.address(of)?;
-            let mut sessions = self.link.owner(&account)?.sessions(&account).await?;
+            let mut sessions = self.sessions_of(&account).await?;
             sessions.truncate(limit);
             return Ok(sessions);
         }
         let mut sessions = Vec::new();
         for node in self.link.nodes() {
-            sessions.extend(node.all_sessions(LIST_SESSIONS_MAX).await?);
+            sessions.extend(self.in_time(node.all_sessions(LIST_SESSIONS_MAX)).await??);
         }
         sessions.retain(|session| of.is_empty() || session.jid.domain() == of);
         sessions.truncate(limit);
@@ -63,14 +63,14 @@ impl Administration {
         is_meant: impl Fn(&SessionInfo) -> bool,
     ) -> Result<usize, Error> {
         let owner = self.link.owner(account)?;
-        let sessions = owner.sessions(account).await?;
+        let sessions = self.sessions_of(account).await?;
         let mut ended = 0;
         for session in sessions.iter().filter(|session| is_meant(session)) {
             let key = SessionKey {
                 account: account.clone(),
                 id: session.session,
             };
-            ended += usize::from(owner.kick(&key).await?);
+            ended += usize::from(self.in_time(owner.kick(&key)).await??);
         }
         Ok(ended)
     }

@@ -2,14 +2,14 @@
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
-const CONNECTIONS: &str = "starling_edge_connections";
-const CONNECTIONS_TOTAL: &str = "starling_edge_connections_total";
-const REFUSED_TOTAL: &str = "starling_edge_connections_refused_total";
+const CONNECTIONS: &str = "starling_edge_open_connections";
+const CONNECTIONS_TOTAL: &str = "starling_edge_accepted_connections_total";
+const REFUSED_TOTAL: &str = "starling_edge_refused_connections_total";
 const HANDSHAKE_FAILURES_TOTAL: &str = "starling_edge_tls_failures_total";
 const AUTHENTICATIONS_TOTAL: &str = "starling_edge_authentications_total";
-const ENDINGS_TOTAL: &str = "starling_edge_streams_ended_total";
-const STANZAS_IN_TOTAL: &str = "starling_edge_stanzas_received_total";
-const THROTTLED_TOTAL: &str = "starling_edge_throttled_total";
+const ENDINGS_TOTAL: &str = "starling_edge_ended_streams_total";
+const STANZAS_IN_TOTAL: &str = "starling_edge_received_stanzas_total";
+const THROTTLED_TOTAL: &str = "starling_edge_throttled_reads_total";
 
 /// Tells the exporter what the names mean.
 pub fn describe() {
@@ -39,7 +39,10 @@ pub fn describe() {
         ENDINGS_TOTAL,
         "Streams ended, by reason. Many of resource-constraint or stalled mean slow clients."
     );
-    describe_counter!(STANZAS_IN_TOTAL, "Stanzas received from clients.");
+    describe_counter!(
+        STANZAS_IN_TOTAL,
+        "Stanzas received from clients. Against those that the engine routes, it tells what is asked of the server itself."
+    );
     describe_counter!(
         THROTTLED_TOTAL,
         "Times a client sent faster than limits.stanzas_per_second and was read more slowly."

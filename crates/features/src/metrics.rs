@@ -2,9 +2,9 @@
 
 use metrics::{Unit, counter, describe_counter};
 
-const REPORTS: &str = "starling_features_abuse_reports";
-const OFFLINE_STORED: &str = "starling_features_offline_stored_messages";
-const OFFLINE_REFUSED: &str = "starling_features_offline_refused_messages";
+const REPORTS: &str = "starling_features_abuse_reports_total";
+const OFFLINE_STORED: &str = "starling_features_offline_stored_messages_total";
+const OFFLINE_REFUSED: &str = "starling_features_offline_refused_messages_total";
 
 /// Registers the descriptions with the recorder that is installed.
 pub fn describe() {

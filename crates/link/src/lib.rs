@@ -4,7 +4,8 @@
 //! [`SessionNode`] is the contract, [`Link`] finds the node that owns an
 //! account, [`Outlet`] is the way back to a client. [`LocalLink`] joins the two
 //! ends inside one process; the gRPC form lives in the crate that speaks
-//! protobuf, and nothing here knows which one is in use.
+//! protobuf, and nothing here knows which one is in use. [`trace`] is how a
+//! stanza is watched on its way through all of them.
 
 #![expect(
     clippy::result_large_err,
@@ -19,6 +20,7 @@ mod node;
 mod outlet;
 mod receipt;
 mod session;
+pub mod trace;
 
 pub use error::{BindError, Error, Refused};
 pub use frame::{Frame, Routed};
@@ -31,3 +33,4 @@ pub use session::{
     Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,
     SessionInfo, SessionKey,
 };
+pub use trace::{ActiveSpan, Dice, Sampler, Span, SpanSink, TraceContext};

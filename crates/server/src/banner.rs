@@ -25,6 +25,12 @@ pub fn banner(node: &Node, program: &OsStr, data: &Path) -> String {
         };
         let _ = writeln!(text, "  listens    {} ({how})", listener.address);
     }
+    if let Some(address) = node.monitoring() {
+        let _ = writeln!(
+            text,
+            "  monitoring http://{address}/metrics, /health, /ready"
+        );
+    }
     let _ = writeln!(text, "  data       {}", node.data().display());
     let option = match data.to_str() {
         Some("data") | None => String::new(),

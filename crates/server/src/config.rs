@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod admin;
+mod api;
 mod environment;
 mod host;
 mod load;
@@ -31,6 +32,7 @@ mod tests;
 mod walk;
 
 pub use admin::Admin;
+pub use api::Api;
 pub use environment::Environment;
 pub use host::{Contact, Host};
 pub use load::{Loaded, load, load_admin};
@@ -48,6 +50,9 @@ pub struct Config {
     pub node: Node,
     /// How the node tells what it does, on standard error.
     pub log: starling_telemetry::Config,
+    /// Traces of sampled stanzas, sent to an OpenTelemetry receiver by OTLP over
+    /// gRPC. Addresses and contents of stanzas are never in them.
+    pub traces: starling_telemetry::Traces,
     /// The hosts that are served, one table each. Every host has its own users,
     /// certificate and settings. Without any, "localhost" is served.
     pub host: BTreeMap<String, Host>,
@@ -59,6 +64,8 @@ pub struct Config {
     pub store: Store,
     /// How a running node is administered.
     pub admin: Admin,
+    /// What is served over HTTP.
+    pub api: Api,
 }
 
 impl Default for Config {
@@ -66,11 +73,13 @@ impl Default for Config {
         Self {
             node: Node::default(),
             log: starling_telemetry::Config::default(),
+            traces: starling_telemetry::Traces::default(),
             host: BTreeMap::from([("localhost".into(), Host::default())]),
             edge: starling_edge::Config::default(),
             session: Session::default(),
             store: Store::default(),
             admin: Admin::default(),
+            api: Api::default(),
         }
     }
 }

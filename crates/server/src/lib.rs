@@ -16,6 +16,7 @@
 //! - [`cli`]: the commands; [`admin`]: the API behind them.
 //! - [`data`], `certificate`, `secrets`, `hosts`, `passwords`: what the roles
 //!   are given.
+//! - [`metrics`], [`spans`]: what the crates count and trace, gathered.
 //! - [`mod@banner`], [`signals`], [`files`]: what `main.rs` needs besides.
 
 pub mod admin;
@@ -25,11 +26,13 @@ pub mod config;
 pub mod data;
 pub mod files;
 mod hosts;
+pub mod metrics;
 pub mod node;
 mod passwords;
 mod roles;
 mod secrets;
 pub mod signals;
+pub mod spans;
 
 mod banner;
 

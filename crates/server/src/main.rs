@@ -9,6 +9,7 @@ use starling_server::cli::{self, Arguments, Command, Exit, Global};
 use starling_server::config::{self, Environment, Loaded};
 use starling_server::signals::{Request, Signals};
 use starling_server::{Node, banner, files};
+use starling_telemetry::Metrics;
 
 // A node lives for months: jemalloc gives memory back where glibc's keeps it.
 #[global_allocator]
@@ -27,10 +28,17 @@ fn main() -> ExitCode {
 fn serve(global: &Global) -> anyhow::Result<Exit> {
     let Loaded { config } = load(global)?;
     let log = starling_telemetry::init(&config.log)?;
+    // Without anybody to ask for them, nothing is counted.
+    let metrics = config.api.http.listen.map(|_| Metrics::install());
+    let metrics = metrics.transpose()?;
+    starling_server::metrics::describe();
     files::raise_limit(config.edge.limits.connections_max);
     run(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
-        let builder = Node::builder().config(config).data(&global.data);
+        let builder = Node::builder()
+            .config(config)
+            .metrics(metrics)
+            .data(&global.data);
         let mut node = builder.start().await?;
         // Standard output may be closed; the node serves all the same.
         let program = std::env::args_os().next();

@@ -3,6 +3,7 @@
 //! See `docs/embedding.md`. What a node consists of is decided in `roles`.
 
 use std::future::pending;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub struct Builder {
 /// What a program adds to a node.
 #[derive(Default)]
 pub(crate) struct Extras {
+    pub(crate) metrics: Option<starling_telemetry::Metrics>,
     pub(crate) features: Vec<Box<dyn Feature>>,
     pub(crate) components: Components,
 }
@@ -68,6 +70,12 @@ impl Builder {
         self
     }
 
+    /// What `/metrics` shows, if the program has installed a recorder.
+    pub fn metrics(mut self, metrics: Option<starling_telemetry::Metrics>) -> Self {
+        self.extras.metrics = metrics;
+        self
+    }
+
     /// Opens the ports and serves.
     ///
     /// # Errors
@@ -85,6 +93,9 @@ pub struct Node {
     pub(crate) handle: starling_edge::Handle,
     pub(crate) engine: starling_session::Parts,
     pub(crate) api: JoinHandle<Result<(), starling_wire::Error>>,
+    /// Monitoring, where it is served.
+    pub(crate) monitor: Option<JoinHandle<()>>,
+    pub(crate) monitor_address: Option<SocketAddr>,
     pub(crate) store: Arc<Embedded>,
     pub(crate) administration: Administration,
     pub(crate) facts: Arc<Facts>,
@@ -94,8 +105,8 @@ pub struct Node {
     pub(crate) config: Config,
     /// What it was started with: some of it stays in force until it ends.
     pub(crate) started_with: Config,
-    /// In the order of stopping: edge, engine, administration.
-    pub(crate) stops: [CancellationToken; 3],
+    /// In the order of stopping: edge, engine, administration, monitoring.
+    pub(crate) stops: [CancellationToken; 4],
 }
 
 impl Node {
@@ -108,6 +119,12 @@ impl Node {
     #[must_use]
     pub fn listeners(&self) -> &[Listener] {
         &self.facts.listeners
+    }
+
+    /// Where monitoring is answered, if it is.
+    #[must_use]
+    pub fn monitoring(&self) -> Option<SocketAddr> {
+        self.monitor_address
     }
 
     /// What an operator may do to it.
@@ -174,6 +191,10 @@ impl Node {
                 Ok(Ok(())) => anyhow!("a worker ended by itself"),
                 Err(panic) => anyhow!("a worker stopped: {panic}"),
             },
+            monitor = ended(&mut self.monitor) => match monitor {
+                Ok(()) => anyhow!("monitoring ended by itself"),
+                Err(panic) => anyhow!("monitoring stopped: {panic}"),
+            },
             edge = &mut self.edge => match edge {
                 Ok(()) => anyhow!("the edge ended by itself"),
                 Err(panic) => anyhow!("the edge stopped: {panic}"),
@@ -193,7 +214,7 @@ impl Node {
     /// It did not end in time, or not well. What was acknowledged is stored all
     /// the same.
     pub async fn stop(mut self) -> anyhow::Result<()> {
-        let [accepting, working, administering] = &self.stops;
+        let [accepting, working, administering, monitoring] = &self.stops;
         self.facts.set_draining();
         accepting.cancel();
         let edge = (&mut self.edge).await;
@@ -208,9 +229,21 @@ impl Node {
             (&mut self.api).await.context("administration stopped")??;
             anyhow::Ok(())
         };
-        tokio::time::timeout(FINISH_TIMEOUT, finish)
-            .await
-            .with_context(|| format!("the node did not finish within {FINISH_TIMEOUT:?}"))?
+        let finished = tokio::time::timeout(FINISH_TIMEOUT, finish).await;
+        // Last, so that whoever watches sees the drain to its end.
+        monitoring.cancel();
+        if let Some(monitor) = self.monitor {
+            monitor.await.context("monitoring stopped")?;
+        }
+        finished.with_context(|| format!("the node did not finish within {FINISH_TIMEOUT:?}"))?
+    }
+}
+
+/// The end of a task; never, if there is none.
+async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
+    match task {
+        Some(task) => task.await,
+        None => pending().await,
     }
 }
 

@@ -3,13 +3,13 @@
 use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
 use starling_xmpp::stanza::Kind;
 
-const ROUTED: &str = "starling_session_routed_stanzas";
-const DELIVERED: &str = "starling_session_delivered_stanzas";
-const UNDELIVERED: &str = "starling_session_undelivered_stanzas";
-const OVERLOADED: &str = "starling_session_overloaded_stanzas";
-const LOST: &str = "starling_session_lost_accounts";
+const ROUTED: &str = "starling_session_routed_stanzas_total";
+const DELIVERED: &str = "starling_session_delivered_stanzas_total";
+const UNDELIVERED: &str = "starling_session_undelivered_stanzas_total";
+const OVERLOADED: &str = "starling_session_overloaded_stanzas_total";
+const LOST: &str = "starling_session_lost_accounts_total";
 const COMMIT_WRITES: &str = "starling_session_commit_writes";
-const COMMIT_RETRIES: &str = "starling_session_commit_retries";
+const COMMIT_RETRIES: &str = "starling_session_commit_retries_total";
 
 /// Registers the descriptions with the recorder that is installed.
 pub fn describe() {

@@ -7,6 +7,7 @@
 //!   does not get that far (`space`).
 //! * Reads see the last durable state and never wait for the writer
 //!   (`snapshot`).
+//! * How the writer is doing is told without asking it (`pulse`).
 //! * What the bytes mean is written down in [`starling_store::record`], `key` and `table`.
 
 mod apply;
@@ -17,6 +18,7 @@ mod fault;
 mod key;
 mod metrics;
 mod open;
+mod pulse;
 mod schema;
 mod size;
 mod snapshot;
@@ -38,8 +40,10 @@ use tokio::sync::mpsc;
 
 pub use config::Config;
 pub use error::OpenError;
+pub use metrics::describe as describe_metrics;
 
 use fault::Health;
+use pulse::Pulse;
 use space::Space;
 use writer::{Job, QUEUE_COMMITS_MAX, Writer};
 
@@ -49,10 +53,11 @@ pub const FILE_NAME: &str = "starling.redb";
 /// A store in one file.
 ///
 /// Dropping it waits for what is queued, then closes the file.
-#[derive(Debug)]
 pub struct Embedded {
     database: Arc<Database>,
     health: Arc<Health>,
+    pulse: Arc<Pulse>,
+    space: Arc<Space>,
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
@@ -80,13 +85,15 @@ impl Embedded {
         path: PathBuf,
     ) -> std::io::Result<Self> {
         let (database, health) = (Arc::new(database), Arc::new(Health::new()));
+        let (pulse, space) = (Arc::new(Pulse::default()), Arc::new(space));
         let (sender, jobs) = mpsc::channel(QUEUE_COMMITS_MAX);
         let writer = Writer {
             database: Arc::clone(&database),
             jobs,
             health: Arc::clone(&health),
             metrics: metrics::Metrics::new(),
-            space,
+            pulse: Arc::clone(&pulse),
+            space: Arc::clone(&space),
             is_recovery_instant: config.is_recovery_instant,
             gathered: 0,
         };
@@ -95,6 +102,8 @@ impl Embedded {
         Ok(Embedded {
             database,
             health,
+            pulse,
+            space,
             jobs: Some(sender),
             writer: Some(writer),
             path,
@@ -111,6 +120,14 @@ impl Embedded {
     /// works. The process should exit with the error's message.
     pub async fn failed(&self) -> Error {
         self.health.failed().await
+    }
+}
+
+impl std::fmt::Debug for Embedded {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Embedded")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

@@ -2,7 +2,40 @@
 
 use std::time::Duration;
 
-use metrics::{Counter, Histogram, Unit};
+use metrics::{Counter, Gauge, Histogram, Unit};
+
+const COMMITS: &str = "starling_store_embedded_durable_commits_total";
+const REFUSED: &str = "starling_store_embedded_refused_commits_total";
+const BATCH: &str = "starling_store_embedded_batch_commits";
+const SYNC: &str = "starling_store_embedded_sync_seconds";
+const FREE: &str = "starling_store_embedded_free_bytes";
+
+/// Tells the exporter what the names mean.
+pub fn describe() {
+    metrics::describe_counter!(
+        COMMITS,
+        "Commits made durable. Falls to zero when nobody writes or the disk hangs."
+    );
+    metrics::describe_counter!(
+        REFUSED,
+        "Commits refused for lack of disk space. Above zero: free space or enlarge the disk."
+    );
+    metrics::describe_histogram!(
+        BATCH,
+        Unit::Count,
+        "Commits that shared one sync. Grows with load; at its bound the disk is too slow."
+    );
+    metrics::describe_histogram!(
+        SYNC,
+        Unit::Seconds,
+        "Time to sync a batch. This is the delay of an acknowledgement: use a faster disk when it is too long."
+    );
+    metrics::describe_gauge!(
+        FREE,
+        Unit::Bytes,
+        "Free space on the disk of the data folder, at the last write. Below store.embedded.free_bytes_min nothing is stored and senders wait: alert well above it."
+    );
+}
 
 /// Handles of this crate's metrics.
 #[derive(Clone)]
@@ -11,35 +44,27 @@ pub(crate) struct Metrics {
     refused: Counter,
     batch: Histogram,
     sync: Histogram,
+    free: Gauge,
 }
 
 impl Metrics {
-    /// Describes and registers the metrics with the recorder installed by then.
+    /// Registers the metrics with the recorder installed by then.
     pub(crate) fn new() -> Self {
-        metrics::describe_counter!(
-            "starling_store_embedded_commits_total",
-            "Commits made durable. Falls to zero when nobody writes or the disk hangs."
-        );
-        metrics::describe_counter!(
-            "starling_store_embedded_refused_total",
-            "Commits refused for lack of disk space. Above zero: free space or enlarge the disk."
-        );
-        metrics::describe_histogram!(
-            "starling_store_embedded_batch_commits",
-            Unit::Count,
-            "Commits that shared one sync. Grows with load; at its bound the disk is too slow."
-        );
-        metrics::describe_histogram!(
-            "starling_store_embedded_sync_seconds",
-            Unit::Seconds,
-            "Time to sync a batch. This is the delay of an acknowledgement: use a faster disk when it is too long."
-        );
         Metrics {
-            commits: metrics::counter!("starling_store_embedded_commits_total"),
-            refused: metrics::counter!("starling_store_embedded_refused_total"),
-            batch: metrics::histogram!("starling_store_embedded_batch_commits"),
-            sync: metrics::histogram!("starling_store_embedded_sync_seconds"),
+            commits: metrics::counter!(COMMITS),
+            refused: metrics::counter!(REFUSED),
+            batch: metrics::histogram!(BATCH),
+            sync: metrics::histogram!(SYNC),
+            free: metrics::gauge!(FREE),
         }
+    }
+
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a disk beyond 2^52 bytes is not short of them"
+    )]
+    pub(crate) fn free(&self, bytes: u64) {
+        self.free.set(bytes as f64);
     }
 
     pub(crate) fn synced(&self, commits: usize, took: Duration) {

@@ -19,7 +19,7 @@ const GROWTH_PER_COMMIT_BYTES: u64 = 64 * 1024;
 const RESERVE_FOR_REMOVALS: u64 = 2;
 
 /// Tells how many bytes are free.
-pub(crate) type Gauge = Box<dyn Fn() -> io::Result<u64> + Send>;
+pub(crate) type Gauge = Box<dyn Fn() -> io::Result<u64> + Send + Sync>;
 
 /// The free space of the file's disk.
 pub(crate) fn of_disk(folder: &Path) -> Gauge {
@@ -59,15 +59,26 @@ impl Space {
     /// The budget of the next batch. A disk that does not tell is taken to
     /// have room: the sync decides then.
     pub(crate) fn budget(&self) -> Budget {
-        let free_bytes = (self.gauge)().unwrap_or(u64::MAX);
         Budget {
-            free_bytes,
+            free_bytes: self.free_bytes().unwrap_or(u64::MAX),
             free_bytes_min: self.free_bytes_min,
         }
     }
 }
 
+impl Space {
+    /// Bytes that are free, if the disk tells.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        (self.gauge)().ok()
+    }
+}
+
 impl Budget {
+    /// Bytes that were free.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.free_bytes
+    }
+
     /// Takes the room a commit needs, or refuses it.
     pub(crate) fn take(&mut self, stored_bytes: usize, is_removal: bool) -> Result<(), Error> {
         let growth = (stored_bytes as u64)

@@ -32,6 +32,9 @@ use crate::{Embedded, backup, size};
 /// millisecond's worth.
 const LOGIN_LOG_BYTES_MAX: usize = 256 * 1024;
 
+/// Octets of the write whose room is asked for by a check: a usual message.
+const CHECKED_BYTES: usize = 1_024;
+
 impl Embedded {
     /// Queues a task and waits until it is durable.
     async fn perform(&self, task: Task) -> Result<Answer, Error> {
@@ -144,6 +147,16 @@ impl Store for Embedded {
             Ok(backup::write(snapshot, &to))
         })
         .await?
+    }
+
+    async fn check(&self) -> Result<starling_store::Health, Error> {
+        self.health.check()?;
+        self.pulse.check()?;
+        self.space.budget().take(CHECKED_BYTES, false)?;
+        Ok(starling_store::Health {
+            last_commit: self.pulse.last(),
+            free_bytes: self.space.free_bytes(),
+        })
     }
 }
 

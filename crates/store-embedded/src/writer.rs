@@ -13,9 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::{Fault, Health};
 use crate::metrics::Metrics;
+use crate::pulse::Pulse;
 use crate::space::Space;
 use crate::table::{Name, Tables};
-use crate::{apply, size};
+use crate::{apply, pulse, size};
 
 /// Commits that may wait for the writer; callers beyond it wait for a place.
 pub(crate) const QUEUE_COMMITS_MAX: usize = 4_096;
@@ -66,7 +67,8 @@ pub(crate) struct Writer {
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Metrics,
-    pub(crate) space: Space,
+    pub(crate) pulse: Arc<Pulse>,
+    pub(crate) space: Arc<Space>,
     pub(crate) is_recovery_instant: bool,
     /// Commits that shared the last sync: so many may be about to come back.
     pub(crate) gathered: usize,
@@ -95,6 +97,7 @@ impl Writer {
     /// Takes what is queued, as far as there is room for it on the disk.
     fn collect(&mut self, first: Job) -> Vec<Job> {
         let mut budget = self.space.budget();
+        self.metrics.free(budget.free_bytes());
         let (mut batch, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         let mut has_waited = false;
         while let Some(job) = next.take() {
@@ -153,6 +156,7 @@ impl Writer {
 
     /// One transaction: everything of the batch, or nothing.
     fn attempt(&self, batch: &[Job]) -> Result<Vec<Answer>, Stop> {
+        let busy = self.pulse.begin();
         let store = |fault: Fault| Stop::Store(fault);
         let mut transaction = self
             .database
@@ -172,13 +176,11 @@ impl Writer {
             }
         }
         drop(tables);
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "measures the disk; decides nothing"
-        )]
-        let started = std::time::Instant::now();
+        let started = pulse::now();
         transaction.commit().map_err(|error| store(error.into()))?;
-        self.metrics.synced(batch.len(), started.elapsed());
+        let took = started.elapsed();
+        self.metrics.synced(batch.len(), took);
+        busy.done(took);
         Ok(answers)
     }
 }

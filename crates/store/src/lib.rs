@@ -34,6 +34,7 @@ pub mod vcard;
 pub mod write;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use starling_xmpp::jid::BareJid;
@@ -85,6 +86,25 @@ pub trait Store:
 
     /// Writes a consistent copy of the whole store to `to` while writes go on.
     async fn backup(&self, to: &Path) -> Result<Backup, Error>;
+
+    /// How it is: whether it would take a write at this moment, found out
+    /// without writing. For those who look after it; nobody may rely on the
+    /// answer for the next write.
+    ///
+    /// # Errors
+    /// What a write would be told.
+    async fn check(&self) -> Result<Health, Error> {
+        Ok(Health::default())
+    }
+}
+
+/// How a store is that takes writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// How long the last write took to become durable; none before the first.
+    pub last_commit: Option<Duration>,
+    /// Bytes left on its disk, if it has one of its own.
+    pub free_bytes: Option<u64>,
 }
 
 /// What became of [`Store::create_account`].

@@ -1,4 +1,4 @@
-//! What can go wrong in setting up logs.
+//! What can go wrong in setting up logs, metrics and traces.
 
 /// An error of this crate.
 #[derive(Debug, thiserror::Error)]
@@ -17,4 +17,10 @@ pub enum Error {
     /// The subscriber is gone, so its level cannot be changed.
     #[error("the level cannot be changed: {0}")]
     Reload(String),
+    /// The recorder of metrics could not be installed.
+    #[error("metrics cannot be recorded: {0}")]
+    Metrics(String),
+    /// The way to the receiver of traces cannot be set up.
+    #[error("traces cannot be sent: {0}")]
+    Traces(String),
 }

@@ -1,8 +1,9 @@
 //! Between messages of the API and our own values.
 
+use starling_api::Finding;
 use starling_auth::scram::{self, Derivation};
 use starling_link::SessionInfo;
-use starling_store::Account;
+use starling_store::{Account, Health};
 use starling_wire::admin::v1;
 use starling_wire::admin::v1::new_account::Secret;
 use starling_xmpp::credentials::{ScramHash, ScramVerifier};
@@ -33,6 +34,34 @@ pub(super) fn session(session: &SessionInfo) -> v1::Session {
         is_encrypted: session.client.is_encrypted,
         mechanism: session.client.mechanism.to_string(),
         software: software.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+/// What a check found, in a message.
+pub(super) fn finding(finding: Finding) -> v1::Check {
+    v1::Check {
+        name: finding.name.into(),
+        is_ready: finding.is_ready,
+        reason: finding.reason.unwrap_or_default(),
+    }
+}
+
+/// How the store is, in a message.
+pub(super) fn store(health: Result<Health, starling_api::Error>) -> v1::StoreStatus {
+    match health {
+        Ok(Health {
+            last_commit,
+            free_bytes,
+        }) => v1::StoreStatus {
+            last_commit_micros: last_commit
+                .map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+            free_bytes,
+            problem: String::new(),
+        },
+        Err(error) => v1::StoreStatus {
+            problem: error.to_string(),
+            ..v1::StoreStatus::default()
+        },
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use starling_api::Administration;
+use starling_api::{Administration, Checks};
 use starling_wire::Admin;
 use starling_wire::admin::v1::new_account::Secret;
 use starling_wire::admin::v1::{
@@ -43,18 +43,26 @@ pub struct Service {
     administration: Administration,
     facts: Arc<Facts>,
     passwords: Passwords,
+    checks: Checks,
     cores: Arc<Semaphore>,
 }
 
 impl Service {
-    /// Serves `administration`; new passwords are derived as `passwords` say.
+    /// Serves `administration`; new passwords are derived as `passwords` say,
+    /// and the status tells what `checks` find.
     #[must_use]
-    pub fn new(administration: Administration, facts: Arc<Facts>, passwords: Passwords) -> Self {
+    pub fn new(
+        administration: Administration,
+        facts: Arc<Facts>,
+        passwords: Passwords,
+        checks: Checks,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             administration,
             facts,
             passwords,
+            checks,
             cores: Arc::new(Semaphore::new(cores)),
         }
     }
@@ -331,6 +339,8 @@ impl Admin for Service {
     ) -> Result<Response<GetStatusResponse>, Status> {
         let counts = self.administration.counts().await;
         let counts = counts.map_err(|error| status::of(&error))?;
+        let readiness = self.checks.ask().await;
+        let store = self.administration.store_health().await;
         let sessions = self.administration.sessions("", usize::MAX).await;
         let sessions = sessions.map_err(|error| status::of(&error))?.len();
         let facts = &self.facts;
@@ -357,6 +367,9 @@ impl Admin for Service {
             listeners: listeners.collect(),
             data_folder: facts.data_folder.display().to_string(),
             is_draining: facts.is_draining(),
+            is_ready: readiness.is_ready,
+            checks: readiness.checks.into_iter().map(convert::finding).collect(),
+            store: Some(convert::store(store)),
         }))
     }
 

@@ -10,6 +10,8 @@ pub(super) fn of(error: &Error) -> Status {
         Error::NoAccount(_) | Error::NoSession(_) => Status::not_found(message),
         Error::Exists(_) => Status::already_exists(message),
         Error::Address { .. } | Error::NotServed { .. } => Status::invalid_argument(message),
+        Error::Late { .. } => Status::deadline_exceeded(message),
+        Error::Listen { .. } => Status::internal(message),
         Error::Refused(_) => Status::failed_precondition(message),
         Error::Link(error) => match error {
             starling_link::Error::Unavailable | starling_link::Error::ShuttingDown => {

@@ -9,7 +9,7 @@ mod node;
 
 use std::sync::Arc;
 
-use starling_api::Administration;
+use starling_api::{Administration, Checks};
 use starling_edge::config::{Auth, ScramKind};
 use starling_link::LocalLink;
 use starling_store::Memory;
@@ -54,7 +54,7 @@ async fn fixture() -> Fixture {
         scram_iterations: 4_096,
         ..Auth::default()
     });
-    let service = Service::new(administration, facts, passwords);
+    let service = Service::new(administration, facts, passwords, Checks::default());
     let socket = folder.path().join("admin.sock");
     let listener = unix::Listener::bind(&socket).await.unwrap();
     let router = Server::builder().add_service(AdminServer::new(service));

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use starling_wire::admin::v1::{GetStatusRequest, GetStatusResponse};
+use starling_wire::admin::v1::{Check, GetStatusRequest, GetStatusResponse};
 
 use super::exit::Refused;
 use super::output::{Output, count, moment};
@@ -19,10 +19,10 @@ pub(super) async fn run(global: &Global, output: &Output) -> anyhow::Result<Exit
 }
 
 fn as_text(status: &GetStatusResponse) -> String {
-    let state = if status.is_draining {
-        "draining"
-    } else {
-        "running"
+    let state = match (status.is_draining, status.is_ready) {
+        (true, _) => "draining",
+        (false, true) => "running",
+        (false, false) => "running, but NOT READY",
     };
     let mut text = format!(
         "{} is {state}, version {}, for {}\n  data      {}\n  sessions  {}",
@@ -32,6 +32,10 @@ fn as_text(status: &GetStatusResponse) -> String {
         status.data_folder,
         status.sessions,
     );
+    let _ = write!(text, "\n  store     {}", store(status));
+    for check in status.checks.iter().filter(|check| is_told_apart(check)) {
+        let _ = write!(text, "\n  {:<9} NOT READY: {}", check.name, check.reason);
+    }
     for listener in &status.listeners {
         let _ = write!(
             text,
@@ -59,6 +63,27 @@ fn as_text(status: &GetStatusResponse) -> String {
     text
 }
 
+/// What the lines above do not tell.
+fn is_told_apart(check: &Check) -> bool {
+    !check.is_ready && !matches!(check.name.as_str(), "store" | "draining")
+}
+
+fn store(status: &GetStatusResponse) -> String {
+    let store = status.store.clone().unwrap_or_default();
+    if !store.problem.is_empty() {
+        return format!("NOT WRITABLE: {}", store.problem);
+    }
+    let mut words = vec!["takes writes".to_owned()];
+    if let Some(micros) = store.last_commit_micros {
+        let took = Duration::from_micros(micros);
+        words.push(format!("last synced in {took:?}"));
+    }
+    if let Some(bytes) = store.free_bytes {
+        words.push(format!("{} MB free on its disk", bytes / 1_000_000));
+    }
+    words.join(", ")
+}
+
 fn as_json(status: &GetStatusResponse) -> Value {
     let hosts = status.hosts.iter().map(|host| {
         json!({
@@ -68,6 +93,10 @@ fn as_json(status: &GetStatusResponse) -> Value {
             "certificate_ends_at_ms": host.certificate_ends_at_ms,
         })
     });
+    let checks = status.checks.iter().map(
+        |check| json!({ "name": check.name, "is_ready": check.is_ready, "reason": check.reason }),
+    );
+    let store = status.store.clone().unwrap_or_default();
     let listeners = status
         .listeners
         .iter()
@@ -79,6 +108,13 @@ fn as_json(status: &GetStatusResponse) -> Value {
         "is_draining": status.is_draining,
         "data_folder": status.data_folder,
         "sessions": status.sessions,
+        "is_ready": status.is_ready,
+        "checks": checks.collect::<Vec<_>>(),
+        "store": {
+            "problem": store.problem,
+            "last_commit_micros": store.last_commit_micros,
+            "free_bytes": store.free_bytes,
+        },
         "listeners": listeners.collect::<Vec<_>>(),
         "hosts": hosts.collect::<Vec<_>>(),
     })

@@ -149,11 +149,13 @@ impl Config {
         match section {
             "node" => self.node = other.node,
             "log" => self.log = other.log,
+            "traces" => self.traces = other.traces,
             "host" => self.host = other.host,
             "edge" => self.edge = other.edge,
             "session" => self.session = other.session,
             "store" => self.store = other.store,
             "admin" => self.admin = other.admin,
+            "api" => self.api = other.api,
             _ => {}
         }
     }
@@ -168,7 +170,8 @@ impl Config {
                 *path = folder.join(&path);
             }
         }
-        if let Some(path) = &mut self.admin.socket {
+        let optional = [&mut self.admin.socket, &mut self.traces.headers_file];
+        for path in optional.into_iter().flatten() {
             *path = folder.join(&path);
         }
     }
@@ -178,6 +181,9 @@ impl Config {
         let mut problems = Vec::new();
         for (key, message) in self.log.check() {
             problems.push((format!("log.{key}"), message));
+        }
+        for (key, message) in self.traces.check() {
+            problems.push((format!("traces.{key}"), message));
         }
         for problem in self.edge.check() {
             problems.push((format!("edge.{}", problem.key), problem.text));
@@ -238,6 +244,8 @@ impl Config {
             ("session", self.session != other.session),
             ("store", self.store != other.store),
             ("admin", self.admin != other.admin),
+            ("api", self.api != other.api),
+            ("traces", self.traces != other.traces),
         ];
         let changed = sections.into_iter().filter(|(_, is_changed)| *is_changed);
         changed.map(|(section, _)| section).collect()

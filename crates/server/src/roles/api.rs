@@ -1,26 +1,146 @@
-//! The api role: administration over a Unix socket.
+//! The api role: administration over a Unix socket, monitoring over HTTP.
 
 use std::sync::Arc;
 
-use starling_api::Administration;
+use async_trait::async_trait;
+use starling_api::http::{Monitoring, Port};
+use starling_api::{Check, Checks};
+use starling_link::Link;
+use starling_store::Store;
 use starling_wire::AdminServer;
 use starling_wire::grpc::Server;
 use starling_wire::unix::Listener;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::{Duration, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{Facts, Service};
-use crate::passwords::Passwords;
 
-/// Serves until `shutdown`.
+/// How often histograms are folded into their buckets.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Serves administration until `shutdown`.
 pub(crate) fn start(
-    passwords: Passwords,
+    service: Service,
     socket: Listener,
-    administration: Administration,
-    facts: Arc<Facts>,
     shutdown: CancellationToken,
 ) -> JoinHandle<Result<(), starling_wire::Error>> {
-    let service = Service::new(administration, facts, passwords);
     let router = Server::builder().add_service(AdminServer::new(service));
     tokio::spawn(socket.serve(router, async move { shutdown.cancelled().await }))
+}
+
+/// Answers monitoring until `shutdown`.
+pub(crate) fn monitor(
+    port: Port,
+    metrics: Option<starling_telemetry::Metrics>,
+    checks: Checks,
+    shutdown: CancellationToken,
+) -> JoinHandle<()> {
+    let text = metrics.clone().map(|metrics| {
+        let text: starling_api::http::MetricsText = Arc::new(move || metrics.text());
+        text
+    });
+    let monitoring = Monitoring {
+        metrics: text,
+        checks,
+    };
+    tokio::spawn(async move {
+        let mut tick = interval(UPKEEP_INTERVAL);
+        let serve = port.serve(monitoring, shutdown);
+        let mut serve = std::pin::pin!(serve);
+        loop {
+            tokio::select! {
+                () = &mut serve => return,
+                _ = tick.tick() => if let Some(metrics) = &metrics {
+                    metrics.upkeep();
+                },
+            }
+        }
+    })
+}
+
+/// The parts of a node that stands alone. One of a cluster adds its own.
+pub(crate) fn checks(
+    edge: AbortHandle,
+    link: Arc<dyn Link>,
+    store: Arc<dyn Store>,
+    facts: Arc<Facts>,
+) -> Checks {
+    Checks::new(vec![
+        Arc::new(Ports(edge)),
+        Arc::new(Sessions(link)),
+        Arc::new(Stores(store)),
+        Arc::new(Draining(facts)),
+    ])
+}
+
+/// The ports are open and accepted from.
+struct Ports(AbortHandle);
+
+#[async_trait]
+impl Check for Ports {
+    fn name(&self) -> &'static str {
+        "ports"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        if self.0.is_finished() {
+            return Err("nobody accepts connections: the edge has ended".into());
+        }
+        Ok(())
+    }
+}
+
+/// Every worker takes work.
+struct Sessions(Arc<dyn Link>);
+
+#[async_trait]
+impl Check for Sessions {
+    fn name(&self) -> &'static str {
+        "sessions"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let nodes = self.0.nodes();
+        if nodes.is_empty() {
+            return Err("no node serves accounts".into());
+        }
+        for node in nodes {
+            let answer = node.all_sessions(1).await;
+            answer.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+/// The store would take a write.
+struct Stores(Arc<dyn Store>);
+
+#[async_trait]
+impl Check for Stores {
+    fn name(&self) -> &'static str {
+        "store"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let answer = self.0.check().await;
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// The node does not let its clients go.
+struct Draining(Arc<Facts>);
+
+#[async_trait]
+impl Check for Draining {
+    fn name(&self) -> &'static str {
+        "draining"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        if self.0.is_draining() {
+            return Err("the node lets its clients go, because it was told to stop".into());
+        }
+        Ok(())
+    }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use starling_api::Administration;
+use starling_api::http::Port;
 use starling_link::LocalLink;
 use starling_session::{Clock as _, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_wire::unix::Listener;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Facts};
+use crate::admin::{self, Facts, Service};
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
 use crate::passwords::Passwords;
@@ -27,10 +28,15 @@ pub(crate) async fn start(
     let started_at = SystemClock.now();
     // First of all: it tells whether another node has this folder.
     let socket = Listener::bind(&config.admin.socket(data.path())).await?;
+    let monitor_port = match config.api.http.listen {
+        Some(address) => Some(Port::open(address).await?),
+        None => None,
+    };
     let store = open(&config, &data).await?;
     let secrets = Secrets::of(&*store).await?;
     let link = LocalLink::new();
-    let [accepting, working, administering] = std::array::from_fn(|_| CancellationToken::new());
+    let [accepting, working, administering, monitoring] =
+        std::array::from_fn(|_| CancellationToken::new());
     let passwords = Passwords::new(&config.edge.auth);
     let given = session::Given {
         config: &config,
@@ -56,20 +62,32 @@ pub(crate) async fn start(
         admin::listeners(&config.edge.tcp, handle.addresses()),
     ));
     facts.set_certificates(certificates);
+    let edge = tokio::spawn(edge.run(accepting.clone()));
+    let checks = api::checks(
+        edge.abort_handle(),
+        Arc::clone(&link) as _,
+        Arc::clone(&store) as _,
+        Arc::clone(&facts),
+    );
     let administration =
         Administration::new(link, Arc::clone(&store) as _, crate::hosts::names(&config));
-    let api = api::start(
-        passwords.clone(),
-        socket,
+    let service = Service::new(
         administration.clone(),
         Arc::clone(&facts),
-        administering.clone(),
+        passwords.clone(),
+        checks.clone(),
     );
+    let api = api::start(service, socket, administering.clone());
+    let monitor_address = monitor_port.as_ref().map(Port::address);
+    let monitor =
+        monitor_port.map(|port| api::monitor(port, extras.metrics, checks, monitoring.clone()));
     Ok(Node {
-        edge: tokio::spawn(edge.run(accepting.clone())),
+        edge,
         handle,
         engine,
         api,
+        monitor,
+        monitor_address,
         store,
         administration,
         facts,
@@ -78,7 +96,7 @@ pub(crate) async fn start(
         data,
         started_with: config.clone(),
         config,
-        stops: [accepting, working, administering],
+        stops: [accepting, working, administering, monitoring],
     })
 }
 
