@@ -38,6 +38,14 @@ impl Ending {
         Self::Failed(Box::new(StreamError::new(condition).text(text)))
     }
 
+    /// The client sent what nobody offered it.
+    pub(crate) fn not_negotiated() -> Self {
+        Self::failed(
+            StreamCondition::UnsupportedStanzaType,
+            "this is not negotiated on a bound stream",
+        )
+    }
+
     /// What is sent before the closing tag, if anything.
     pub(crate) fn stream_error(&self) -> Option<StreamError> {
         let (condition, text) = match self {

@@ -5,6 +5,7 @@
 //! One `poll` does all of it, so that an idle connection is a small struct, a
 //! timer and no buffer. What a stanza means is left to the session.
 
+mod acks;
 mod inbound;
 mod timer;
 
@@ -16,7 +17,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use smol_str::SmolStr;
-use starling_link::{Frame, Refused, SessionKey};
+use starling_link::{Attach, Frame, Refused, SessionKey};
 use starling_xmpp::{BareJid, Jid};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
@@ -29,6 +30,7 @@ use crate::outlet::{ClientOutlet, Taken};
 use crate::pace::Pace;
 use crate::shared::Shared;
 use crate::transport::Transport;
+use acks::Acks;
 use inbound::Held;
 
 /// How often a frame is offered to a node that cannot be reached.
@@ -39,6 +41,7 @@ pub(crate) struct Connection {
     shared: Arc<Shared>,
     transport: Transport,
     session: SessionKey,
+    attach: Attach,
     jid: Jid,
     host: BareJid,
     lang: Option<SmolStr>,
@@ -46,8 +49,7 @@ pub(crate) struct Connection {
     /// Taken from the outlet, not written yet.
     outgoing: BytesMut,
     is_flushed: bool,
-    /// The session is told once `outgoing` is written.
-    is_report_due: bool,
+    acks: Acks,
     credit: Credit,
     pace: Pace,
     /// No stanza is read before.
@@ -87,14 +89,23 @@ impl Connection {
         let keepalive = settings.config.keepalive.clone();
         Self {
             session: established.session,
+            attach: established.attach,
             jid: established.jid,
             host: established.host.name.clone(),
             lang: established.lang,
             outlet: established.outlet,
             outgoing: out,
             is_flushed: false,
-            is_report_due: false,
-            credit: Credit::new(limits.uncommitted_stanzas_max, limits.uncommitted_bytes_max),
+            credit: Credit::new(
+                limits.uncommitted_stanzas_max,
+                limits.uncommitted_bytes_max,
+                established.committed,
+            ),
+            acks: Acks::new(
+                established.acked,
+                established.committed,
+                established.management,
+            ),
             pace: Pace::new(limits.stanzas_per_second, limits.stanzas_burst, now),
             paused_until: None,
             is_crowded: false,
@@ -123,11 +134,16 @@ impl Connection {
     /// Tells the session, then the client.
     pub(crate) async fn end(self, ending: &Ending) {
         let mut rest = self.outgoing;
-        rest.extend_from_slice(&self.outlet.end());
+        let (queued, stanzas) = self.outlet.end();
+        rest.extend_from_slice(&queued);
+        let is_read_on = *ending == Ending::Closed && self.stalled.is_none();
+        let acked = self.acks.last(is_read_on.then_some(stanzas));
         let held = self.held.map(|held| held.into_frame());
         let last = Frame::Detach {
             session: self.session,
+            attach: self.attach,
             how: ending.detached(),
+            acked,
         };
         let frames = held.into_iter().chain([last]);
         hand_over(&self.shared, frames, self.unavailable_timeout).await;
@@ -158,11 +174,8 @@ impl Connection {
         loop {
             if self.outgoing.is_empty() {
                 let taken = self.outlet.take(cx.waker(), &mut self.outgoing);
-                self.credit.give_back(taken.committed);
-                self.report()?;
-                self.is_report_due |= taken.is_report_due;
+                self.note(&taken);
                 if self.outgoing.is_empty() {
-                    self.report()?;
                     return self.finish(cx, &taken);
                 }
                 self.is_flushed = false;
@@ -172,7 +185,9 @@ impl Connection {
                 Poll::Ready(Err(_)) => return Err(Ending::Lost),
                 Poll::Pending => {
                     let taken = self.outlet.look(cx.waker());
-                    self.credit.give_back(taken.committed);
+                    if let Some(number) = taken.committed {
+                        self.credit.give_back(number);
+                    }
                     self.stall();
                     return Ok(());
                 }
@@ -207,6 +222,9 @@ impl Connection {
                 Poll::Ready(Err(_)) => return Err(Ending::Lost),
                 Poll::Pending => self.stall(),
             }
+        }
+        if self.is_flushed {
+            self.flushed()?;
         }
         match taken.close {
             Some(why) => Err(Ending::Session(why)),

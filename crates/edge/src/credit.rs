@@ -10,15 +10,19 @@ use std::collections::VecDeque;
 pub(crate) struct Credit {
     /// The size of each stanza that is on its way, oldest first.
     uncommitted: VecDeque<u32>,
+    /// The number of the last stanza that is dealt with.
+    committed: u32,
     bytes: usize,
     stanzas_max: usize,
     bytes_max: usize,
 }
 
 impl Credit {
-    pub(crate) fn new(stanzas_max: usize, bytes_max: usize) -> Self {
+    /// Everything up to a number is dealt with, as on an earlier stream.
+    pub(crate) fn new(stanzas_max: usize, bytes_max: usize, committed: u32) -> Self {
         Self {
             uncommitted: VecDeque::new(),
+            committed,
             bytes: 0,
             stanzas_max,
             bytes_max,
@@ -30,16 +34,30 @@ impl Credit {
         self.uncommitted.len() < self.stanzas_max && self.bytes < self.bytes_max
     }
 
-    /// A stanza of so many bytes is on its way.
-    pub(crate) fn spend(&mut self, bytes: usize) {
+    /// A stanza of so many bytes is on its way, under the number returned.
+    pub(crate) fn spend(&mut self, bytes: usize) -> u32 {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.bytes += bytes as usize;
         self.uncommitted.push_back(bytes);
+        self.received()
     }
 
-    /// The oldest `count` are dealt with.
-    pub(crate) fn give_back(&mut self, count: u32) {
-        let count = (count as usize).min(self.uncommitted.len());
+    /// The number of the last stanza that came.
+    pub(crate) fn received(&self) -> u32 {
+        let waiting = u32::try_from(self.uncommitted.len()).unwrap_or(u32::MAX);
+        self.committed.wrapping_add(waiting)
+    }
+
+    /// Everything up to this number is dealt with.
+    pub(crate) fn committed(&self) -> u32 {
+        self.committed
+    }
+
+    /// It is now; gives the credit of those back.
+    pub(crate) fn give_back(&mut self, number: u32) {
+        let count = number.wrapping_sub(self.committed) as usize;
+        let count = count.min(self.uncommitted.len());
+        self.committed = number;
         let freed: usize = self.uncommitted.drain(..count).map(|n| n as usize).sum();
         self.bytes -= freed;
         if self.uncommitted.is_empty() {
@@ -55,21 +73,28 @@ mod tests {
 
     #[test]
     fn credit_ends_at_either_bound_and_comes_back_in_order() {
-        let mut credit = Credit::new(3, 1_000);
+        let mut credit = Credit::new(3, 1_000, 0);
         credit.spend(10);
         credit.spend(2_000);
         assert!(!credit.is_left(), "too many bytes");
         credit.give_back(1);
         assert!(!credit.is_left(), "the large one is still under way");
-        credit.give_back(1);
-        for _ in 0..3 {
+        credit.give_back(2);
+        for number in 3..6 {
             assert!(credit.is_left());
-            credit.spend(10);
+            assert_eq!(credit.spend(10), number);
         }
         assert!(!credit.is_left(), "too many stanzas");
-        credit.give_back(3);
+        credit.give_back(5);
         assert!(credit.is_left());
-        credit.give_back(7);
-        assert!(credit.is_left(), "more than there was is forgiven");
+    }
+
+    /// XEP-0198 §4: numbers go round.
+    #[test]
+    fn numbers_go_round() {
+        let mut credit = Credit::new(3, 1_000, u32::MAX);
+        assert_eq!((credit.spend(1), credit.spend(1)), (0, 1));
+        credit.give_back(0);
+        assert_eq!((credit.committed(), credit.received()), (0, 1));
     }
 }

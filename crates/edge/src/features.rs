@@ -11,6 +11,7 @@ pub(crate) mod ping;
 pub(crate) mod register;
 pub(crate) mod sasl;
 pub(crate) mod sasl2;
+pub(crate) mod sm;
 pub(crate) mod starttls;
 
 use starling_xmpp::Element;
@@ -28,6 +29,7 @@ const OFFERS: &[Offer] = &[
     register::offer,
     bind::offer,
     bind::offer_session,
+    sm::offer,
     limits::offer,
 ];
 

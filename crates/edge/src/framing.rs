@@ -2,8 +2,8 @@
 //! transport; only these few writes differ (RFC 7395 §3 frames them otherwise).
 
 use bytes::{BufMut as _, BytesMut};
-use starling_xmpp::stream::{CLOSE, Rejected, StreamError, StreamHeader};
-use starling_xmpp::{Element, Jid, Stanza, ns};
+use starling_xmpp::stream::{CLOSE, StreamError, StreamHeader};
+use starling_xmpp::{Element, Stanza, ns};
 
 /// A transport's way to write a stream.
 pub(crate) trait Framing: Send + Sync {
@@ -15,8 +15,6 @@ pub(crate) trait Framing: Send + Sync {
     fn nonza(&self, nonza: &Element, out: &mut BytesMut);
     /// A stanza.
     fn stanza(&self, stanza: &Stanza, out: &mut BytesMut);
-    /// The answer to a stanza that is none.
-    fn rejected(&self, rejected: &Rejected, to: &Jid, out: &mut BytesMut);
     /// A stream error.
     fn error(&self, error: &StreamError, out: &mut BytesMut);
     /// The end of the stream.
@@ -46,10 +44,6 @@ impl Framing for Tcp {
 
     fn stanza(&self, stanza: &Stanza, out: &mut BytesMut) {
         stanza.write(out);
-    }
-
-    fn rejected(&self, rejected: &Rejected, to: &Jid, out: &mut BytesMut) {
-        rejected.write_reply(to, out);
     }
 
     fn error(&self, error: &StreamError, out: &mut BytesMut) {

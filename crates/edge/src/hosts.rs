@@ -30,6 +30,9 @@ pub struct Host {
     /// are negotiated here: entity capabilities (XEP-0115 §6.3), roster
     /// versioning (RFC 6121 §2.6.1), pre-approval (RFC 6121 §3.4).
     pub features: Vec<Element>,
+    /// XEP-0386 §3.1: namespaces of what the session node turns on with a
+    /// binding if the client asks for it.
+    pub inline: Vec<String>,
 }
 
 impl Host {
@@ -44,6 +47,7 @@ impl Host {
             is_registration_allowed: false,
             conflict: ConflictPolicy::default(),
             features: Vec::new(),
+            inline: Vec::new(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod attempt;
 mod driver;
 mod grant;
 mod opening;
+mod resuming;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,13 +18,13 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use smol_str::SmolStr;
 use starling_auth::{Context, Mechanism, Profile, Success};
-use starling_link::{Bound, Client, SessionKey};
+use starling_link::{Attach, Bound, Client, Management, Resumed, SessionKey};
 use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::stream::{Event, StreamCondition, StreamError};
 use starling_xmpp::{BareJid, Element, Jid, Stanza, ns};
 
 use crate::close::Ending;
-use crate::features::{bind, exchange, register, sasl, sasl2, starttls};
+use crate::features::{bind, exchange, register, sasl, sasl2, sm, starttls};
 use crate::framing::Framing;
 use crate::hosts::Host;
 use crate::outlet::ClientOutlet;
@@ -65,7 +66,13 @@ pub(crate) enum Next {
 /// A stream that has its session.
 pub(crate) struct Established {
     pub(crate) session: SessionKey,
+    pub(crate) attach: Attach,
     pub(crate) jid: Jid,
+    /// Up to which number what the client sent is dealt with.
+    pub(crate) committed: u32,
+    /// Up to which number it has what it was sent.
+    pub(crate) acked: u32,
+    pub(crate) management: Option<Management>,
     pub(crate) host: Arc<Host>,
     /// RFC 6120 §4.7.4: the language of stanzas that name none.
     pub(crate) lang: Option<SmolStr>,
@@ -103,6 +110,8 @@ enum Asking {
     Completion(Attempt, Box<Success>),
     Change(Grant),
     Bind2(Grant),
+    Resume2(Grant, sm::Request),
+    Resume(sm::Request),
     Bind(Stanza),
     Register(Stanza),
 }
@@ -223,7 +232,11 @@ impl Negotiation {
     }
 
     fn choice(&mut self, nonza: &Element, out: &mut BytesMut) -> Next {
-        if self.identity.is_some() {
+        if let Some(identity) = &self.identity {
+            if nonza.ns() == ns::SM {
+                let identity = identity.clone();
+                return self.manage(&identity, nonza, out);
+            }
             let text = "this is not offered after authentication";
             return self.end(StreamCondition::UnsupportedStanzaType, text, out);
         }
@@ -264,6 +277,12 @@ impl Negotiation {
             }
             (Asking::Change(grant), Answer::Changed(done)) => self.changed(grant, done, out),
             (Asking::Bind2(grant), Answer::Bound(bound)) => self.bound2(grant, bound, out),
+            (Asking::Resume2(grant, request), Answer::Resumed(resumed)) => {
+                self.resumed2(grant, &request, resumed, out)
+            }
+            (Asking::Resume(request), Answer::Resumed(resumed)) => {
+                self.resumed(&request, resumed, out)
+            }
             (Asking::Bind(request), Answer::Bound(bound)) => bind::end(self, &request, bound, out),
             (Asking::Register(request), Answer::Registered(done)) => {
                 register::end(self, &request, done, out)
@@ -315,6 +334,28 @@ impl Negotiation {
         }
     }
 
+    /// The stream has the session of an earlier one.
+    pub(crate) fn reestablished(
+        &mut self,
+        account: BareJid,
+        resumed: Resumed,
+    ) -> Option<Established> {
+        Some(Established {
+            session: SessionKey {
+                account,
+                id: resumed.session,
+            },
+            attach: resumed.attach,
+            jid: resumed.jid,
+            committed: resumed.committed,
+            acked: resumed.acked,
+            management: Some(resumed.management),
+            host: Arc::clone(self.host.as_ref()?),
+            lang: self.lang.clone(),
+            outlet: self.outlet.take()?,
+        })
+    }
+
     /// The stream has its session.
     pub(crate) fn established(&mut self, account: BareJid, bound: Bound) -> Option<Established> {
         Some(Established {
@@ -322,7 +363,11 @@ impl Negotiation {
                 account,
                 id: bound.session,
             },
+            attach: Attach::default(),
             jid: bound.jid,
+            committed: 0,
+            acked: 0,
+            management: bound.management,
             host: Arc::clone(self.host.as_ref()?),
             lang: self.lang.clone(),
             outlet: self.outlet.take()?,

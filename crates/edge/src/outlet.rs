@@ -8,10 +8,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use bytes::BytesMut;
-use starling_link::{Close, Full, Outlet};
-use starling_xmpp::Stanza;
+use starling_link::{Close, Full, Management, Outlet};
+use starling_xmpp::{Stanza, ns};
 
 use crate::config::Limits;
+use crate::features::sm;
 
 /// The first allocation of an empty queue: one short message.
 const FIRST_BYTES: usize = 512;
@@ -30,8 +31,10 @@ struct State {
     /// What the connection has taken and not written yet: it counts too.
     taken_bytes: usize,
     taken_stanzas: usize,
-    committed: u32,
-    is_report_due: bool,
+    committed: Option<u32>,
+    /// Stream management is on.
+    enabled: Option<Box<Management>>,
+    is_ack_requested: bool,
     close: Option<Close>,
     is_gone: bool,
     waker: Option<Waker>,
@@ -40,10 +43,16 @@ struct State {
 /// What the connection finds in it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// Stanzas of the client that are dealt with since the last look.
-    pub(crate) committed: u32,
-    /// The session wants to know when this and all before it is written.
-    pub(crate) is_report_due: bool,
+    /// Stanzas among it.
+    pub(crate) stanzas: u32,
+    /// Everything of the client up to this number is dealt with, if that is
+    /// news.
+    pub(crate) committed: Option<u32>,
+    /// Stream management is on; `<enabled/>` is among the bytes.
+    pub(crate) enabled: Option<Box<Management>>,
+    /// The session wants to know soon whether the client has this and all
+    /// before it.
+    pub(crate) is_ack_requested: bool,
     /// The session wants to end the stream once all is written.
     pub(crate) close: Option<Close>,
 }
@@ -67,9 +76,10 @@ impl ClientOutlet {
         }
         state.taken_bytes = into.len();
         state.taken_stanzas = std::mem::take(&mut state.stanzas);
-        let is_report_due = std::mem::take(&mut state.is_report_due);
         Taken {
-            is_report_due,
+            stanzas: u32::try_from(state.taken_stanzas).unwrap_or(u32::MAX),
+            enabled: state.enabled.take(),
+            is_ack_requested: std::mem::take(&mut state.is_ack_requested),
             ..state.look(waker)
         }
     }
@@ -89,12 +99,15 @@ impl ClientOutlet {
         state.queued.len() + state.taken_bytes < self.bytes_max
     }
 
-    /// Takes the rest; from now on nothing is accepted.
-    pub(crate) fn end(&self) -> BytesMut {
+    /// Takes the rest, and how many stanzas it has; from now on nothing is
+    /// accepted.
+    pub(crate) fn end(&self) -> (BytesMut, u32) {
         let mut state = self.lock();
         state.is_gone = true;
         state.waker = None;
-        std::mem::take(&mut state.queued)
+        let stanzas = std::mem::take(&mut state.stanzas);
+        let stanzas = u32::try_from(stanzas).unwrap_or(u32::MAX);
+        (std::mem::take(&mut state.queued), stanzas)
     }
 
     /// A writer that panicked cannot have left the bytes before its own torn:
@@ -119,9 +132,9 @@ impl State {
             unknown => *unknown = Some(waker.clone()),
         }
         Taken {
-            committed: std::mem::take(&mut self.committed),
-            is_report_due: false,
+            committed: self.committed.take(),
             close: self.close,
+            ..Taken::default()
         }
     }
 }
@@ -146,15 +159,22 @@ impl Outlet for ClientOutlet {
         Ok(())
     }
 
-    fn committed(&self, count: u32) {
+    fn committed(&self, number: u32) {
         let mut state = self.lock();
-        state.committed += count;
+        state.committed = Some(number);
         Self::wake(state);
     }
 
-    fn report_drained(&self) {
+    fn enabled(&self, management: &Management) {
         let mut state = self.lock();
-        state.is_report_due = true;
+        sm::enabled(management).write(&mut state.queued, ns::CLIENT);
+        state.enabled = Some(Box::new(management.clone()));
+        Self::wake(state);
+    }
+
+    fn request_ack(&self) {
+        let mut state = self.lock();
+        state.is_ack_requested = true;
         Self::wake(state);
     }
 

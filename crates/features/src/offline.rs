@@ -25,7 +25,7 @@ use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Lasting, Manifest, Origin, Outcome,
     Phase, Session, SessionId, Side, Spec,
 };
-use starling_store::archive::{self, Direction, Entry, Query, TALLY_ENTRIES_MAX, Tally};
+use starling_store::archive::{self, Entry, Query, TALLY_ENTRIES_MAX, Tally};
 use starling_store::{Position, cursor};
 use starling_xmpp::payload::delay::Delay;
 use starling_xmpp::payload::hints::Hints;
@@ -229,9 +229,9 @@ impl Offline {
                 .text("this user has too many messages waiting");
             return Outcome::Reject(full);
         }
-        let Some(from) = message.head.from.clone() else {
+        if message.head.from.is_none() {
             return Outcome::Skip("a message without a sender is not kept".into());
-        };
+        }
         if ctx.account.lasting != Lasting::Stored {
             return Outcome::Skip("nothing is kept for an anonymous account".into());
         }
@@ -240,7 +240,7 @@ impl Offline {
             // XEP-0334 §4.1: it waits, and that is all.
             is_archived: !Hints::of(message).forbids_archive(),
         };
-        ctx.append(message, from, Direction::In, kept);
+        ctx.keep(kept);
         ctx.targets.is_stored = true;
         metrics::offline_stored();
         Outcome::Pass

@@ -45,6 +45,32 @@ pub enum BindError {
     Link(#[from] Error),
 }
 
+/// Why a stream was not given a session that it wanted back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResumeError {
+    /// XEP-0198 §5: there is no such session of this account, or no more.
+    #[error("there is no session to resume")]
+    Unknown {
+        /// How many stanzas of the client were dealt with, where that is still
+        /// known, counted as the client counts them.
+        h: Option<u32>,
+    },
+    /// XEP-0198 §6: the client says that it has what it was never sent.
+    #[error("the client acknowledged {h} stanzas of {sent}")]
+    TooHigh {
+        /// What it says.
+        h: u32,
+        /// What it was sent, counted the same way.
+        sent: u32,
+    },
+    /// The password was changed after the stream had authenticated.
+    #[error("the account's credentials have changed in the meantime")]
+    Stale,
+    /// The node could not answer.
+    #[error(transparent)]
+    Link(#[from] Error),
+}
+
 /// A frame that was not taken, handed back so that nothing is lost.
 #[derive(Debug)]
 pub enum Refused<T> {

@@ -16,19 +16,23 @@ mod error;
 mod frame;
 mod local;
 mod mailbox;
+mod management;
 mod node;
+mod number;
 mod outlet;
 mod receipt;
 mod session;
 pub mod trace;
 
-pub use error::{BindError, Error, Refused};
+pub use error::{BindError, Error, Refused, ResumeError};
 pub use frame::{Frame, Routed};
 pub use local::LocalLink;
 pub use mailbox::{Mailbox, Returned};
+pub use management::{Attach, Enable, Management, MessageId, Resume, Resumed, Resumption};
 pub use node::{Link, SessionNode};
+pub use number::is_ahead;
 pub use outlet::{Close, Full, Outlet};
-pub use receipt::{Ledger, Receipt};
+pub use receipt::{Issue, Ledger, Receipt};
 pub use session::{
     Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,
     SessionInfo, SessionKey,

@@ -7,8 +7,8 @@ use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
 
 use crate::{
-    Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, SessionInfo,
-    SessionKey,
+    Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, Resume,
+    ResumeError, Resumed, SessionInfo, SessionKey,
 };
 
 /// What a node that owns shards does for the others.
@@ -46,6 +46,9 @@ pub trait SessionNode: Send + Sync {
 
     /// Gives an authenticated stream its session.
     async fn bind(&self, bind: Bind) -> Result<Bound, BindError>;
+
+    /// Gives an authenticated stream the session that its client had before.
+    async fn resume(&self, resume: Resume) -> Result<Resumed, ResumeError>;
 
     /// The sessions of one account.
     async fn sessions(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error>;

@@ -5,6 +5,8 @@
 
 use starling_xmpp::Stanza;
 
+use crate::Management;
+
 /// The session's edge holds as much for this client as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the client does not read as fast as it is sent to")]
@@ -34,14 +36,17 @@ pub trait Outlet: Send + Sync {
     /// is to be closed, because leaving one stanza out would break the order.
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full>;
 
-    /// The oldest `count` stanzas from this client that were not reported yet
-    /// are dealt with, and what had to be durable is: gives that much credit.
-    fn committed(&self, count: u32);
+    /// Everything of the client up to this number is dealt with, and what had
+    /// to be durable is. It never goes back (modulo 2^32).
+    fn committed(&self, number: u32);
 
-    /// Asks the edge to send [`crate::Frame::Drained`] once everything that was
-    /// delivered so far is written to the client's connection. A long list is
-    /// sent page by page this way, at the pace of its reader.
-    fn report_drained(&self);
+    /// Stream management is on, behind all stanzas so far.
+    fn enabled(&self, management: &Management);
+
+    /// Asks the edge to find out soon whether the client has all that was
+    /// delivered so far, and to say so with [`crate::Frame::Acked`]. A long
+    /// list is sent page by page this way, at the pace of its reader.
+    fn request_ack(&self);
 
     /// Ends the stream after all that was delivered before.
     fn close(&self, why: Close);

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 use starling_xmpp::credentials::{FastSlot, FastToken, Fingerprint, ScramVerifier};
 use starling_xmpp::time::UnixMillis;
-use starling_xmpp::{BareJid, Jid};
+use starling_xmpp::{BareJid, Element, Jid};
 
-use crate::Outlet;
+use crate::{Enable, Management, Outlet};
 
 /// The number of a session, unique while its session node lives and never
 /// used again by it.
@@ -78,6 +78,11 @@ pub struct Bind {
     pub conflict: ConflictPolicy,
     /// The client behind it.
     pub client: Client,
+    /// XEP-0198 §9.1: stream management, asked for with the binding.
+    pub management: Option<Enable>,
+    /// XEP-0386 §3.2: what else is to be turned on with the binding, element
+    /// by element as the client wrote it.
+    pub inline: Vec<Element>,
     /// Where stanzas for the client go.
     pub outlet: Arc<dyn Outlet>,
 }
@@ -91,6 +96,10 @@ pub struct Bound {
     pub jid: Jid,
     /// The instant of binding, by the clock of the archive.
     pub at: UnixMillis,
+    /// Stream management, if it was asked for.
+    pub management: Option<Management>,
+    /// XEP-0386 §3.2.2: what belongs into `<bound/>` besides.
+    pub inline: Vec<Element>,
 }
 
 /// How a session lost its stream.
@@ -144,4 +153,6 @@ pub struct SessionInfo {
     pub since: UnixMillis,
     /// RFC 6121 §4.7.2.3; `None` before initial presence.
     pub priority: Option<i8>,
+    /// Whether it has no stream at the moment and waits for its client.
+    pub is_hibernating: bool,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use starling_edge::ClientAuthorities;
-use starling_session::{Component, Registry};
+use starling_session::{Component, Feature, Registry};
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Element, ns};
 
@@ -54,6 +54,8 @@ pub(crate) fn for_edge(
         edge.is_anonymous_allowed = host.anonymous;
         edge.is_registration_allowed = host.registration;
         edge.features = stream_features(host, registry);
+        let inline = registry.features().flat_map(Feature::inline);
+        edge.inline = inline.map(|ns| (*ns).to_owned()).collect();
         hosts.push(edge);
     }
     Ok((starling_edge::Hosts::new(hosts), certificates))

@@ -16,15 +16,15 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
-    Bind, Client, Close, ConflictPolicy, Frame, Full, Link, LocalLink, Outlet, Registration,
-    SessionKey, SessionNode,
+    Attach, Bind, Client, Close, ConflictPolicy, Frame, Full, Link, LocalLink, Management, Outlet,
+    Registration, SessionKey, SessionNode,
 };
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
@@ -66,9 +66,11 @@ impl Outlet for CountingOutlet {
         Ok(())
     }
 
-    fn committed(&self, _count: u32) {}
+    fn committed(&self, _number: u32) {}
 
-    fn report_drained(&self) {}
+    fn enabled(&self, _management: &Management) {}
+
+    fn request_ack(&self) {}
 
     fn close(&self, why: Close) {
         panic!("a session was closed: {why:?}");
@@ -83,13 +85,16 @@ impl PasswordDeriver for NoPasswords {
     }
 }
 
+/// A session, what it sends, and how often it did.
+type Sender = (SessionKey, Stanza, AtomicU32);
+
 /// An engine with one worker, and who writes to whom.
 struct Node {
     runtime: Runtime,
     link: Arc<LocalLink>,
     counter: Arc<Counter>,
     /// Of every pair: the sender's session, and what it sends.
-    senders: Vec<(SessionKey, Stanza)>,
+    senders: Vec<Sender>,
 }
 
 impl Node {
@@ -148,9 +153,11 @@ impl Node {
         self.counter.expected.store(expected, Ordering::Relaxed);
     }
 
-    fn push(&self, (session, stanza): &(SessionKey, Stanza)) {
+    fn push(&self, (session, stanza, number): &Sender) {
         let frame = Frame::FromClient {
             session: session.clone(),
+            attach: Attach::default(),
+            number: number.fetch_add(1, Ordering::Relaxed) + 1,
             stanza: stanza.clone(),
         };
         assert!(self.link.push(frame).is_ok());
@@ -185,12 +192,7 @@ fn jid(text: &str) -> BareJid {
 }
 
 /// Two accounts with a session each; the first is to write to the second.
-async fn join_pair(
-    node: &Engine,
-    counter: &Arc<Counter>,
-    pair: usize,
-    extra: &str,
-) -> (SessionKey, Stanza) {
+async fn join_pair(node: &Engine, counter: &Arc<Counter>, pair: usize, extra: &str) -> Sender {
     let [sender, recipient] = ["romeo", "juliet"].map(|name| format!("{name}{pair}@localhost"));
     let sender = bind(node, counter, &sender).await;
     let recipient = bind(node, counter, &recipient).await;
@@ -199,7 +201,8 @@ async fn join_pair(
          to='{}' from='{}'>{BODY}{extra}</message>",
         recipient.1, sender.1
     );
-    (sender.0, Stanza::parse(Bytes::from(text)).unwrap())
+    let stanza = Stanza::parse(Bytes::from(text)).unwrap();
+    (sender.0, stanza, AtomicU32::new(0))
 }
 
 async fn bind(
@@ -227,6 +230,8 @@ async fn bind(
             user_agent_id: None,
             software: None,
         },
+        management: None,
+        inline: Vec::new(),
         outlet: Arc::new(CountingOutlet(Arc::clone(counter))),
     };
     let bound = node.bind(bind).await.unwrap();

@@ -3,12 +3,16 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use starling_link::{Bind, BindError, Bound, Close, ConflictPolicy, Ledger, SessionId};
+use starling_link::{
+    Attach, Bind, BindError, Bound, Close, ConflictPolicy, Ledger, Management, SessionId,
+    SessionKey,
+};
 use starling_xmpp::Jid;
 use tokio::sync::oneshot;
 
 use crate::account::Lasting;
 use crate::effects::Effect;
+use crate::ring::Ring;
 use crate::{Ctx, Event, Session, Slots, iq, pipeline, tasks};
 
 /// Binds, or says why not. The answer leaves with the effects, so that a
@@ -18,25 +22,43 @@ pub(crate) fn bind(
     request: Bind,
     answer: oneshot::Sender<Result<Bound, BindError>>,
 ) {
-    let bound = admit(ctx, &request)
-        .and_then(|()| choose(ctx, &request))
-        .map(|jid| {
-            // Random, so that no session of an earlier or another node has it.
-            let id = SessionId(rand::random());
-            let at = ctx.now();
-            open(
-                ctx,
-                request,
-                Bound {
-                    session: id,
-                    jid,
-                    at,
-                },
-            )
-        });
-    ctx.effects.releases.push(Effect::Tell(Box::new(move || {
-        let _ = answer.send(bound);
-    })));
+    match admit(ctx, &request).and_then(|()| choose(ctx, &request)) {
+        Ok(jid) => {
+            let bound = Bound {
+                // Random, so that no session of an earlier or another node has it.
+                session: SessionId(rand::random()),
+                jid,
+                at: ctx.now(),
+                management: request.management.map(|_| Management {
+                    received: 0,
+                    sent: 0,
+                    resumption: None,
+                }),
+                inline: Vec::new(),
+            };
+            ctx.binding = Some(Box::new(Binding { bound, answer }));
+            open(ctx, request);
+        }
+        Err(why) => ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+            let _ = answer.send(Err(why));
+        }))),
+    }
+}
+
+/// A session that is bound, until features have done what goes with it.
+pub(crate) struct Binding {
+    pub(crate) bound: Bound,
+    answer: oneshot::Sender<Result<Bound, BindError>>,
+}
+
+/// Tells that a session was bound.
+pub(crate) fn tell(ctx: &mut Ctx) {
+    if let Some(binding) = ctx.binding.take() {
+        let Binding { bound, answer } = *binding;
+        ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+            let _ = answer.send(Ok(bound));
+        })));
+    }
 }
 
 fn admit(ctx: &Ctx, request: &Bind) -> Result<(), BindError> {
@@ -106,20 +128,31 @@ fn made(ctx: &Ctx, request: &Bind) -> Result<Jid, BindError> {
         .map_err(|_| BindError::BadResource)
 }
 
-fn open(ctx: &mut Ctx, request: Bind, bound: Bound) -> Bound {
+fn open(ctx: &mut Ctx, request: Bind) {
+    let Some(Bound {
+        session, jid, at, ..
+    }) = ctx.binding.as_ref().map(|binding| binding.bound.clone())
+    else {
+        return;
+    };
     // XEP-0388 §2.2, XEP-0386 §3.2: a user agent that comes back takes the
     // place of its own older session, whatever that one's resource.
     let older = same_agent(ctx, &request);
     if let Some(older) = older {
         tasks::end(ctx, older, Close::Conflict);
     }
+    let key = SessionKey {
+        account: ctx.account.jid.clone(),
+        id: session,
+    };
     ctx.account.sessions.push(Session {
-        id: bound.session,
-        jid: bound.jid.clone(),
+        id: session,
+        jid,
         client: request.client,
-        since: bound.at,
+        since: at,
         ledger: Ledger::new(Arc::clone(&request.outlet)),
-        outlet: request.outlet,
+        attach: Attach::default(),
+        ring: Ring::new(key, request.outlet),
         presence: None,
         priority: 0,
         is_interested: false,
@@ -127,8 +160,8 @@ fn open(ctx: &mut Ctx, request: Bind, bound: Bound) -> Bound {
         requests: VecDeque::new(),
         slots: Slots::default(),
     });
-    pipeline::fire(ctx, bound.session, &Event::Bound);
-    bound
+    let inline = &request.inline;
+    pipeline::fire(ctx, session, &Event::Bound { inline });
 }
 
 /// The older session of the user agent that asks.

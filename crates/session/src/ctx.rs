@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 use starling_cluster::Epoch;
-use starling_link::{Close, SessionId, SessionKey};
+use starling_link::{Close, MessageId, SessionId};
 use starling_store::archive::{Direction, Entry};
 use starling_store::{Change, Position, Store, archive};
 use starling_xmpp::credentials::ScramVerifier;
-use starling_xmpp::stanza::Type;
+use starling_xmpp::stanza::{Kind, Type};
 use starling_xmpp::time::UnixMillis;
-use starling_xmpp::{Element, Jid, Stanza};
+use starling_xmpp::{Element, Stanza};
 
 use crate::account::Lasting;
+use crate::bind::Binding;
 use crate::commit::Progress;
 use crate::effects::{Effect, Effects};
 use crate::registry::FeatureId;
@@ -44,7 +45,7 @@ pub struct Place {
 }
 
 /// Why an entry is in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kept {
     /// It waits for a session of its owner (XEP-0160).
     pub is_offline: bool,
@@ -64,6 +65,8 @@ pub struct Ctx {
     epoch: Epoch,
     side: Side,
     place: Option<Place>,
+    kept: Option<Kept>,
+    pub(crate) id: Option<MessageId>,
     pub(crate) env: Arc<Env>,
     progress: Arc<Progress>,
     pub(crate) effects: Effects,
@@ -71,6 +74,8 @@ pub struct Ctx {
     pub(crate) feature: FeatureId,
     /// What features still want to do, with time to read.
     pub(crate) follow_ups: Vec<(FeatureId, SessionId)>,
+    /// A session that was bound and not told of yet.
+    pub(crate) binding: Option<Box<Binding>>,
 }
 
 impl Ctx {
@@ -88,11 +93,14 @@ impl Ctx {
             targets: Targets::default(),
             side: Side::Recipient,
             place: None,
+            kept: None,
+            id: None,
             env,
             progress,
             effects: Effects::default(),
             feature: 0,
             follow_ups: Vec::new(),
+            binding: None,
         })
     }
 
@@ -141,6 +149,7 @@ impl Ctx {
     pub(crate) fn set_side(&mut self, side: Side) {
         debug_assert_ne!(side, Side::Both, "a stanza has one side at a time");
         self.side = side;
+        self.kept = None;
     }
 
     /// The session that sent the stanza in hand.
@@ -162,6 +171,21 @@ impl Ctx {
     /// Sends a stanza to its `to`, once everything written so far is durable.
     /// One to a session of this very account takes the short way.
     pub fn send(&mut self, stanza: Stanza) {
+        self.send_as(stanza, None);
+    }
+
+    /// Sends the stanza in hand on, with its number if it is a message.
+    pub(crate) fn pass_on(&mut self, stanza: Stanza) {
+        let id = (stanza.head.kind == Kind::Message).then(|| self.message_id());
+        self.send_as(stanza, id);
+    }
+
+    /// The number of the message in hand. The sender's shard makes it.
+    pub(crate) fn message_id(&mut self) -> MessageId {
+        *self.id.get_or_insert_with(|| MessageId(rand::random()))
+    }
+
+    fn send_as(&mut self, stanza: Stanza, id: Option<MessageId>) {
         let local = stanza
             .head
             .to
@@ -173,6 +197,7 @@ impl Ctx {
             _ => self.effects.releases.push(Effect::Route {
                 stanza,
                 receipt: None,
+                id,
             }),
         }
     }
@@ -192,11 +217,7 @@ impl Ctx {
     ) {
         if let Some(found) = self.account.session(session) {
             self.effects.releases.push(Effect::Deliver {
-                session: SessionKey {
-                    account: self.account.jid.clone(),
-                    id: session,
-                },
-                outlet: Arc::clone(&found.outlet),
+                ring: Arc::clone(&found.ring),
                 stanza,
                 targets,
             });
@@ -234,18 +255,26 @@ impl Ctx {
         Some(id)
     }
 
+    /// Adds to the answer of a binding (XEP-0386 §3.2.2): within
+    /// [`crate::Event::Bound`] and what follows up on it.
+    pub fn answer_inline(&mut self, element: Element) {
+        if let Some(binding) = &mut self.binding {
+            binding.bound.inline.push(element);
+        }
+    }
+
     /// Has [`crate::Feature::follow_up`] called before anything else happens
     /// at this account: for hooks that find out that they have to read.
     pub fn follow_up(&mut self, session: SessionId) {
         self.follow_ups.push((self.feature, session));
     }
 
-    /// Has [`crate::Event::Drained`] fired once all that was delivered to a
-    /// session so far is written to its connection.
+    /// Has [`crate::Event::Drained`] fired once the client has all that was
+    /// delivered to a session so far.
     pub fn report_drained(&mut self, session: SessionId) {
         if let Some(found) = self.account.session(session) {
-            let outlet = Arc::clone(&found.outlet);
-            self.effects.releases.push(Effect::ReportDrained { outlet });
+            let ring = Arc::clone(&found.ring);
+            self.effects.releases.push(Effect::ReportDrained { ring });
         }
     }
 
@@ -284,16 +313,37 @@ impl Ctx {
         is_ahead && is_ours
     }
 
-    /// Appends the message in hand to the account's log, at its place.
-    pub fn append(&mut self, message: &Stanza, peer: Jid, direction: Direction, kept: Kept) {
+    /// Keeps the message in hand in the account's log, for one more reason:
+    /// all that are given in [`crate::Phase::Archive`] together make one entry
+    /// once the phase is over. None of the two flags means that it is on its
+    /// way to a session, and waits there only in case the node dies.
+    pub fn keep(&mut self, kept: Kept) {
+        let reasons = self.kept.get_or_insert_default();
+        reasons.is_offline |= kept.is_offline;
+        reasons.is_archived |= kept.is_archived;
+    }
+
+    /// Appends the message in hand to the log, if anybody wants to keep it.
+    pub(crate) fn append_kept(&mut self, message: &Stanza) {
+        let Some(kept) = self.kept.take() else {
+            return;
+        };
+        let (direction, peer) = match self.side {
+            Side::Sender => (Direction::Out, &message.head.to),
+            Side::Recipient | Side::Both => (Direction::In, &message.head.from),
+        };
+        let Some(peer) = peer.clone() else {
+            return;
+        };
         let Place { position, at } = self.place();
+        let id = self.message_id();
         let stanza = message.to_bytes();
         if kept.is_offline {
             self.account.offline.add(stanza.len());
         }
         self.write(archive::Change::Append(Entry {
             position,
-            id: rand::random(),
+            id: id.0,
             peer,
             direction,
             stanza,
@@ -322,15 +372,14 @@ impl Ctx {
     /// Ends a session of this account, after what was delivered to it.
     pub fn close(&mut self, session: SessionId, why: Close) {
         if let Some(found) = self.account.session(session) {
-            let outlet = Arc::clone(&found.outlet);
-            self.effects.releases.push(Effect::Close { outlet, why });
+            let ring = Arc::clone(&found.ring);
+            self.effects.releases.push(Effect::Close { ring, why });
         }
     }
 
     /// A message between two resources of one account is subject to the
     /// recipient side like any other; answers and presence are not.
     fn is_policy_due(&self, stanza: &Stanza) -> bool {
-        use starling_xmpp::stanza::Kind;
         stanza.head.kind == Kind::Message && stanza.head.type_ != Type::Error
     }
 }

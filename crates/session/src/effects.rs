@@ -3,25 +3,27 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Outlet, Receipt, SessionId, SessionKey};
+use starling_link::{Close, MessageId, Receipt, SessionId};
 use starling_store::Change;
 use starling_xmpp::Stanza;
 
+use crate::ring::Ring;
+
 /// Something the world outside the shard will notice.
-pub enum Effect {
+pub(crate) enum Effect {
     /// Send a stanza to its `to`, through the recipient's policy.
     Route {
         /// The stanza.
         stanza: Stanza,
         /// What the recipient settles, if a client's stanza led to this.
         receipt: Option<Receipt>,
+        /// The number of a message.
+        id: Option<MessageId>,
     },
     /// Hand a stanza to a session of this account.
     Deliver {
-        /// The session.
-        session: SessionKey,
-        /// Its way out.
-        outlet: Arc<dyn Outlet>,
+        /// The session's way out.
+        ring: Arc<Ring>,
         /// The stanza.
         stanza: Stanza,
         /// All sessions that are to get it, if there are several.
@@ -32,12 +34,19 @@ pub enum Effect {
     /// Ask to be told when a client has been sent everything.
     ReportDrained {
         /// The client's way out.
-        outlet: Arc<dyn Outlet>,
+        ring: Arc<Ring>,
+    },
+    /// Tell a client that stream management is on.
+    Enable {
+        /// Its way out.
+        ring: Arc<Ring>,
+        /// The number of its last stanza before.
+        received: u32,
     },
     /// End a session's stream.
     Close {
         /// Its way out.
-        outlet: Arc<dyn Outlet>,
+        ring: Arc<Ring>,
         /// Why.
         why: Close,
     },
@@ -47,16 +56,9 @@ pub enum Effect {
 
 /// The effects of one stanza, in order.
 #[derive(Default)]
-pub struct Effects {
+pub(crate) struct Effects {
     /// What must be durable before anything else happens.
     pub(crate) writes: Vec<Change>,
     /// What happens then.
     pub(crate) releases: Vec<Effect>,
-}
-
-impl Effects {
-    /// Whether nothing was asked for.
-    pub fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.releases.is_empty()
-    }
 }

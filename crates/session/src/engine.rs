@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use starling_link::{
-    Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Refused, Registration, Returned,
-    SessionInfo, SessionKey, SessionNode,
+    Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Refused, Registration, Resume,
+    ResumeError, Resumed, Returned, SessionInfo, SessionKey, SessionNode,
 };
 use starling_store::Creation;
 use starling_store::account::{Account, Change};
@@ -132,9 +132,12 @@ impl Engine {
 impl SessionNode for Engine {
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
         let kind = match &frame {
-            Frame::FromClient { .. } => Pushed::Stranger,
+            Frame::FromClient { .. } | Frame::Answered { .. } | Frame::ClientState { .. } => {
+                Pushed::Stranger
+            }
             Frame::Routed(_) => Pushed::Following,
-            Frame::Detach { .. } | Frame::Drained { .. } => Pushed::Owed,
+            // Acknowledgements are bounded by what there is to acknowledge.
+            Frame::Acked { .. } | Frame::Enable { .. } | Frame::Detach { .. } => Pushed::Owed,
         };
         let target = frame.target().clone();
         let (worker, work) = self.work(&target, Task::Frame(frame));
@@ -216,6 +219,12 @@ impl SessionNode for Engine {
     async fn bind(&self, bind: Bind) -> Result<Bound, BindError> {
         let account = bind.account.clone();
         self.ask(&account, |answer| Task::Bind(Box::new(bind), answer))
+            .await?
+    }
+
+    async fn resume(&self, resume: Resume) -> Result<Resumed, ResumeError> {
+        let account = resume.account.clone();
+        self.ask(&account, |answer| Task::Resume(Box::new(resume), answer))
             .await?
     }
 

@@ -10,7 +10,7 @@ use std::pin::Pin;
 
 use starling_link::SessionId;
 use starling_xmpp::payload::disco;
-use starling_xmpp::{Stanza, StanzaError};
+use starling_xmpp::{Element, Stanza, StanzaError};
 
 use crate::{Ctx, Host};
 
@@ -114,7 +114,20 @@ pub enum Outcome {
 #[derive(Debug)]
 pub enum Event<'a> {
     /// A session was bound. It is not available yet.
-    Bound,
+    Bound {
+        /// XEP-0386 §3.2: what the client asked to have turned on with it. The
+        /// answers go to [`Ctx::answer_inline`].
+        inline: &'a [Element],
+    },
+    /// The client says whether anybody looks at it (XEP-0352).
+    ClientState {
+        /// Whether somebody does.
+        is_active: bool,
+    },
+    /// The session has lost its stream and waits for its client to come back.
+    Hibernated,
+    /// Its client is back.
+    Resumed,
     /// RFC 6121 §4.2: the session sent initial presence.
     Available {
         /// That presence.
@@ -128,8 +141,8 @@ pub enum Event<'a> {
     /// The session now takes messages for the bare JID and did not before: its
     /// priority is not negative (RFC 6121 §8.5.2.1.1).
     Reachable,
-    /// What was delivered before [`Ctx::report_drained`] is written to the
-    /// client's connection.
+    /// The client has what was delivered before [`Ctx::report_drained`]: it
+    /// says so, or, without stream management, it is written to its connection.
     Drained,
     /// The session became unavailable or ended; `presence` is what others see.
     Unavailable {
@@ -143,6 +156,12 @@ pub enum Event<'a> {
 pub enum EventKind {
     /// [`Event::Bound`].
     Bound,
+    /// [`Event::ClientState`].
+    ClientState,
+    /// [`Event::Hibernated`].
+    Hibernated,
+    /// [`Event::Resumed`].
+    Resumed,
     /// [`Event::Available`].
     Available,
     /// [`Event::Changed`].
@@ -159,7 +178,10 @@ impl Event<'_> {
     /// Its kind.
     pub fn kind(&self) -> EventKind {
         match self {
-            Self::Bound => EventKind::Bound,
+            Self::Bound { .. } => EventKind::Bound,
+            Self::ClientState { .. } => EventKind::ClientState,
+            Self::Hibernated => EventKind::Hibernated,
+            Self::Resumed => EventKind::Resumed,
             Self::Available { .. } => EventKind::Available,
             Self::Changed { .. } => EventKind::Changed,
             Self::Reachable => EventKind::Reachable,
@@ -245,6 +267,12 @@ pub trait Feature: Send + Sync + 'static {
     /// Further documents that it implements: parts and companions of the one
     /// in its manifest.
     fn also(&self) -> &'static [Manifest] {
+        &[]
+    }
+
+    /// XEP-0386 §3.1: namespaces of what it turns on with a binding if the
+    /// client asks for it there.
+    fn inline(&self) -> &'static [&'static str] {
         &[]
     }
 

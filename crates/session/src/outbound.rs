@@ -19,7 +19,7 @@ pub(crate) fn handle(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
         stanza.head.to = Some(ctx.account.jid.clone().into());
     }
     match pipeline::run(&mut ctx, &mut stanza, Side::Sender, Phase::ALL) {
-        Verdict::Pass if stanza.head.kind == Kind::Message => ctx.send(stanza),
+        Verdict::Pass if stanza.head.kind == Kind::Message => ctx.pass_on(stanza),
         Verdict::Pass => presence::outbound(&mut ctx, stanza),
         Verdict::Done => {}
         Verdict::Reject(error) => reject::reply(&mut ctx, &stanza, &error),
@@ -56,7 +56,7 @@ fn pass(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
         Side::Sender,
         [Phase::Admit, Phase::Guard],
     ) {
-        Verdict::Pass => ctx.send(stanza),
+        Verdict::Pass => ctx.pass_on(stanza),
         Verdict::Done => {}
         Verdict::Reject(error) if matches!(stanza.head.type_, Type::Get | Type::Set) => {
             reject::reply(&mut ctx, &stanza, &error);

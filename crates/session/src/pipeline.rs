@@ -54,6 +54,9 @@ pub(crate) fn run(
                 Outcome::Reject(error) => return Verdict::Reject(error),
             }
         }
+        if phase == Phase::Archive {
+            ctx.append_kept(stanza);
+        }
     }
     Verdict::Pass
 }

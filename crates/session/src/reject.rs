@@ -2,7 +2,7 @@
 //! refuses a stanza does it here, so RFC 6120 §8.3.1 is kept in one place: an
 //! error or a result is never answered.
 
-use starling_link::{BindError, Error, Frame};
+use starling_link::{BindError, Error, Frame, ResumeError};
 use starling_xmpp::stanza::Kind;
 use starling_xmpp::{Condition, Head, Stanza, StanzaError};
 
@@ -70,7 +70,17 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
         }
         Task::Undelivered { stanza, .. } => answer(&stanza, error),
         // Only an account in memory has sessions, and this one is not there.
-        Task::Frame(Frame::Detach { .. } | Frame::Drained { .. }) => Vec::new(),
+        Task::Frame(
+            Frame::Answered { .. }
+            | Frame::Acked { .. }
+            | Frame::Enable { .. }
+            | Frame::ClientState { .. }
+            | Frame::Detach { .. },
+        ) => Vec::new(),
+        Task::Resume(_, told) => {
+            let _ = told.send(Err(ResumeError::Link(cause.clone())));
+            Vec::new()
+        }
         Task::Bind(_, told) => {
             let _ = told.send(Err(BindError::Link(cause.clone())));
             Vec::new()
@@ -105,6 +115,7 @@ fn answer(stanza: &Stanza, error: &StanzaError) -> Vec<Effect> {
     let route = |stanza| Effect::Route {
         stanza,
         receipt: None,
+        id: None,
     };
     answer.map(route).into_iter().collect()
 }

@@ -5,9 +5,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use starling_link::{Frame, Receipt, Refused, Routed, SessionId, SessionKey};
+use starling_link::{Frame, MessageId, Receipt, Refused, Routed, SessionId, SessionKey};
 use starling_xmpp::stanza::Type;
-use starling_xmpp::{BareJid, Condition, Jid, Stanza, StanzaError};
+use starling_xmpp::{Condition, Jid, Stanza, StanzaError};
 
 use crate::effects::Effect;
 use crate::hosts::Served;
@@ -22,37 +22,41 @@ const COMPONENT_HOPS_MAX: u8 = 8;
 /// Carries out one effect. `inbox` is the worker's own, for work that follows.
 pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
     match effect {
-        Effect::Route { stanza, receipt } => route(env, stanza, receipt),
+        Effect::Route {
+            stanza,
+            receipt,
+            id,
+        } => route(env, stanza, receipt, id),
         Effect::Deliver {
-            session,
-            outlet,
+            ring,
             stanza,
             targets,
         } => {
-            if outlet.deliver(&stanza).is_err() {
-                undelivered(env, inbox, session, stanza, targets);
+            if ring.deliver(&stanza).is_err() {
+                undelivered(env, inbox, ring.key.clone(), stanza, targets);
             } else {
                 metrics::delivered(stanza.head.kind);
             }
         }
         Effect::Settle(receipt) => receipt.settle(),
-        Effect::ReportDrained { outlet } => outlet.report_drained(),
-        Effect::Close { outlet, why } => outlet.close(why),
+        Effect::ReportDrained { ring } => ring.request_ack(),
+        Effect::Enable { ring, received } => ring.enable(received),
+        Effect::Close { ring, why } => ring.close(why),
         Effect::Tell(tell) => tell(),
     }
 }
 
 /// Sends a stanza to whoever serves the domain of its `to`, and what components
 /// reply after it.
-pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>) {
-    let mut replies = send(env, stanza, receipt);
+pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>, id: Option<MessageId>) {
+    let mut replies = send(env, stanza, receipt, id);
     for _ in 0..COMPONENT_HOPS_MAX {
         if replies.is_empty() {
             return;
         }
         replies = replies
             .into_iter()
-            .flat_map(|reply| send(env, reply, None))
+            .flat_map(|reply| send(env, reply, None, None))
             .collect();
     }
     if !replies.is_empty() {
@@ -61,7 +65,7 @@ pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>) {
 }
 
 /// Sends one stanza, and returns what a component had to say to it.
-fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>) -> Vec<Stanza> {
+fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>, id: Option<MessageId>) -> Vec<Stanza> {
     let Some(to) = stanza.head.to.clone() else {
         // Only a component can have left it out: it has nobody to send to.
         return Vec::new();
@@ -69,7 +73,13 @@ fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>) -> Vec<Stanza> {
     let hosts = env.hosts.load();
     match hosts.served(to.domain()) {
         Some(Served::Host(_)) => {
-            to_shard(env, to.to_bare(), stanza, receipt);
+            let routed = Routed {
+                target: to.to_bare(),
+                stanza,
+                receipt,
+                id,
+            };
+            to_shard(env, routed);
             return Vec::new();
         }
         Some(Served::Component(component)) => {
@@ -84,14 +94,9 @@ fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>) -> Vec<Stanza> {
     Vec::new()
 }
 
-fn to_shard(env: &Env, target: BareJid, stanza: Stanza, receipt: Option<Receipt>) {
-    metrics::routed(stanza.head.kind);
-    let frame = Frame::Routed(Routed {
-        target,
-        stanza,
-        receipt,
-    });
-    if let Err(refused) = env.link.push(frame) {
+fn to_shard(env: &Env, routed: Routed) {
+    metrics::routed(routed.stanza.head.kind);
+    if let Err(refused) = env.link.push(Frame::Routed(routed)) {
         let (Refused::Full(frame) | Refused::Unavailable(frame)) = refused;
         if let Frame::Routed(routed) = frame {
             // The sender may try again: nothing is kept for a shard that
@@ -163,6 +168,7 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
                 target: to.to_bare(),
                 stanza: error,
                 receipt: None,
+                id: None,
             });
             // If the sender's own shard is away too, its client is closed by
             // its edge.

@@ -5,12 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use starling_link::{Client, Close, Ledger, Outlet, SessionId, SessionInfo};
+use starling_link::{Attach, Client, Close, Ledger, SessionId, SessionInfo};
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Jid, Stanza};
 
 use crate::Slots;
 use crate::registry::FeatureId;
+use crate::ring::Ring;
 
 /// A session. Soft state: it dies with its stream, and nothing in it must
 /// outlive the node.
@@ -23,8 +24,10 @@ pub struct Session {
     pub client: Client,
     /// When it was bound.
     pub since: UnixMillis,
+    /// Which of its streams speaks for it.
+    pub(crate) attach: Attach,
     /// Where its stanzas go.
-    pub(crate) outlet: Arc<dyn Outlet>,
+    pub(crate) ring: Arc<Ring>,
     /// Which of its stanzas are dealt with.
     pub(crate) ledger: Arc<Ledger>,
     /// RFC 6121 §4.2: the last available presence, whole and as it was sent;
@@ -67,6 +70,7 @@ impl Session {
             client: self.client.clone(),
             since: self.since,
             priority: self.is_available().then_some(self.priority),
+            is_hibernating: false,
         }
     }
 }
@@ -76,7 +80,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.outlet.close(Close::InternalServerError);
+            self.ring.close(Close::InternalServerError);
         }
     }
 }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Detached, Frame, Routed, SessionId, SessionInfo};
+use starling_link::{
+    Close, Detached, Frame, Issue, Receipt, ResumeError, Routed, SessionId, SessionInfo,
+};
 use starling_store::account::Change;
 use starling_xmpp::Stanza;
 use starling_xmpp::credentials::Fingerprint;
@@ -43,18 +45,20 @@ impl Handling {
 
 /// Does one piece of work at an account.
 pub(crate) fn run(ctx: Box<Ctx>, task: Task) -> Handling {
-    follow_up(begin(ctx, task))
+    // A session that was bound is told of with what features say to it.
+    match follow_up(begin(ctx, task)) {
+        Handling::Done(ctx) if ctx.binding.is_none() => Handling::Done(ctx),
+        handling => handling.then(bind::tell),
+    }
 }
 
 fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
     match task {
-        Task::Frame(Frame::FromClient { session, stanza }) => {
-            return from_client(ctx, session.id, stanza);
-        }
-        Task::Frame(Frame::Routed(routed)) => return arrived(ctx, routed),
-        Task::Frame(Frame::Detach { session, how }) => detach(&mut ctx, session.id, how),
-        Task::Frame(Frame::Drained { session }) => drained(&mut ctx, session.id),
+        Task::Frame(frame) => return self::frame(ctx, frame),
         Task::Bind(request, answer) => bind::bind(&mut ctx, *request, answer),
+        Task::Resume(_, answer) => {
+            let _ = answer.send(Err(ResumeError::Unknown { h: None }));
+        }
         Task::Sessions(answer) => sessions(&ctx, answer),
         Task::Kick {
             session,
@@ -72,6 +76,69 @@ fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
             stanza,
             targets,
         } => return undelivered(ctx, session, stanza, targets.as_deref()),
+    }
+    Handling::Done(ctx)
+}
+
+fn frame(mut ctx: Box<Ctx>, frame: Frame) -> Handling {
+    let is_current = |ctx: &Ctx, id, attach| {
+        let found = ctx.account.session(id);
+        found.is_some_and(|session| session.attach == attach)
+    };
+    match frame {
+        Frame::FromClient {
+            session,
+            attach,
+            number,
+            stanza,
+        } if is_current(&ctx, session.id, attach) => {
+            return from_client(ctx, session.id, number, stanza);
+        }
+        Frame::Answered {
+            session,
+            attach,
+            number,
+            answer,
+        } if is_current(&ctx, session.id, attach) => {
+            answered(&mut ctx, session.id, number, answer);
+        }
+        Frame::Acked {
+            session,
+            attach,
+            number,
+        } if is_current(&ctx, session.id, attach) => acked(&mut ctx, session.id, number),
+        Frame::Detach {
+            session,
+            attach,
+            how,
+            acked,
+        } if is_current(&ctx, session.id, attach) => {
+            if let Some(number) = acked {
+                self::acked(&mut ctx, session.id, number);
+            }
+            detach(&mut ctx, session.id, how);
+        }
+        Frame::Enable {
+            session,
+            attach,
+            number,
+            request: _,
+        } if is_current(&ctx, session.id, attach) => enable(&mut ctx, session.id, number),
+        Frame::ClientState {
+            session,
+            attach,
+            is_active,
+        } if is_current(&ctx, session.id, attach) => {
+            pipeline::fire(&mut ctx, session.id, &Event::ClientState { is_active });
+        }
+        Frame::Routed(routed) => return arrived(ctx, routed),
+        // Its session ended, or has another stream now.
+        Frame::FromClient { .. }
+        | Frame::Answered { .. }
+        | Frame::Acked { .. }
+        | Frame::Enable { .. }
+        | Frame::ClientState { .. }
+        | Frame::Detach { .. } => {}
     }
     Handling::Done(ctx)
 }
@@ -102,18 +169,47 @@ async fn follow_all(mut ctx: Box<Ctx>) -> Box<Ctx> {
     ctx
 }
 
-fn drained(ctx: &mut Ctx, session: SessionId) {
-    if ctx.account.session(session).is_some() {
+fn enable(ctx: &mut Ctx, session: SessionId, received: u32) {
+    if let Some(found) = ctx.account.session(session) {
+        let ring = Arc::clone(&found.ring);
+        ctx.effects.releases.push(Effect::Enable { ring, received });
+    }
+}
+
+fn acked(ctx: &mut Ctx, session: SessionId, number: u32) {
+    let found = ctx.account.session(session);
+    if found.is_some_and(|found| found.ring.acked(number)) {
         pipeline::fire(ctx, session, &Event::Drained);
     }
 }
 
-fn from_client(mut ctx: Box<Ctx>, session: SessionId, stanza: Stanza) -> Handling {
-    let Some(found) = ctx.account.session(session) else {
-        // Its session ended while the stanza was on its way.
+/// The number of the client's next stanza; `None` if it is not the next.
+fn receipt(ctx: &mut Ctx, session: SessionId, number: u32) -> Option<Receipt> {
+    match ctx.account.session(session)?.ledger.issue(number) {
+        Issue::Next(receipt) => Some(receipt),
+        Issue::Known => None,
+        Issue::Gap => {
+            tracing::error!(account = %ctx.account.jid, number, "stanzas of a client are missing");
+            end(ctx, session, Close::InternalServerError);
+            None
+        }
+    }
+}
+
+fn answered(ctx: &mut Ctx, session: SessionId, number: u32, answer: Option<Stanza>) {
+    let Some(receipt) = receipt(ctx, session, number) else {
+        return;
+    };
+    if let Some(answer) = answer {
+        ctx.deliver(session, answer);
+    }
+    ctx.effects.releases.push(Effect::Settle(receipt));
+}
+
+fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanza) -> Handling {
+    let Some(receipt) = receipt(&mut ctx, session, number) else {
         return Handling::Done(ctx);
     };
-    let receipt = found.ledger.issue();
     ctx.origin = Origin::Session(session);
     outbound::handle(ctx, stanza).then(move |ctx| {
         // Whoever it goes on to has a part in it: the client is not told that
@@ -127,7 +223,8 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, stanza: Stanza) -> Handlin
     })
 }
 
-fn arrived(ctx: Box<Ctx>, routed: Routed) -> Handling {
+fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
+    ctx.id = routed.id;
     let handling = inbound::handle(ctx, routed.stanza);
     match routed.receipt {
         Some(receipt) => {
@@ -138,10 +235,8 @@ fn arrived(ctx: Box<Ctx>, routed: Routed) -> Handling {
 }
 
 fn detach(ctx: &mut Ctx, session: SessionId, how: Detached) {
-    if ctx.account.session(session).is_some() {
-        ctx.origin = Origin::Session(session);
-        presence::ended(ctx, session, how);
-    }
+    ctx.origin = Origin::Session(session);
+    presence::ended(ctx, session, how);
 }
 
 fn sessions(ctx: &Ctx, answer: oneshot::Sender<Vec<SessionInfo>>) {

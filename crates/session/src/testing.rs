@@ -22,7 +22,7 @@ use futures_util::FutureExt as _;
 use smol_str::SmolStr;
 use starling_cluster::{Epoch, NodeId, Placement, SingleNode};
 use starling_link::{
-    Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, Routed, SessionId, SessionKey,
+    Attach, Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, Routed, SessionId, SessionKey,
 };
 use starling_store::roster::{Item, Subscription};
 use starling_store::{Change, Memory, Stamp, Store, Write};
@@ -198,6 +198,8 @@ impl Scene {
                 user_agent_id: None,
                 software: None,
             },
+            management: None,
+            inline: Vec::new(),
             outlet: Arc::new(Nowhere),
         };
         self.perform(Task::Bind(Box::new(bind), answer));
@@ -221,10 +223,11 @@ impl Scene {
     /// The client with this resource sends a stanza.
     pub fn sends(&mut self, resource: &str, stanza: &str) -> Vec<String> {
         let jid = self.account().jid.with_resource(resource).unwrap();
-        let account = self.account().jid.clone();
-        let id = self.account().session_by_jid(&jid).unwrap().id;
+        let found = self.account().session_by_jid(&jid).unwrap();
         self.perform(Task::Frame(Frame::FromClient {
-            session: SessionKey { account, id },
+            session: found.ring.key.clone(),
+            attach: found.attach,
+            number: found.ledger.received().wrapping_add(1),
             stanza: parse(stanza).from(jid),
         }))
     }
@@ -237,17 +240,18 @@ impl Scene {
             target,
             stanza,
             receipt: None,
+            id: None,
         })))
     }
 
     /// The connection of the client with this resource breaks.
     pub fn loses(&mut self, resource: &str) -> Vec<String> {
-        let account = self.account().jid.clone();
-        let jid = account.with_resource(resource).unwrap();
-        let id = self.account().session_by_jid(&jid).unwrap().id;
+        let (session, attach, _) = self.stream(resource);
         self.perform(Task::Frame(Frame::Detach {
-            session: SessionKey { account, id },
+            session,
+            attach,
             how: Detached::Lost,
+            acked: None,
         }))
     }
 
@@ -265,8 +269,12 @@ impl Scene {
 
     /// All that was delivered to this resource is written to its connection.
     pub fn drains(&mut self, resource: &str) -> Vec<String> {
-        let session = self.key(resource);
-        self.perform(Task::Frame(Frame::Drained { session }))
+        let (session, attach, number) = self.stream(resource);
+        self.perform(Task::Frame(Frame::Acked {
+            session,
+            attach,
+            number,
+        }))
     }
 
     /// The queue of this resource is full, so it did not take a stanza.
@@ -294,10 +302,14 @@ impl Scene {
     }
 
     fn key(&self, resource: &str) -> SessionKey {
-        let account = self.account().jid.clone();
-        let jid = account.with_resource(resource).unwrap();
-        let id = self.account().session_by_jid(&jid).unwrap().id;
-        SessionKey { account, id }
+        self.stream(resource).0
+    }
+
+    /// A session, its stream, and the number of the last stanza it was sent.
+    fn stream(&self, resource: &str) -> (SessionKey, Attach, u32) {
+        let jid = self.account().jid.with_resource(resource).unwrap();
+        let found = self.account().session_by_jid(&jid).unwrap();
+        (found.ring.key.clone(), found.attach, found.ring.sent())
     }
 
     /// The account is removed.
@@ -356,10 +368,9 @@ impl Scene {
     fn line(&self, effect: Effect) -> Option<String> {
         match effect {
             Effect::Route { stanza, .. } => Some(format!("out: {stanza}")),
-            Effect::Deliver {
-                session, stanza, ..
-            } => {
-                let found = self.account().session(session.id);
+            Effect::Deliver { ring, stanza, .. } => {
+                ring.deliver(&stanza).unwrap();
+                let found = self.account().session(ring.key.id);
                 let resource = found.and_then(|found| found.jid.resource());
                 let stanza = match self.is_servers(&stanza) {
                     true => predictable(stanza),
@@ -368,7 +379,18 @@ impl Scene {
                 Some(format!("{}: {stanza}", resource.unwrap_or("?")))
             }
             Effect::Close { why, .. } => Some(format!("close: {why:?}")),
-            Effect::Settle(_) | Effect::ReportDrained { .. } => None,
+            Effect::Enable { ring, received } => {
+                ring.enable(received);
+                None
+            }
+            Effect::Settle(receipt) => {
+                receipt.settle();
+                None
+            }
+            Effect::ReportDrained { ring } => {
+                ring.request_ack();
+                None
+            }
             Effect::Tell(tell) => {
                 tell();
                 None

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use starling_cluster::Shard;
-use starling_link::{Bind, BindError, Bound, Close, Error, Frame, SessionId, SessionInfo};
+use starling_link::{
+    Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed, SessionId,
+    SessionInfo,
+};
 use starling_store::account;
 use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::{BareJid, Head, Stanza};
@@ -36,6 +39,8 @@ pub(crate) enum Task {
     Frame(Frame),
     /// Give an authenticated stream its session.
     Bind(Box<Bind>, oneshot::Sender<Result<Bound, BindError>>),
+    /// Give an authenticated stream the session its client had before.
+    Resume(Box<Resume>, oneshot::Sender<Result<Resumed, ResumeError>>),
     /// Tell the account's sessions.
     Sessions(oneshot::Sender<Vec<SessionInfo>>),
     /// End one session, or all of them.

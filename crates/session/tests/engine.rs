@@ -2,13 +2,14 @@
 //! the in-memory store.
 #![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
-    Bind, BindError, Bound, Client, Close, ConflictPolicy, CredentialChange, Error, Frame, Full,
-    Link, LocalLink, Outlet, Registration, SessionKey, SessionNode,
+    Attach, Bind, BindError, Bound, Client, Close, ConflictPolicy, CredentialChange, Error, Frame,
+    Full, Link, LocalLink, Management, Outlet, Registration, SessionKey, SessionNode,
 };
 use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, Side, Spec, To};
 use starling_session::{
@@ -45,7 +46,7 @@ impl Recorder {
         }
     }
 
-    async fn committed(&self, count: u32) {
+    async fn committed_up_to(&self, count: u32) {
         while *self.committed.lock().unwrap() < count {
             self.changed.notified().await;
         }
@@ -64,12 +65,14 @@ impl Outlet for Recorder {
         Ok(())
     }
 
-    fn committed(&self, count: u32) {
-        *self.committed.lock().unwrap() += count;
+    fn committed(&self, number: u32) {
+        *self.committed.lock().unwrap() = number;
         self.changed.notify_one();
     }
 
-    fn report_drained(&self) {}
+    fn enabled(&self, _management: &Management) {}
+
+    fn request_ack(&self) {}
 
     fn close(&self, why: Close) {
         self.closed.lock().unwrap().get_or_insert(why);
@@ -130,6 +133,8 @@ impl Feature for Faulty {
 struct Node {
     engine: Arc<Engine>,
     link: Arc<LocalLink>,
+    /// How many stanzas each session has sent.
+    numbers: Mutex<HashMap<SessionKey, u32>>,
 }
 
 impl Node {
@@ -160,6 +165,7 @@ impl Node {
         Self {
             engine: parts.node,
             link,
+            numbers: Mutex::default(),
         }
     }
 
@@ -200,6 +206,8 @@ impl Node {
                 user_agent_id: None,
                 software: None,
             },
+            management: None,
+            inline: Vec::new(),
             outlet: outlet.clone(),
         };
         Ok((self.engine.bind(bind).await?, outlet))
@@ -210,12 +218,16 @@ impl Node {
             account: from.jid.to_bare(),
             id: from.session,
         };
-        let stanza = stanza.from(from.jid.clone());
-        assert!(
-            self.link
-                .push(Frame::FromClient { session, stanza })
-                .is_ok()
-        );
+        let mut numbers = self.numbers.lock().unwrap();
+        let number = numbers.entry(session.clone()).or_default();
+        *number += 1;
+        let frame = Frame::FromClient {
+            session,
+            attach: Attach::default(),
+            number: *number,
+            stanza: stanza.from(from.jid.clone()),
+        };
+        assert!(self.link.push(frame).is_ok());
     }
 }
 
@@ -376,7 +388,7 @@ async fn credit_for_every_stanza_comes_back_wherever_it_went() {
     for stanza in stanzas {
         node.send(&romeo, stanza);
     }
-    orchard.committed(count).await;
+    orchard.committed_up_to(count).await;
     assert_eq!(*orchard.committed.lock().unwrap(), count);
 }
 

@@ -6,13 +6,17 @@ use std::task::{Context, Poll};
 
 use starling_link::{Frame, Refused};
 use starling_xmpp::stream::{Event, StreamCondition};
-use starling_xmpp::{Stanza, ns};
+use starling_xmpp::{Element, Stanza, ns};
 use tokio::time::{Instant, sleep};
 
 use super::{Connection, RETRY_AFTER};
 use crate::close::Ending;
 use crate::features::{bind, ping};
 use crate::metrics;
+
+/// What a stanza that is none costs of the credit. Its size is not known, and
+/// the answer is as large whatever it was.
+const ANSWERED_BYTES: usize = 512;
 
 /// A frame that nobody could take, and when to try again. Nothing is read
 /// before it is gone, so the order is kept.
@@ -56,9 +60,7 @@ impl Connection {
             return Ok(());
         }
         // One that had to wait behind a held frame.
-        if self.outgoing.is_empty() {
-            self.report()?;
-        }
+        self.report()?;
         if let Some(until) = self.paused_until {
             if Instant::now() < until {
                 return Ok(());
@@ -87,11 +89,9 @@ impl Connection {
         match event {
             Event::Stanza(stanza) => self.stanza(stanza),
             Event::Rejected(rejected) => {
-                // The stanza is as good as dealt with, so it costs no credit.
-                let (framing, jid) = (self.transport.framing, self.jid.clone());
-                self.say(|out| framing.rejected(&rejected, &jid, out));
                 self.slow_down();
-                Ok(())
+                self.received += 1;
+                self.answer(ANSWERED_BYTES, rejected.reply(&self.jid))
             }
             Event::Close => Err(Ending::Closed),
             // RFC 6120 §7.3.2: no restart after binding.
@@ -100,10 +100,9 @@ impl Connection {
                 "the stream is open already",
             )),
             Event::Nonza(nonza) if nonza.is(ns::STREAM, "error") => Err(Ending::Forsaken),
-            Event::Nonza(_) => Err(Ending::failed(
-                StreamCondition::UnsupportedStanzaType,
-                "this is not negotiated on a bound stream",
-            )),
+            Event::Nonza(nonza) if nonza.ns() == ns::SM => self.manage(&nonza),
+            Event::Nonza(nonza) if nonza.ns() == ns::CSI => self.client_state(&nonza),
+            Event::Nonza(_) => Err(Ending::not_negotiated()),
         }
     }
 
@@ -111,17 +110,59 @@ impl Connection {
         self.received += 1;
         self.stamp(&mut stanza)?;
         self.slow_down();
+        let bytes = stanza.len_estimate();
         if let Some(answer) = bind::answer_when_bound(&stanza, &self.host) {
-            let framing = self.transport.framing;
-            self.say(|out| framing.stanza(&answer, out));
-            return Ok(());
+            return self.answer(bytes, Some(answer));
         }
         if ping::is_answer(&stanza, &self.host) {
-            return Ok(());
+            return self.answer(bytes, None);
         }
-        self.credit.spend(stanza.len_estimate());
-        let session = self.session.clone();
-        self.push(Frame::FromClient { session, stanza }, None)
+        let number = self.credit.spend(bytes);
+        let (session, attach) = (self.session.clone(), self.attach);
+        self.push(
+            Frame::FromClient {
+                session,
+                attach,
+                number,
+                stanza,
+            },
+            None,
+        )
+    }
+
+    /// A stanza that the session need not see. It counts all the same, and the
+    /// answer is the session's to put in order.
+    fn answer(&mut self, bytes: usize, answer: Option<Stanza>) -> Result<(), Ending> {
+        let number = self.credit.spend(bytes);
+        let (session, attach) = (self.session.clone(), self.attach);
+        self.push(
+            Frame::Answered {
+                session,
+                attach,
+                number,
+                answer,
+            },
+            None,
+        )
+    }
+
+    /// XEP-0352 §4: whether anybody looks at the client.
+    fn client_state(&mut self, nonza: &Element) -> Result<(), Ending> {
+        self.slow_down();
+        let is_active = match nonza.name() {
+            "active" => true,
+            "inactive" => false,
+            _ => return Err(Ending::not_negotiated()),
+        };
+        let (session, attach) = (self.session.clone(), self.attach);
+        self.push(
+            Frame::ClientState {
+                session,
+                attach,
+                is_active,
+            },
+            None,
+        )
     }
 
     /// RFC 6120 §8.1.2.1: `from` is the full JID, whatever the client wrote,
@@ -142,23 +183,14 @@ impl Connection {
     }
 
     /// Counts one more stanza against the pace.
-    fn slow_down(&mut self) {
+    pub(super) fn slow_down(&mut self) {
         if let Some(until) = self.pace.take(Instant::now()) {
             self.paused_until = Some(until);
             metrics::throttled();
         }
     }
 
-    /// All that the session asked about is written.
-    pub(super) fn report(&mut self) -> Result<(), Ending> {
-        if self.held.is_some() || !std::mem::take(&mut self.is_report_due) {
-            return Ok(());
-        }
-        let session = self.session.clone();
-        self.push(Frame::Drained { session }, None)
-    }
-
-    fn push(&mut self, frame: Frame, since: Option<Instant>) -> Result<(), Ending> {
+    pub(super) fn push(&mut self, frame: Frame, since: Option<Instant>) -> Result<(), Ending> {
         let Err(refused) = self.shared.link.push(frame) else {
             return Ok(());
         };

@@ -47,7 +47,11 @@ impl Connection {
         // Also a node that answers but never has room has been waited for.
         let held = self.held.as_ref();
         let held = held.map(|held| held.since() + self.unavailable_timeout);
-        [stall, held, self.paused_until]
+        let answer = self
+            .acks
+            .asked_at()
+            .map(|at| at + self.keepalive.ping_timeout);
+        [stall, held, self.paused_until, self.acks.due, answer]
             .into_iter()
             .flatten()
             .fold(silence, Instant::min)
@@ -73,11 +77,17 @@ impl Connection {
         {
             return Err(Ending::Unreachable);
         }
+        self.catch_up(now)?;
         if !self.is_listening() {
             // It may have answered: we do not look.
             self.heard_at = now;
             self.pinged_at = None;
+            self.acks.excuse(now);
             return Ok(());
+        }
+        let is_overdue = |at| now >= at + self.keepalive.ping_timeout;
+        if self.acks.asked_at().is_some_and(is_overdue) {
+            return Err(Ending::Silent);
         }
         match self.pinged_at {
             Some(at) if now >= at + self.keepalive.ping_timeout => Err(Ending::Silent),
@@ -91,10 +101,14 @@ impl Connection {
 
     /// XEP-0199 §4.1: server to client.
     fn ping(&mut self, now: Instant) {
+        self.pinged_at = Some(now);
+        if self.acks.is_managed() {
+            // XEP-0198 §8.2: in lieu of a ping.
+            return self.ask_whether_there();
+        }
         self.pings = self.pings.wrapping_add(1);
         let ping = ping::request(&self.host, &self.jid, self.pings);
         let framing = self.transport.framing;
         self.say(|out| framing.stanza(&ping, out));
-        self.pinged_at = Some(now);
     }
 }

@@ -58,6 +58,8 @@ pub(crate) fn begin(stream: &mut Negotiation, request: Stanza, out: &mut BytesMu
         is_anonymous: identity.mechanism == Mechanism::Anonymous,
         conflict: stream.host.as_ref().map(|h| h.conflict).unwrap_or_default(),
         client: stream.client(&identity),
+        management: None,
+        inline: Vec::new(),
         outlet,
     });
     stream.ask_bind(request, ask)

@@ -1,30 +1,31 @@
 //! XEP-0386: Bind 2, version 1.1.0.
 //!
-//! Binding and its answer. What a client may ask to have turned on with it
-//! (stream management, carbons, client state) is listed in [`INLINE`] as those
-//! come to be. Offline messages are delivered as ever, because there is no
-//! archive yet to find them in.
+//! Binding and its answer. Stream management is turned on with it here; what
+//! else a client may ask for (carbons, client state) the session node does, and
+//! announces through [`crate::Host::inline`].
 
 use std::sync::Arc;
 
 use smol_str::SmolStr;
-use starling_auth::{Mechanism, Success};
-use starling_link::{Bind, Bound};
+use starling_auth::Mechanism;
+use starling_link::{Bind, Bound, Enable};
 use starling_xmpp::{Element, ns};
 
-use crate::negotiation::{Ask, Attempt, Identity, Negotiation};
+use super::{sasl2, sm};
+use crate::negotiation::{Ask, Identity, Negotiation};
 use crate::outlet::ClientOutlet;
 
 /// The longest tag that becomes part of a resource.
 const TAG_BYTES_MAX: usize = 128;
 
-/// The features that may be requested inside `<bind/>` (§3.1).
-const INLINE: &[&str] = &[];
-
 /// `<bind/>` of the client (§3.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Request {
     pub(crate) tag: Option<SmolStr>,
+    /// XEP-0198 §9.1.
+    enable: Option<Enable>,
+    /// What else is to be turned on.
+    inline: Vec<Element>,
 }
 
 impl Request {
@@ -32,51 +33,52 @@ impl Request {
         let bind = authenticate.get(ns::BIND2, "bind")?;
         let tag = bind.child_text(ns::BIND2, "tag");
         let is_kept = |tag: &str| !tag.is_empty() && tag.len() <= TAG_BYTES_MAX;
+        let others = bind
+            .children()
+            .filter(|child| !matches!(child.ns(), ns::BIND2 | ns::SM));
         Some(Self {
             tag: tag.filter(|tag| is_kept(tag)).map(SmolStr::new),
+            enable: bind.get(ns::SM, "enable").map(sm::enable),
+            inline: others.cloned().collect(),
         })
     }
 }
 
 /// `<bind/>` inside `<inline/>` (§3.1).
-pub(crate) fn offer() -> Element {
-    let mut bind = Element::new(ns::BIND2, "bind");
-    if !INLINE.is_empty() {
-        let feature = |var: &&str| Element::new(ns::BIND2, "feature").attr("var", *var);
-        let features = INLINE.iter().map(feature);
-        bind.push(Element::new(ns::BIND2, "inline").with_children(features));
-    }
-    bind
+pub(crate) fn offer(stream: &Negotiation) -> Element {
+    let host = stream.host.as_ref();
+    let others = host.into_iter().flat_map(|host| &host.inline);
+    let features = std::iter::once(ns::SM).chain(others.map(String::as_str));
+    let feature = |var| Element::new(ns::BIND2, "feature").attr("var", var);
+    let inline = Element::new(ns::BIND2, "inline").with_children(features.map(feature));
+    Element::new(ns::BIND2, "bind").child(inline)
 }
 
 /// The request to the session node.
 pub(crate) fn ask(
     stream: &Negotiation,
-    success: &Success,
-    attempt: &Attempt,
+    identity: Identity,
+    request: &sasl2::Request,
     outlet: Arc<ClientOutlet>,
 ) -> Ask {
-    let request = &attempt.request;
-    let identity = Identity {
-        account: success.account.clone(),
-        mechanism: success.mechanism,
-        user_agent_id: request.user_agent_id.clone(),
-        software: request.software.clone(),
-        basis: attempt.basis,
-    };
+    let bind = request.bind.as_ref();
     Ask::Bind(Bind {
-        account: success.account.clone(),
         resource: None,
-        tag: request.bind.as_ref().and_then(|bind| bind.tag.clone()),
-        basis: attempt.basis,
-        is_anonymous: success.mechanism == Mechanism::Anonymous,
+        tag: bind.and_then(|bind| bind.tag.clone()),
+        is_anonymous: identity.mechanism == Mechanism::Anonymous,
         conflict: stream.host.as_ref().map(|h| h.conflict).unwrap_or_default(),
         client: stream.client(&identity),
+        management: bind.and_then(|bind| bind.enable),
+        inline: bind.map(|bind| bind.inline.clone()).unwrap_or_default(),
         outlet,
+        account: identity.account,
+        basis: identity.basis,
     })
 }
 
 /// `<bound/>` (§3.2.2).
-pub(crate) fn bound(_: &Bound) -> Element {
+pub(crate) fn bound(bound: &Bound) -> Element {
     Element::new(ns::BIND2, "bound")
+        .with_children(bound.management.as_ref().map(sm::enabled))
+        .with_children(bound.inline.iter().cloned())
 }

@@ -11,7 +11,7 @@ use starling_auth::upgrade::{Task, Upgrade};
 use starling_auth::{Condition, Failure, Profile, encoding};
 use starling_xmpp::{Element, Jid, ns};
 
-use super::{bind2, exchange, fast};
+use super::{bind2, exchange, fast, sm};
 use crate::negotiation::{Grant, Negotiation, Next};
 
 /// The longest name of a client's software that is kept.
@@ -25,6 +25,8 @@ pub(crate) struct Request {
     pub(crate) software: Option<SmolStr>,
     /// XEP-0386.
     pub(crate) bind: Option<bind2::Request>,
+    /// XEP-0198 §9.2.
+    pub(crate) resume: Option<sm::Request>,
     /// XEP-0484 §3.2: the mechanism of `<request-token/>`.
     pub(crate) token: Option<SmolStr>,
     /// XEP-0484 §3.4: `<fast/>`, if it makes sense.
@@ -45,6 +47,7 @@ impl Request {
             user_agent_id: id.filter(|id| tokens::is_device(id)).map(SmolStr::new),
             software: software.filter(|text| is_kept(text)).map(SmolStr::new),
             bind: bind2::Request::read(authenticate),
+            resume: authenticate.get(ns::SM, "resume").and_then(sm::resume),
             token: fast::requested(authenticate),
             fast: fast::used(authenticate, id),
             upgrades: upgrades
@@ -66,7 +69,8 @@ pub(crate) fn offer(stream: &Negotiation) -> Option<Element> {
         authentication.push(Element::new(ns::SASL2, "mechanism").text(mechanism.as_str()));
     }
     let inline = Element::new(ns::SASL2, "inline")
-        .child(bind2::offer())
+        .child(sm::feature())
+        .child(bind2::offer(stream))
         .with_children(fast::offer(offer));
     authentication.push(inline);
     for task in &offer.upgrades {
@@ -142,14 +146,16 @@ fn salt(upgrade: &Upgrade) -> Element {
 /// `<success/>` (§2.6.1) with all that was asked for inline.
 pub(crate) fn success(grant: &Grant) -> Element {
     // A full JID once a resource is bound.
-    let jid = match &grant.bound {
-        Some(bound) => bound.jid.clone(),
-        None => Jid::from(grant.success.account.clone()),
+    let jid = match (&grant.full, &grant.bound) {
+        (Some(jid), _) => jid.clone(),
+        (None, Some(bound)) => bound.jid.clone(),
+        (None, None) => Jid::from(grant.success.account.clone()),
     };
     let data = grant.success.additional_data.as_deref();
     Element::new(ns::SASL2, "success")
         .with_children(additional_data(data))
         .child(Element::new(ns::SASL2, "authorization-identifier").text(jid.as_str()))
+        .with_children(grant.resumed.clone())
         .with_children(grant.bound.as_ref().map(bind2::bound))
         .with_children(grant.issued.as_ref().map(fast::token))
 }

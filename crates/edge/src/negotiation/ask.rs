@@ -9,7 +9,8 @@ use std::time::Duration;
 use starling_auth::scram::{Derivation, verifiers_for};
 use starling_auth::{Exchange, Mechanism, Step};
 use starling_link::{
-    self as link, Bind, BindError, Bound, CredentialChange, Registration, SessionNode,
+    self as link, Bind, BindError, Bound, CredentialChange, Registration, Resume, ResumeError,
+    Resumed, SessionNode,
 };
 use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
@@ -43,6 +44,8 @@ pub(crate) enum Ask {
     },
     /// Bind a session.
     Bind(Bind),
+    /// Take an earlier one over.
+    Resume(Box<Resume>),
 }
 
 /// Its answer.
@@ -51,6 +54,7 @@ pub(crate) enum Answer {
     Changed(Result<Fingerprint, link::Error>),
     Registered(Result<bool, Unregistered>),
     Bound(Result<Bound, BindError>),
+    Resumed(Result<Resumed, ResumeError>),
     /// The exchange panicked, and is lost with the attempt.
     Fault,
 }
@@ -91,6 +95,7 @@ impl Ask {
                 how,
             } => Answer::Registered(register(shared, account, password, how).await),
             Self::Bind(bind) => Answer::Bound(self::bind(shared, bind).await),
+            Self::Resume(resume) => Answer::Resumed(self::resume(shared, *resume).await),
         }
     }
 }
@@ -156,6 +161,11 @@ async fn register(
 async fn bind(shared: &Shared, bind: Bind) -> Result<Bound, BindError> {
     let node: Arc<dyn SessionNode> = shared.link.owner(&bind.account)?;
     node.bind(bind).await
+}
+
+async fn resume(shared: &Shared, resume: Resume) -> Result<Resumed, ResumeError> {
+    let node: Arc<dyn SessionNode> = shared.link.owner(&resume.account)?;
+    node.resume(resume).await
 }
 
 async fn within<T>(answer: impl Future<Output = Result<T, link::Error>>) -> Result<T, link::Error> {

@@ -10,14 +10,15 @@ use starling_auth::{Condition, Failure, Success};
 use starling_link::{self as link, BindError, Bound, CredentialChange};
 use starling_xmpp::credentials::{Credentials, Fingerprint, ScramVerifier};
 use starling_xmpp::stream::StreamCondition;
+use starling_xmpp::{Element, Jid};
 
-use super::{Ask, Asking, Attempt, Negotiation, Next, State};
+use super::{Ask, Asking, Attempt, Identity, Negotiation, Next, State};
 use crate::features::{bind, bind2, fast, sasl2};
 use crate::outlet::ClientOutlet;
 
 /// A client that has proved itself but not been told.
 pub(crate) struct Grant {
-    attempt: Attempt,
+    pub(super) attempt: Attempt,
     pub(crate) success: Success,
     credentials: Option<Credentials>,
     /// XEP-0480: what the client still has to do.
@@ -28,9 +29,25 @@ pub(crate) struct Grant {
     pub(crate) issued: Option<Issued>,
     are_tokens_kept: bool,
     pub(crate) bound: Option<Bound>,
+    /// XEP-0198 §9.2: the answer to `<resume/>`.
+    pub(crate) resumed: Option<Element>,
+    /// The full JID of the resumed session.
+    pub(crate) full: Option<Jid>,
 }
 
 impl Grant {
+    /// Who it is, for the session node.
+    pub(super) fn identity(&self) -> Identity {
+        let request = &self.attempt.request;
+        Identity {
+            account: self.success.account.clone(),
+            mechanism: self.success.mechanism,
+            user_agent_id: request.user_agent_id.clone(),
+            software: request.software.clone(),
+            basis: self.attempt.basis,
+        }
+    }
+
     fn change(&self, changes: Vec<CredentialChange>) -> Ask {
         Ask::Change {
             account: self.success.account.clone(),
@@ -60,12 +77,14 @@ impl Negotiation {
             issued: None,
             are_tokens_kept: false,
             bound: None,
+            resumed: None,
+            full: None,
         };
         self.go_on(grant, out)
     }
 
     /// Does the next thing that is left.
-    fn go_on(&mut self, mut grant: Grant, out: &mut BytesMut) -> Next {
+    pub(super) fn go_on(&mut self, mut grant: Grant, out: &mut BytesMut) -> Next {
         if let Some(task) = grant.tasks.pop() {
             let data = grant.success.additional_data.take();
             grant.task = Some(task);
@@ -85,6 +104,10 @@ impl Negotiation {
                 let ask = grant.change(changes);
                 return self.ask(Asking::Change(grant), ask);
             }
+        }
+        // §9.2: before binding, which a resumed session has no need of.
+        if let Some(request) = grant.attempt.request.resume.take() {
+            return self.resume2(grant, request);
         }
         if grant.attempt.request.bind.is_some() && grant.bound.is_none() {
             return self.bind2(grant);
@@ -134,7 +157,12 @@ impl Negotiation {
         self.deny(&grant.attempt, failure, out)
     }
 
-    fn withdraw(&mut self, grant: &Grant, why: &link::Error, out: &mut BytesMut) -> Next {
+    pub(super) fn withdraw(
+        &mut self,
+        grant: &Grant,
+        why: &link::Error,
+        out: &mut BytesMut,
+    ) -> Next {
         if *why == link::Error::Stale {
             // The password was changed meanwhile: what was proved is nothing now.
             return self.deny(&grant.attempt, Condition::NotAuthorized.into(), out);
@@ -151,7 +179,7 @@ impl Negotiation {
     fn bind2(&mut self, grant: Grant) -> Next {
         let outlet = Arc::new(ClientOutlet::new(&self.settings.config.limits));
         self.outlet = Some(Arc::clone(&outlet));
-        let ask = bind2::ask(self, &grant.success, &grant.attempt, outlet);
+        let ask = bind2::ask(self, grant.identity(), &grant.attempt.request, outlet);
         self.ask(Asking::Bind2(grant), ask)
     }
 

@@ -24,7 +24,10 @@ async fn the_feature_lists_mechanisms_and_what_goes_inline() {
     );
     assert!(!mechanisms.contains("HT-SHA-256"), "{mechanisms}");
     assert!(
-        rest.starts_with("<bind xmlns='urn:xmpp:bind:0'/>"),
+        rest.starts_with(
+            "<sm xmlns='urn:xmpp:sm:3'/><bind xmlns='urn:xmpp:bind:0'><inline>\
+             <feature var='urn:xmpp:sm:3'/></inline></bind>"
+        ),
         "{rest}"
     );
     let fast = between(rest, "<fast xmlns='urn:xmpp:fast:0'>", "</fast>");

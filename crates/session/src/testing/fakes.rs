@@ -1,6 +1,6 @@
 //! What stands in for an edge and for key derivation in a scene.
 
-use starling_link::{Close, Full, Outlet};
+use starling_link::{Close, Full, Management, Outlet};
 use starling_xmpp::Stanza;
 use starling_xmpp::credentials::{ScramHash, ScramVerifier};
 
@@ -14,9 +14,11 @@ impl Outlet for Nowhere {
         Ok(())
     }
 
-    fn committed(&self, _count: u32) {}
+    fn committed(&self, _number: u32) {}
 
-    fn report_drained(&self) {}
+    fn enabled(&self, _management: &Management) {}
+
+    fn request_ack(&self) {}
 
     fn close(&self, _why: Close) {}
 }

@@ -43,7 +43,7 @@ impl Worker {
     pub(super) fn drop_account(&mut self, number: ShardNumber, account: Box<Account>) {
         metrics::account_lost();
         for session in &account.sessions {
-            session.outlet.close(Close::InternalServerError);
+            session.ring.close(Close::InternalServerError);
         }
         let name = account.jid.clone();
         drop(account);

@@ -5,7 +5,7 @@
 use bytes::{BufMut as _, BytesMut};
 use smol_str::SmolStr;
 
-use super::Kind;
+use super::{Head, Kind, Stanza, Type};
 use crate::error::StanzaError;
 use crate::jid::Jid;
 use crate::ns;
@@ -43,6 +43,28 @@ pub struct Rejected {
 }
 
 impl Rejected {
+    /// The error for its sender, as a stanza; see [`Self::write_reply`].
+    #[must_use]
+    pub fn reply(&self, to_user: &Jid) -> Option<Stanza> {
+        if !self.is_answerable {
+            return None;
+        }
+        let mut head = Head::new(self.kind, Type::Error);
+        head.id.clone_from(&self.id);
+        head.to = Some(to_user.clone());
+        if let Some(to) = &self.to {
+            match Jid::parse(to) {
+                Ok(from) => head.from = Some(from),
+                Err(_) => {
+                    let mut from = BytesMut::new();
+                    escape::write_attribute("from", to, &mut from);
+                    head.extra = Some(String::from_utf8_lossy(&from).into());
+                }
+            }
+        }
+        Some(Stanza::of_head(head).child(&self.error.to_element()))
+    }
+
     /// Writes the error for its sender within the sender's stream and returns
     /// whether there was one to write. It comes from whatever `to` said, even
     /// if that is no JID, so that the client can match it.

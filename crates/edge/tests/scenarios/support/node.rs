@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use starling_auth::scram::{Derivation, verifiers_for};
 use starling_link::{
     Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Link, Outlet, Refused,
-    Registration, SessionId, SessionInfo, SessionKey, SessionNode,
+    Registration, Resume, ResumeError, Resumed, SessionId, SessionInfo, SessionKey, SessionNode,
 };
 use starling_xmpp::credentials::{Credentials, Fingerprint, ScramHash};
 use starling_xmpp::{BareJid, Stanza, UnixMillis};
@@ -39,6 +39,7 @@ struct State {
     frames: VecDeque<Frame>,
     binds: Vec<Bind>,
     faults: Faults,
+    acked: Option<u32>,
 }
 
 /// The node, which is its own link.
@@ -125,6 +126,21 @@ impl Node {
         }
     }
 
+    /// What is known to have arrived at the client, by the last news of it.
+    pub(crate) async fn acked(&self) -> u32 {
+        timeout(PATIENCE, async {
+            loop {
+                let arrived = self.arrived.notified();
+                if let Some(number) = self.state.lock().unwrap().acked.take() {
+                    return number;
+                }
+                arrived.await;
+            }
+        })
+        .await
+        .expect("nothing was acknowledged")
+    }
+
     pub(crate) async fn detached(&self) -> Detached {
         match self.frame().await {
             Frame::Detach { how, .. } => how,
@@ -149,21 +165,40 @@ impl Node {
         if state.faults.is_gone {
             return Err(Refused::Unavailable(frame));
         }
-        let mut outlet = None;
-        if let Frame::FromClient { session, .. } = &frame {
-            if state.faults.is_full {
-                self.refused.notify_one();
-                return Err(Refused::Full(frame));
-            }
-            if !state.faults.is_slow {
-                let index = usize::try_from(session.id.0).unwrap();
-                outlet = Some(Arc::clone(&state.binds[index].outlet));
-            }
+        if state.faults.is_full && !matches!(frame, Frame::Detach { .. } | Frame::Acked { .. }) {
+            self.refused.notify_one();
+            return Err(Refused::Full(frame));
         }
-        state.frames.push_back(frame);
+        let outlet = |session: &SessionKey| {
+            let index = usize::try_from(session.id.0).unwrap();
+            Arc::clone(&state.binds[index].outlet)
+        };
+        let is_slow = state.faults.is_slow;
+        let mut committed = None;
+        match &frame {
+            Frame::FromClient {
+                session, number, ..
+            } if !is_slow => committed = Some((outlet(session), *number, None)),
+            Frame::Answered {
+                session,
+                number,
+                answer,
+                ..
+            } => committed = Some((outlet(session), *number, answer.clone())),
+            _ => {}
+        }
+        match frame {
+            // They go no further than the session.
+            Frame::Answered { .. } => {}
+            Frame::Acked { number, .. } => state.acked = Some(number),
+            frame => state.frames.push_back(frame),
+        }
         drop(state);
-        if let Some(outlet) = outlet {
-            outlet.committed(1);
+        if let Some((outlet, number, answer)) = committed {
+            if let Some(answer) = answer {
+                outlet.deliver(&answer).unwrap();
+            }
+            outlet.committed(number);
         }
         self.arrived.notify_one();
         Ok(())
@@ -262,7 +297,13 @@ impl SessionNode for Node {
             session,
             jid,
             at: UnixMillis(0),
+            management: None,
+            inline: Vec::new(),
         })
+    }
+
+    async fn resume(&self, _resume: Resume) -> Result<Resumed, ResumeError> {
+        Err(ResumeError::Unknown { h: None })
     }
 
     async fn sessions(&self, _account: &BareJid) -> Result<Vec<SessionInfo>, Error> {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use starling_link::{
-    Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, SessionInfo,
-    SessionKey, SessionNode,
+    Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, Resume,
+    ResumeError, Resumed, SessionInfo, SessionKey, SessionNode,
 };
 use starling_store::account::{Change, Read as _};
 use starling_store::{Account, Creation, Memory, Stamp, Store as _, Write};
@@ -84,6 +84,10 @@ impl SessionNode for Node {
 
     async fn bind(&self, _: Bind) -> Result<Bound, BindError> {
         Err(BindError::NoAccount)
+    }
+
+    async fn resume(&self, _: Resume) -> Result<Resumed, ResumeError> {
+        Err(ResumeError::Unknown { h: None })
     }
 
     async fn sessions(&self, _: &BareJid) -> Result<Vec<SessionInfo>, Error> {

@@ -1,0 +1,312 @@
+//! What a connection knows of stanzas that arrived: those of the client, which
+//! its session has dealt with, and those for the client, which it has.
+//!
+//! With stream management (XEP-0198) the client says so itself and is told.
+//! Without, what was written to its socket counts as arrived: nobody knows
+//! better.
+
+use bytes::BytesMut;
+use starling_link::{Frame, Management, is_ahead};
+use starling_xmpp::{Condition, Element, ns};
+use tokio::time::{Duration, Instant};
+
+use super::Connection;
+use crate::close::Ending;
+use crate::features::sm;
+use crate::outlet::Taken;
+
+/// Without stream management the session hears of what was written when it is
+/// so many stanzas, or so old: a frame for each would cost more than it tells.
+const REPORT_STANZAS: u32 = 64;
+const REPORT_AFTER: Duration = Duration::from_millis(500);
+
+/// A client that answers `<r/>` but has not handled everything is asked again.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// What is known of stanzas to the client, by number.
+#[derive(Default)]
+pub(super) struct Acks {
+    /// The last one taken from the session.
+    pub(super) sent: u32,
+    /// The last one that is written to the socket.
+    written: u32,
+    /// The last one that the session knows to have arrived.
+    reported: u32,
+    /// When it is to be told more, or the client to be asked.
+    pub(super) due: Option<Instant>,
+    /// The session waits to be told.
+    is_requested: bool,
+    /// `<enable/>` is on its way to the session.
+    is_enabling: bool,
+    /// An `<r/>` came before `<enabled/>` could be sent.
+    is_answer_owed: bool,
+    managed: Option<Box<Managed>>,
+}
+
+/// Stream management is on.
+struct Managed {
+    /// Where the counts of the client begin.
+    received_base: u32,
+    sent_base: u32,
+    /// Up to which number the client was told that it is dealt with.
+    told: u32,
+    /// Up to which number the client has what it was sent.
+    acked: u32,
+    /// What was the last one sent when the client was asked, and when, if it
+    /// has not answered yet.
+    asked: u32,
+    asked_at: Option<Instant>,
+}
+
+impl Acks {
+    /// Of a session that had a stream before, or has none yet.
+    pub(super) fn new(acked: u32, committed: u32, management: Option<Management>) -> Self {
+        let managed = management.map(|of| Managed::new(&of, committed, acked));
+        Self {
+            sent: acked,
+            written: acked,
+            reported: acked,
+            managed: managed.map(Box::new),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_managed(&self) -> bool {
+        self.managed.is_some()
+    }
+
+    /// The last one known to have arrived.
+    fn arrived(&self) -> u32 {
+        self.managed.as_ref().map_or(self.written, |of| of.acked)
+    }
+
+    /// When the client was asked, if it owes an answer.
+    pub(super) fn asked_at(&self) -> Option<Instant> {
+        self.managed.as_ref()?.asked_at
+    }
+
+    /// It may have answered: we did not look.
+    pub(super) fn excuse(&mut self, now: Instant) {
+        if let Some(asked_at) = self.managed.as_mut().and_then(|of| of.asked_at.as_mut()) {
+            *asked_at = now;
+        }
+    }
+
+    /// What the session is told at the end, if it does not know it. Of a
+    /// client that closed its stream, and reads on until we close ours, `rest`
+    /// more stanzas will be written.
+    pub(super) fn last(&self, rest: Option<u32>) -> Option<u32> {
+        let arrived = match (&self.managed, rest) {
+            (None, Some(rest)) => self.sent.wrapping_add(rest),
+            _ => self.arrived(),
+        };
+        (arrived != self.reported).then_some(arrived)
+    }
+}
+
+impl Managed {
+    fn new(management: &Management, committed: u32, acked: u32) -> Self {
+        Self {
+            received_base: management.received,
+            sent_base: management.sent,
+            told: committed,
+            acked,
+            asked: acked,
+            asked_at: None,
+        }
+    }
+
+    /// `<a/>` for the client (XEP-0198 §4).
+    fn answer(&mut self, committed: u32) -> Element {
+        // Everything before `<enable/>` does not count.
+        if is_ahead(committed, self.told) {
+            self.told = committed;
+        }
+        sm::answer(self.told.wrapping_sub(self.received_base))
+    }
+}
+
+impl Connection {
+    /// Notes what was found in the outlet and adds what stream management has
+    /// to say behind it: that more is dealt with, and whether all arrived.
+    pub(super) fn note(&mut self, taken: &Taken) {
+        if let Some(number) = taken.committed {
+            self.credit.give_back(number);
+        }
+        let acks = &mut self.acks;
+        acks.sent = acks.sent.wrapping_add(taken.stanzas);
+        acks.is_requested |= taken.is_ack_requested;
+        let committed = self.credit.committed();
+        if let Some(management) = &taken.enabled {
+            acks.is_enabling = false;
+            let told = management.received;
+            let managed = Managed::new(management, told, management.sent);
+            let managed = acks.managed.insert(Box::new(managed));
+            if std::mem::take(&mut acks.is_answer_owed) {
+                write(&managed.answer(committed), &mut self.outgoing);
+            }
+        }
+        let Some(managed) = &mut acks.managed else {
+            return;
+        };
+        if is_ahead(committed, managed.told) {
+            write(&managed.answer(committed), &mut self.outgoing);
+        }
+        // One question at a time, so there are as many as round trips.
+        if is_ahead(acks.sent, managed.asked) && managed.asked_at.is_none() {
+            write(&sm::request(), &mut self.outgoing);
+            managed.asked = acks.sent;
+            managed.asked_at = Some(Instant::now());
+        }
+    }
+
+    /// Asks a client that has long been silent whether it is there, for want
+    /// of a ping. Nothing may be half written.
+    pub(super) fn ask_whether_there(&mut self) {
+        let Some(managed) = &mut self.acks.managed else {
+            return;
+        };
+        if managed.asked_at.is_none() {
+            managed.asked = self.acks.sent;
+            managed.asked_at = Some(Instant::now());
+            self.say(|out| write(&sm::request(), out));
+        }
+    }
+
+    /// Everything taken so far is written.
+    pub(super) fn flushed(&mut self) -> Result<(), Ending> {
+        self.acks.written = self.acks.sent;
+        self.report()
+    }
+
+    /// Tells the session what has arrived, if it wants to know or it is time.
+    pub(super) fn report(&mut self) -> Result<(), Ending> {
+        let arrived = self.acks.arrived();
+        let news = arrived.wrapping_sub(self.acks.reported);
+        let is_all = arrived == self.acks.sent;
+        let is_due = match self.acks.is_managed() {
+            true => news > 0,
+            false => news >= REPORT_STANZAS || (news > 0 && self.is_due()),
+        };
+        let is_answer = self.acks.is_requested && is_all;
+        if !is_due && !is_answer {
+            if news > 0 {
+                let at = || Instant::now() + REPORT_AFTER;
+                self.acks.due.get_or_insert_with(at);
+            }
+            return Ok(());
+        }
+        if self.held.is_some() {
+            // It is reported behind what waits.
+            return Ok(());
+        }
+        self.acks.is_requested &= !is_all;
+        self.acks.reported = arrived;
+        if !self.acks.is_managed() {
+            self.acks.due = None;
+        }
+        let (session, attach) = (self.session.clone(), self.attach);
+        self.push(
+            Frame::Acked {
+                session,
+                attach,
+                number: arrived,
+            },
+            None,
+        )
+    }
+
+    fn is_due(&self) -> bool {
+        self.acks.due.is_some_and(|due| Instant::now() >= due)
+    }
+
+    /// What was put off is due.
+    pub(super) fn catch_up(&mut self, now: Instant) -> Result<(), Ending> {
+        if self.acks.due.is_none_or(|due| now < due) {
+            return Ok(());
+        }
+        if !self.acks.is_managed() {
+            return self.report();
+        }
+        self.acks.due = None;
+        if self.acks.arrived() != self.acks.sent {
+            self.ask_whether_there();
+        }
+        Ok(())
+    }
+
+    /// A nonza of XEP-0198.
+    pub(super) fn manage(&mut self, nonza: &Element) -> Result<(), Ending> {
+        self.slow_down();
+        match nonza.name() {
+            "r" if self.acks.is_managed() => {
+                // §4: answered at once, with what is durable by now.
+                let committed = self.credit.committed();
+                if let Some(managed) = &mut self.acks.managed {
+                    let answer = managed.answer(committed);
+                    self.say(|out| write(&answer, out));
+                }
+                Ok(())
+            }
+            "r" if self.acks.is_enabling => {
+                self.acks.is_answer_owed = true;
+                Ok(())
+            }
+            "a" if self.acks.is_managed() => self.acknowledged(nonza),
+            "a" if self.acks.is_enabling => Ok(()),
+            "enable" if !self.acks.is_managed() && !self.acks.is_enabling => {
+                self.acks.is_enabling = true;
+                let (session, attach) = (self.session.clone(), self.attach);
+                self.push(
+                    Frame::Enable {
+                        session,
+                        attach,
+                        number: self.credit.received(),
+                        request: sm::enable(nonza),
+                    },
+                    None,
+                )
+            }
+            // §3: once; §5: a session that has a stream is not resumed by it.
+            "enable" | "resume" => {
+                let failed = sm::failed(Condition::UnexpectedRequest);
+                self.say(|out| write(&failed, out));
+                Ok(())
+            }
+            _ => Err(Ending::not_negotiated()),
+        }
+    }
+
+    /// `<a/>`: the client has so many stanzas.
+    fn acknowledged(&mut self, nonza: &Element) -> Result<(), Ending> {
+        let Some(h) = sm::number(nonza) else {
+            return Err(Ending::not_negotiated());
+        };
+        let sent = self.acks.sent;
+        let Some(managed) = &mut self.acks.managed else {
+            return Ok(());
+        };
+        let number = managed.sent_base.wrapping_add(h);
+        if is_ahead(number, sent) {
+            let error = sm::too_high(h, sent.wrapping_sub(managed.sent_base));
+            return Err(Ending::Failed(Box::new(error)));
+        }
+        if is_ahead(number, managed.acked) {
+            managed.acked = number;
+        }
+        managed.asked_at = None;
+        if managed.acked == sent {
+            self.acks.due = None;
+        } else if is_ahead(sent, managed.asked) {
+            // More was sent since it was asked: it is asked again.
+            self.has_more = true;
+        } else {
+            self.acks.due = Some(Instant::now() + ASK_AGAIN_AFTER);
+        }
+        self.report()
+    }
+}
+
+fn write(element: &Element, out: &mut BytesMut) {
+    element.write(out, ns::CLIENT);
+}
