@@ -82,7 +82,8 @@ impl Ending {
     /// What the session is told.
     pub(crate) fn detached(&self) -> Detached {
         match self {
-            Self::Closed => Detached::Closed,
+            // Nobody can come back to a session of a host that is gone.
+            Self::Closed | Self::Session(Close::HostGone) => Detached::Closed,
             Self::Lost
             | Self::Handshake
             | Self::Failed(_)
@@ -152,6 +153,10 @@ fn of_session(why: Close) -> StreamError {
             StreamCondition::InternalServerError,
             "the server could not keep your session",
         ),
+        Close::HostGone => (
+            StreamCondition::HostGone,
+            "this server serves your host no more",
+        ),
     };
     StreamError::new(condition).text(text)
 }
@@ -167,6 +172,14 @@ mod tests {
         let error = ending.stream_error().map(|error| error.condition);
         assert_eq!(error, Some(StreamCondition::Conflict));
         assert_eq!(ending.reason(), "conflict");
+    }
+
+    #[test]
+    fn a_session_of_a_host_that_is_gone_is_over() {
+        // RFC 6120 §4.9.3.7.
+        let ending = Ending::Session(Close::HostGone);
+        assert_eq!(ending.reason(), "host-gone");
+        assert_eq!(ending.detached(), Detached::Closed);
     }
 
     #[test]

@@ -6,12 +6,35 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, Tcp};
 use crate::error::Error;
 use crate::hosts::Hosts;
 use crate::live::Live;
 use crate::shared::{Deps, Settings, Shared};
 use crate::tcp::Port;
+
+/// Ports that are open, before there is an edge to accept on them. A program
+/// opens them before anything that takes long or has to be undone.
+pub struct Ports(Vec<Port>);
+
+impl Ports {
+    /// Opens every port.
+    ///
+    /// # Errors
+    /// When one of them cannot be had.
+    pub async fn open(listeners: &Tcp) -> Result<Self, Error> {
+        let mut ports = Vec::new();
+        for (listen, is_direct_tls) in [
+            (&listeners.listen, false),
+            (&listeners.direct_tls_listen, true),
+        ] {
+            for address in &listen.0 {
+                ports.push(Port::open(*address, is_direct_tls).await?);
+            }
+        }
+        Ok(Self(ports))
+    }
+}
 
 /// An edge with its ports open, before it accepts.
 pub struct Edge {
@@ -24,6 +47,7 @@ pub struct Edge {
 #[derive(Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
+    live: Arc<Live>,
     addresses: Arc<[SocketAddr]>,
 }
 
@@ -33,22 +57,25 @@ impl Edge {
     /// # Errors
     /// When a port or TLS cannot be set up, or there is no host.
     pub async fn bind(config: Config, hosts: Hosts, deps: Deps) -> Result<Self, Error> {
-        let listeners = config.tcp.clone();
-        // Before a port opens: a client that connects is to be served.
+        let ports = Ports::open(&config.tcp).await?;
+        Self::with_ports(ports, config, hosts, deps)
+    }
+
+    /// Checks the settings, for ports that are open.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up, or there is no host.
+    pub fn with_ports(
+        ports: Ports,
+        config: Config,
+        hosts: Hosts,
+        deps: Deps,
+    ) -> Result<Self, Error> {
         let settings = Settings::new(config, hosts)?;
-        let mut ports = Vec::new();
-        for (listen, is_direct_tls) in [
-            (&listeners.listen, false),
-            (&listeners.direct_tls_listen, true),
-        ] {
-            for address in &listen.0 {
-                ports.push(Port::open(*address, is_direct_tls).await?);
-            }
-        }
         Ok(Self {
             shared: Arc::new(Shared::new(settings, deps)),
             live: Arc::default(),
-            ports,
+            ports: ports.0,
         })
     }
 
@@ -58,6 +85,7 @@ impl Edge {
         let addresses = self.ports.iter().filter_map(|port| port.address().ok());
         Handle {
             shared: Arc::clone(&self.shared),
+            live: Arc::clone(&self.live),
             addresses: addresses.collect(),
         }
     }
@@ -97,13 +125,15 @@ impl Edge {
 
 impl Handle {
     /// Replaces certificates, hosts and limits. Open streams keep what they
-    /// have; ports and the limits of guessing change with the next start.
+    /// have, but those of a host that is served no more end (RFC 6120
+    /// §4.9.3.7); ports and the limits of guessing change with the next start.
     ///
     /// # Errors
     /// When the new settings cannot be used: the old ones stay.
     pub fn reload(&self, config: Config, hosts: Hosts) -> Result<(), Error> {
         let settings = Settings::new(config, hosts)?;
         self.shared.replace(settings);
+        self.live.keep(&self.shared.settings().hosts);
         Ok(())
     }
 

@@ -29,7 +29,7 @@ mod tls;
 mod transport;
 
 pub use config::Config;
-pub use edge::{Edge, Handle};
+pub use edge::{Edge, Handle, Ports};
 pub use error::{CertificateError, Error};
 pub use hosts::{Host, Hosts};
 pub use shared::{Clock, Deps};

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_link::{Close, Outlet as _};
+use starling_xmpp::BareJid;
 
+use crate::hosts::Hosts;
 use crate::outlet::ClientOutlet;
 
 /// All of them.
@@ -16,17 +18,20 @@ pub(crate) struct Live {
 #[derive(Default)]
 struct State {
     next: u64,
-    outlets: HashMap<u64, Arc<ClientOutlet>>,
+    /// With the host of each.
+    outlets: HashMap<u64, (BareJid, Arc<ClientOutlet>)>,
     is_draining: bool,
 }
 
 impl Live {
     /// Adds one; it is taken out when the guard goes.
-    pub(crate) fn add(self: &Arc<Self>, outlet: &Arc<ClientOutlet>) -> Lively {
+    pub(crate) fn add(self: &Arc<Self>, host: &BareJid, outlet: &Arc<ClientOutlet>) -> Lively {
         let mut state = self.lock();
         let number = state.next;
         state.next += 1;
-        state.outlets.insert(number, Arc::clone(outlet));
+        state
+            .outlets
+            .insert(number, (host.clone(), Arc::clone(outlet)));
         let is_draining = state.is_draining;
         drop(state);
         if is_draining {
@@ -44,8 +49,19 @@ impl Live {
         state.is_draining = true;
         let outlets: Vec<_> = state.outlets.values().cloned().collect();
         drop(state);
-        for outlet in outlets {
+        for (_, outlet) in outlets {
             outlet.close(Close::SystemShutdown);
+        }
+    }
+
+    /// Ends those of hosts that are not among these (RFC 6120 §4.9.3.7).
+    pub(crate) fn keep(&self, hosts: &Hosts) {
+        let state = self.lock();
+        let gone = |(host, _): &&(BareJid, _)| hosts.get(host.domain()).is_none();
+        let outlets: Vec<_> = state.outlets.values().filter(gone).cloned().collect();
+        drop(state);
+        for (_, outlet) in outlets {
+            outlet.close(Close::HostGone);
         }
     }
 

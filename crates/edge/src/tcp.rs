@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use starling_link::{Close, Outlet as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -151,7 +152,12 @@ impl Incoming {
         let ending = match negotiated {
             Ok(established) => {
                 self.admitted.authenticated();
-                let lively = live.add(&established.outlet);
+                let lively = live.add(&established.host.name, &established.outlet);
+                // A reload since it began has not seen it among the living.
+                let host = established.host.name.domain();
+                if shared.settings().hosts.get(host).is_none() {
+                    established.outlet.close(Close::HostGone);
+                }
                 let mut connection = Connection::new(shared, transport, established, out, lively);
                 let ending = connection.run().await;
                 Box::pin(connection.end(&ending)).await;

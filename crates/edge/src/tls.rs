@@ -9,6 +9,7 @@ mod certificate;
 mod end_point;
 mod facts;
 mod identity;
+mod names;
 mod resolver;
 
 use std::collections::HashMap;

@@ -9,4 +9,6 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Messages for absent users.
     pub offline: crate::offline::Config,
+    /// What the server tells of itself.
+    pub version: crate::version::Config,
 }

@@ -49,7 +49,7 @@ pub use xeps::{Row, implemented, xeps_markdown};
 
 /// Every feature of a node that started at this time, in alphabetical order.
 pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
-    vec![
+    let mut features: Vec<Box<dyn Feature>> = vec![
         Box::new(blocking::Blocking),
         Box::new(caps::EntityCaps::default()),
         Box::new(contact::Contact),
@@ -63,8 +63,11 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(stanza_id::StanzaIds),
         Box::new(time::Time),
         Box::new(vcard::VCard),
-        Box::new(version::Version),
-    ]
+    ];
+    if config.version.is_told {
+        features.push(Box::new(version::Version));
+    }
+    features
 }
 
 /// Nothing is kept for an account that ends with its session (SASL ANONYMOUS):

@@ -1,8 +1,11 @@
 //! XEP-0092: Software Version, version 1.1, the answering half.
 //!
-//! What is told comes from the node's settings: an operator who does not want
-//! the operating system known leaves it out.
+//! What is told comes from the node's settings, and never the operating system;
+//! an operator who wants nothing known leaves the whole of it out (§5), which
+//! `all` does.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Spec, To};
 use starling_xmpp::{Element, Stanza, ns};
 
@@ -12,6 +15,22 @@ const MANIFEST: Manifest = Manifest {
     disco: &[ns::VERSION],
     disco_account: &[],
 };
+
+/// `[session.features.version]`: what the server tells of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Whether the name and version of this server are told to whoever asks
+    /// (XEP-0092). Client developers like to know them; so does who looks for
+    /// servers with a known hole.
+    pub is_told: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { is_told: true }
+    }
+}
 
 const HOOKS: &[Hook] = &[Hook::iq_get(To::Host, ns::VERSION, "query")];
 
@@ -47,6 +66,10 @@ impl Feature for Version {
     reason = "tests panic on failure"
 )]
 mod tests {
+    use starling_session::Lasting;
+    use starling_session::testing::Scene;
+    use starling_xmpp::UnixMillis;
+
     use crate::testing::{check, check_from_romeo, host, juliet};
 
     const QUERY: &str = "<iq type='get' id='1' to='example.com' from='romeo@example.net/a'><query xmlns='jabber:iq:version'/></iq>";
@@ -59,6 +82,16 @@ mod tests {
             QUERY,
             "<query xmlns='jabber:iq:version'><name>Starling</name><version>test</version></query>",
         );
+    }
+
+    /// XEP-0092 §5: an operator may want nothing known.
+    #[test]
+    fn it_can_be_left_out() {
+        let mut config = crate::Config::default();
+        config.version.is_told = false;
+        let features = crate::all(&config, UnixMillis(0));
+        let mut scene = Scene::unstored("example.com", Lasting::Host, features);
+        check_from_romeo(&mut scene, QUERY, "<service-unavailable ");
     }
 
     /// RFC 6120 §8.3.3.19: an account has no version.

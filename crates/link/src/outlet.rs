@@ -25,6 +25,8 @@ pub enum Close {
     SystemShutdown,
     /// RFC 6120 §4.9.3.6: the node could not keep its promise for this session.
     InternalServerError,
+    /// RFC 6120 §4.9.3.7: the host is served no more.
+    HostGone,
 }
 
 /// Where the stanzas of one session go. None of these waits.

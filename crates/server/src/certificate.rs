@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
@@ -19,6 +20,13 @@ const FOLDER: &str = "certificates";
 
 /// A certificate of ours that ends sooner is made anew.
 const RENEW_BEFORE_MS: i64 = 30 * DAY_MS;
+
+/// A configured one that ends sooner is told. Who renews it by a timer does so
+/// a month or a third of its life before.
+const WARN_BEFORE_MS: i64 = 14 * DAY_MS;
+
+/// What part of its life that is at most, for those that are renewed every week.
+const WARN_BEFORE_PART: i64 = 4;
 
 /// How long one of ours lasts. Users confirm it by hand, so not too short.
 const LASTS_MS: i64 = 3_650 * DAY_MS;
@@ -63,6 +71,55 @@ pub(crate) fn of_host(
     tracing::info!(host = name, file = %chain.display(), "made a self-signed certificate");
     Certificate::load(&chain, &key)
         .with_context(|| format!("the certificate made for \"{name}\" cannot be used"))
+}
+
+/// What clients will not like about a certificate that can be used. No reason
+/// not to start: who is behind something that answers for the host, or has old
+/// clients that were told to trust it, may want it so; and a server that is
+/// down helps nobody whose certificate has ended.
+pub(crate) fn doubts(name: &str, certificate: &Certificate, now: UnixMillis) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if !certificate.covers(name) {
+        let names: Vec<&str> = certificate.names().collect();
+        let names = match names.as_slice() {
+            [] => "for no host at all".to_owned(),
+            names => format!("for {}", names.join(", ")),
+        };
+        doubts.push(format!(
+            "the certificate is {names}, not for {name}: clients will refuse it, unless what \
+             they connect to shows another"
+        ));
+    }
+    let (starts, ends) = (certificate.starts_at(), certificate.expires_at());
+    let soon = WARN_BEFORE_MS.min((ends.0 - starts.0) / WARN_BEFORE_PART);
+    if now < starts {
+        doubts.push(format!(
+            "the certificate is not valid before {}: is the clock of this machine right?",
+            starling_xmpp::time::format(starts)
+        ));
+    } else if now >= ends {
+        doubts.push(format!(
+            "the certificate has ended at {}: clients refuse it",
+            starling_xmpp::time::format(ends)
+        ));
+    } else if ends.0 - now.0 < soon {
+        let left = Duration::from_millis(u64::try_from(ends.0 - now.0).unwrap_or(0));
+        doubts.push(format!(
+            "the certificate ends in {}: what renews it?",
+            whole(left)
+        ));
+    }
+    doubts
+}
+
+/// In days, or in hours where there is not a whole day.
+fn whole(left: Duration) -> String {
+    let hours = left.as_secs() / 3_600;
+    match hours / 24 {
+        0 => format!("{hours} hours"),
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
 }
 
 fn make(name: &str, chain: &Path, key: &Path, now: UnixMillis) -> anyhow::Result<()> {
@@ -152,6 +209,43 @@ mod tests {
         let key = data.path().join("certificates/localhost.key");
         let mode = std::fs::metadata(key).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, KEY_MODE);
+    }
+
+    fn for_names(names: &[&str], from: i64, to: i64) -> Certificate {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).unwrap();
+        parameters.not_before = date(NOW.0 + from).unwrap();
+        parameters.not_after = date(NOW.0 + to).unwrap();
+        let pair = KeyPair::generate().unwrap();
+        let made = parameters.self_signed(&pair).unwrap();
+        Certificate::from_pem(made.pem().as_bytes(), pair.serialize_pem().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn what_clients_will_not_like_is_told() {
+        let told = |names: &[&str], from: i64, to: i64| {
+            let certificate = for_names(names, from * DAY_MS, to * DAY_MS);
+            doubts("verona.example", &certificate, NOW).join("; ")
+        };
+        assert_eq!(told(&["verona.example"], -10, 80), "");
+        assert_eq!(told(&["*.verona.example", "verona.example"], -1, 5), "");
+        assert_eq!(
+            told(&["mantua.example", "www.mantua.example"], -10, 80),
+            "the certificate is for mantua.example, www.mantua.example, not for verona.example: \
+             clients will refuse it, unless what they connect to shows another"
+        );
+        let nobody = told(&[], -10, 80);
+        assert!(nobody.contains("for no host at all"), "{nobody}");
+        assert_eq!(
+            told(&["verona.example"], -80, 10),
+            "the certificate ends in 10 days: what renews it?"
+        );
+        assert_eq!(
+            told(&["verona.example"], -90, -1),
+            "the certificate has ended at 2026-09-20T14:13:20.000Z: clients refuse it"
+        );
+        let early = told(&["verona.example"], 1, 80);
+        assert!(early.contains("is not valid before 2026-09-22"), "{early}");
     }
 
     #[test]

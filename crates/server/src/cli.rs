@@ -43,7 +43,10 @@ pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         Command::Backup { file } => backup::run(global, &file, &output).await,
         Command::Completions { shell } => {
             let mut program = Arguments::command();
-            clap_complete::generate(shell, &mut program, "starling", &mut std::io::stdout());
+            // Not right to standard output: a closed pipe would be a panic there.
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut program, "starling", &mut text);
+            Output::raw(&String::from_utf8_lossy(&text))?;
             Ok(Exit::Done)
         }
     }

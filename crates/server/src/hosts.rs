@@ -43,6 +43,11 @@ pub(crate) fn for_edge(
     let mut certificates = BTreeMap::new();
     for (name, host) in &config.host {
         let certificate = certificate::of_host(name, host, data, now)?;
+        if host.certificate.is_some() {
+            for doubt in certificate::doubts(name, &certificate, now) {
+                tracing::warn!(host = name, "{doubt}");
+            }
+        }
         let facts = Certificate {
             is_self_signed: host.certificate.is_none(),
             ends_at: Some(certificate.expires_at()),

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
 
 /// Arguments, configuration, logs, ports and store and roles, run, drain.
 fn serve(global: &Global) -> anyhow::Result<Exit> {
-    let Loaded { config } = load(global)?;
+    let config = load(global)?.config;
     let log = starling_telemetry::init(&config.log)?;
     // Without anybody to ask for them, nothing is counted.
     let metrics = config.api.http.listen.map(|_| Metrics::install());

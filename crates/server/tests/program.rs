@@ -265,7 +265,7 @@ async fn commands_need_only_their_part_of_the_configuration() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named() {
+async fn a_port_in_use_is_named_before_the_store_is_touched() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let folder = Folder::new();
@@ -282,6 +282,52 @@ async fn a_port_in_use_is_named() {
         "{}",
         refused.err
     );
+    assert!(!folder.path().join("data/starling.redb").exists());
+}
+
+#[tokio::test]
+async fn a_start_that_fails_later_closes_the_store() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.path().join("data")).unwrap();
+    let in_the_way = folder.file("data/certificates", "not a folder");
+    for _ in 0..2 {
+        let refused = folder.run(&["serve"]).await;
+        assert_eq!(refused.code, Some(1), "{}", refused.err);
+        assert!(refused.err.contains(&in_the_way), "{}", refused.err);
+        assert!(!refused.err.contains("unclean end"), "{}", refused.err);
+    }
+    std::fs::remove_file(in_the_way).unwrap();
+    folder.serve().await.kill().await;
+    let after = folder.path().join("data/certificates");
+    std::fs::remove_dir_all(&after).unwrap();
+    std::fs::write(after, "").unwrap();
+    let refused = folder.run(&["serve"]).await;
+    assert!(
+        refused.err.contains("unclean end"),
+        "a kill is one, or the above shows nothing: {}",
+        refused.err
+    );
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_is_no_failure() {
+    // As in `starling config default | head`.
+    let folder = Folder::new();
+    for arguments in [
+        &["config", "default"][..],
+        &["config", "show", "--json"],
+        &["completions", "bash"],
+    ] {
+        let program = folder.program(arguments);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut command = std::process::Command::new(&program.path);
+        command.args(&program.arguments).stdout(writer);
+        let ended = tokio::task::spawn_blocking(move || command.output());
+        let ended = ended.await.unwrap().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ended.stderr), "", "{arguments:?}");
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}");
+    }
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use starling_edge::config::Listen;
 use starling_server::config::Host;
 use starling_server::{Config, Node};
 use starling_testkit::world::Entrance;
-use starling_testkit::{Account, Login, Stream};
+use starling_testkit::{Account, Login, Stream, message, presence};
 
 /// Writes a certificate for a host and names it in the settings.
 fn certify(folder: &Path, name: &str) -> Host {
@@ -51,17 +51,64 @@ async fn certificate_shown(entrance: &Entrance, host: &str) -> Vec<u8> {
     stream.tls().unwrap().certificate.clone()
 }
 
-#[tokio::test]
-async fn certificates_and_hosts_change_and_sessions_go_on() {
-    let folder = tempfile::tempdir().unwrap();
+/// On free ports, with one host.
+fn settings(name: &str, host: Host) -> Config {
     let mut config = Config::default();
     config.edge.tcp.listen = Listen(vec!["127.0.0.1:0".parse().unwrap()]);
     config.edge.tcp.direct_tls_listen = config.edge.tcp.listen.clone();
-    config.host = [(
-        "one.example".to_owned(),
-        certify(folder.path(), "one.example"),
-    )]
-    .into();
+    config.host = [(name.to_owned(), host)].into();
+    config
+}
+
+/// RFC 6120 §4.9.3.7: what is left is served on, and what is gone comes back
+/// with all it had.
+#[tokio::test]
+async fn a_host_that_is_taken_out_lets_its_sessions_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = settings("one.example", Host::default());
+    config.host.insert("two.example".into(), Host::default());
+    let builder = Node::builder().config(config.clone());
+    let mut node = builder.data(folder.path()).start().await.unwrap();
+    let entrance = entrance(&node);
+    let (alice, bob) = (
+        account("alice", "one.example"),
+        account("bob", "two.example"),
+    );
+    for account in [&alice, &bob] {
+        node.add_user(&account.jid(), "secret").await.unwrap();
+    }
+    let mut stays = Login::new(&alice).connect(&entrance).await;
+    let mut goes = Login::new(&bob).connect(&entrance).await;
+    for client in [&mut stays, &mut goes] {
+        client.fetch_roster().await;
+        client.become_available().await;
+    }
+    goes.befriend(&mut stays).await;
+
+    let both = config.clone();
+    config.host.remove("two.example");
+    node.reload(config).unwrap();
+    goes.ends_with("host-gone").await;
+    let gone = presence().type_("unavailable").from(goes.jid());
+    stays.find(gone).await;
+    stays.chat(&bob.jid(), "are you there?").await;
+    stays.find(message().type_("error").from(&bob.jid())).await;
+    assert!(
+        node.add_user("carol@two.example", "secret").await.is_err(),
+        "it is not served"
+    );
+
+    node.reload(both).unwrap();
+    let mut back = Login::new(&bob).connect(&entrance).await;
+    assert_eq!(back.fetch_roster().await.len(), 1, "nothing is lost");
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn certificates_and_hosts_change_and_sessions_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let host = certify(folder.path(), "one.example");
+    let mut config = settings("one.example", host);
     let data = folder.path().join("data");
     let builder = Node::builder().config(config.clone()).data(data);
     let mut node = builder.start().await.unwrap();

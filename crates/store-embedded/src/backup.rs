@@ -1,10 +1,9 @@
 //! A consistent copy of the file while writes go on: one snapshot, read table
 //! by table into a new file, which gets its name only when it is whole.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use redb::{Database, Durability, ReadableTable};
 use starling_store::{Backup, Error};
@@ -22,7 +21,7 @@ const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Copies the store to `to`, replacing an older copy there.
 pub(crate) fn write(snapshot: &Snapshot, to: &Path) -> Result<Backup, Error> {
-    let partial = partial_name(to);
+    let partial = Backup::partial_name(to);
     let result = copy(snapshot, &partial).and_then(|()| {
         let bytes = fs::metadata(&partial)?.len();
         fs::rename(&partial, to)?;
@@ -67,12 +66,6 @@ impl Trouble {
             reason: format!("no backup was written to {}: {reason}", to.display()),
         }
     }
-}
-
-fn partial_name(to: &Path) -> PathBuf {
-    let mut name = OsString::from(to);
-    name.push(".partial");
-    PathBuf::from(name)
 }
 
 fn copy(snapshot: &Snapshot, to: &Path) -> Result<(), Trouble> {

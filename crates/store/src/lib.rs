@@ -33,7 +33,7 @@ pub mod roster;
 pub mod vcard;
 pub mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -121,6 +121,16 @@ pub enum Creation {
 pub struct Backup {
     /// Size of the copy.
     pub bytes: u64,
+}
+
+impl Backup {
+    /// What the copy is called until it is whole.
+    #[must_use]
+    pub fn partial_name(to: &Path) -> PathBuf {
+        let mut name = to.as_os_str().to_owned();
+        name.push(".partial");
+        PathBuf::from(name)
+    }
 }
 
 /// Everything read at login or at an account's first touch.

@@ -12,6 +12,7 @@ use starling_xmpp::UnixMillis;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::end_point;
+use super::names::Names;
 use crate::error::CertificateError;
 
 /// A certificate chain and its private key, checked to belong together.
@@ -20,7 +21,9 @@ pub struct Certificate {
     pub(crate) key: Arc<CertifiedKey>,
     /// RFC 5929 §4.1, computed once.
     pub(crate) end_point: Option<Arc<[u8]>>,
+    starts_at: UnixMillis,
     expires_at: UnixMillis,
+    names: Names,
 }
 
 impl Certificate {
@@ -37,7 +40,10 @@ impl Certificate {
             .ok_or_else(|| CertificateError::Chain("it holds no certificate".to_owned()))?;
         let (_, parsed) = X509Certificate::from_der(first)
             .map_err(|why| CertificateError::Chain(why.to_string()))?;
-        let expires_at = UnixMillis::from_seconds(parsed.validity().not_after.timestamp());
+        let validity = parsed.validity();
+        let starts_at = UnixMillis::from_seconds(validity.not_before.timestamp());
+        let expires_at = UnixMillis::from_seconds(validity.not_after.timestamp());
+        let names = Names::of(&parsed);
         let end_point = end_point::hash(&parsed).map(Arc::from);
         let key = PrivateKeyDer::from_pem_slice(key)
             .map_err(|why| CertificateError::Key(why.to_string()))?;
@@ -49,7 +55,9 @@ impl Certificate {
         Ok(Self {
             key: Arc::new(key),
             end_point,
+            starts_at,
             expires_at,
+            names,
         })
     }
 
@@ -67,10 +75,27 @@ impl Certificate {
         Self::from_pem(&read(chain)?, &read(key)?)
     }
 
+    /// When clients begin to accept it.
+    #[must_use]
+    pub fn starts_at(&self) -> UnixMillis {
+        self.starts_at
+    }
+
     /// When clients stop to accept it.
     #[must_use]
     pub fn expires_at(&self) -> UnixMillis {
         self.expires_at
+    }
+
+    /// Whether it speaks for a host, as clients check it (RFC 6120 §13.7.1.2).
+    #[must_use]
+    pub fn covers(&self, host: &str) -> bool {
+        self.names.cover(host)
+    }
+
+    /// The names it speaks for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter()
     }
 }
 

@@ -11,7 +11,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::oid_registry::Oid;
 
 /// RFC 6120 §13.7.1.4: `id-on-xmppAddr`.
-const XMPP_ADDR: Oid<'static> = oid!(1.3.6.1.5.5.7.8.5);
+pub(super) const XMPP_ADDR: Oid<'static> = oid!(1.3.6.1.5.5.7.8.5);
 
 /// Its XMPP addresses; without any, and if asked to, its e-mail addresses.
 pub(super) fn accounts(der: &[u8], email_is_account: bool) -> Vec<BareJid> {

@@ -57,6 +57,7 @@ async fn a_session_can_end_its_stream_after_what_it_has_sent() {
         (Close::ResourceConstraint, "resource-constraint"),
         (Close::SystemShutdown, "system-shutdown"),
         (Close::InternalServerError, "internal-server-error"),
+        (Close::HostGone, "host-gone"),
     ] {
         let world = World::start().await;
         let mut client = world.bound().await;

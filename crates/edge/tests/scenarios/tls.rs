@@ -2,6 +2,7 @@
 
 use rustls::ProtocolVersion;
 use starling_edge::{Host, Hosts};
+use starling_link::Detached;
 use starling_xmpp::{BareJid, Element};
 
 use crate::support::{Client, HEADER, STREAMS, World, between};
@@ -182,6 +183,29 @@ async fn a_reload_brings_new_certificates_and_hosts_to_new_streams() {
         rest.contains(&format!("<host-unknown xmlns='{STREAMS}'")),
         "{rest}"
     );
+}
+
+#[tokio::test]
+async fn a_reload_ends_the_streams_of_a_host_that_is_gone() {
+    // RFC 6120 §4.9.3.7.
+    let world = World::start().await;
+    let mut bound = world.bound().await;
+    let mut late = world.authenticated().await;
+    let (certificate, _) = crate::support::certificate("other.example");
+    let other = Host::new(BareJid::parse("other.example").unwrap(), certificate);
+    world
+        .handle
+        .reload(world.config.clone(), Hosts::new([other]))
+        .unwrap();
+    let gone = format!("<stream:error><host-gone xmlns='{STREAMS}'");
+    let rest = bound.rest().await;
+    assert!(rest.starts_with(&gone), "{rest}");
+    assert_eq!(world.node.detached().await, Detached::Closed);
+    // One that was about to bind ends as soon as it has.
+    late.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+        .await;
+    let rest = late.rest().await;
+    assert!(rest.contains(&gone), "{rest}");
 }
 
 #[tokio::test]

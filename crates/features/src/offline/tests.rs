@@ -213,6 +213,7 @@ fn a_full_queue_is_an_error() {
             messages_max: 2,
             ..Config::default()
         },
+        ..crate::Config::default()
     };
     let mut scene = juliet_with(&settings);
     get(&mut scene, "1");

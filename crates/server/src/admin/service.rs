@@ -1,10 +1,12 @@
 //! The calls of the API: each asks `api`, converts and answers.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use starling_api::{Administration, Checks};
+use starling_store::Backup;
 use starling_wire::Admin;
 use starling_wire::admin::v1::new_account::Secret;
 use starling_wire::admin::v1::{
@@ -31,6 +33,9 @@ const ANSWERS_AHEAD_MAX: usize = 4;
 
 /// Accounts, or sessions, in one message.
 const PAGE_ITEMS: usize = 500;
+
+/// What the system counts the room of a file in, on every file system.
+const BLOCK_BYTES: u64 = 512;
 
 /// How often the progress of a backup is told.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
@@ -147,7 +152,8 @@ impl Service {
             tokio::select! {
                 done = &mut backup => break done.map_err(|error| status::of(&error))?,
                 _ = tick.tick() => {
-                    let answer = BackupResponse { bytes_written: size(&path).await, ..BackupResponse::default() };
+                    let bytes_written = written(&Backup::partial_name(&path)).await;
+                    let answer = BackupResponse { bytes_written, ..BackupResponse::default() };
                     // A client that hung up still gets its backup.
                     let _ = answers.try_send(Ok(answer));
                 }
@@ -164,11 +170,11 @@ impl Service {
     }
 }
 
-/// Size of a file as far as it is written.
-async fn size(path: &Path) -> u64 {
-    tokio::fs::metadata(path)
-        .await
-        .map_or(0, |found| found.len())
+/// How much of a file is written. Its length is not it: the store makes room
+/// for much at once.
+async fn written(path: &Path) -> u64 {
+    let found = tokio::fs::metadata(path).await;
+    found.map_or(0, |found| found.len().min(found.blocks() * BLOCK_BYTES))
 }
 
 /// Streams what `work` sends, and the status it ends with if that is an error.

@@ -28,7 +28,11 @@ Exit codes:
 Environment:
   STARLING_DATA, STARLING_CONFIG   as --data and --config
   STARLING_<SECTION>__<KEY>        override a key of the configuration, as in
-                                   STARLING_LOG__LEVEL=debug";
+                                   STARLING_LOG__LEVEL=debug
+  STARLING_HOST__<LABEL>__NAME     what the label stands for: with
+                                   STARLING_HOST__MAIN__NAME=example.org,
+                                   STARLING_HOST__MAIN__CERTIFICATE is that of
+                                   [host.\"example.org\"]";
 
 /// An XMPP server.
 ///
@@ -233,6 +237,10 @@ pub enum ConfigCommand {
     /// Print every key with its explanation and default
     Default,
     /// Check the configuration and the files it names; tell every mistake
+    ///
+    /// What can be used and will trouble clients all the same is told too, and
+    /// is no mistake: a certificate that is not for its host, has ended, or
+    /// will within two weeks.
     Check,
     /// Print the configuration in force, after file and environment
     Show,

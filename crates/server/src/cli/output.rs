@@ -22,18 +22,22 @@ impl Output {
 
     /// Prints `text`, or `value` as one line of JSON.
     pub(super) fn print(self, text: &str, value: &impl Serialize) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        if self.is_json {
-            serde_json::to_writer(&mut out, value)?;
-        } else {
-            out.write_all(text.as_bytes())?;
-        }
-        out.write_all(b"\n")
+        let mut line = match self.is_json {
+            true => serde_json::to_string(value)?,
+            false => text.to_owned(),
+        };
+        line.push('\n');
+        Self::raw(&line)
     }
 
-    /// Prints a text as it is, whatever was asked for.
+    /// Prints a text as it is, whatever was asked for. Who reads it may have had
+    /// enough before its end (`starling … | head`): that is no failure.
     pub(super) fn raw(text: &str) -> io::Result<()> {
-        io::stdout().lock().write_all(text.as_bytes())
+        let mut out = io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Err(why) if why.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            done => done,
+        }
     }
 }
 

@@ -1,7 +1,10 @@
 //! `starling config`: default, check, show.
 
+use std::fmt::Write as _;
+
 use anyhow::Context as _;
 use serde_json::json;
+use starling_session::{Clock as _, SystemClock};
 
 use super::output::Output;
 use super::{ConfigCommand, Exit, Global};
@@ -30,12 +33,20 @@ pub(super) fn run(
 
 fn check(global: &Global, output: &Output) -> anyhow::Result<Exit> {
     match load(global) {
-        Ok(_) => {
-            output.print("The configuration is fine.", &json!({ "problems": [] }))?;
+        Ok(loaded) => {
+            let doubts = loaded.doubts(SystemClock.now());
+            let mut text = "The configuration is fine.".to_owned();
+            if !doubts.is_empty() {
+                text = "The configuration can be used, but:".to_owned();
+            }
+            for doubt in &doubts {
+                let _ = write!(text, "\n  {doubt}");
+            }
+            output.print(&text, &json!({ "problems": [], "warnings": doubts }))?;
             Ok(Exit::Done)
         }
         Err(problems) if output.is_json() => {
-            output.print("", &json!({ "problems": problems.0 }))?;
+            output.print("", &json!({ "problems": problems.0, "warnings": [] }))?;
             Ok(Exit::Configuration)
         }
         Err(problems) => Err(problems.into()),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use starling_xmpp::UnixMillis;
 
 /// A host that is served.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -129,6 +130,18 @@ impl Host {
             problems.push(("certificate", error.to_string()));
         }
         problems
+    }
+}
+
+impl Host {
+    /// What clients will not like about its certificate, if it can be used.
+    pub(super) fn doubts(&self, name: &str, now: UnixMillis) -> Vec<String> {
+        let (Some(chain), Some(key)) = (&self.certificate, &self.key) else {
+            return Vec::new();
+        };
+        starling_edge::Certificate::load(chain, key)
+            .map(|certificate| crate::certificate::doubts(name, &certificate, now))
+            .unwrap_or_default()
     }
 }
 

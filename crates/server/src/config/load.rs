@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde::Deserialize;
+use starling_xmpp::UnixMillis;
 use toml::Table;
 use toml::de::DeTable;
 
@@ -16,6 +17,27 @@ use super::{Admin, Config, Environment, Problem, Problems};
 pub struct Loaded {
     /// The values in force.
     pub config: Config,
+    name: String,
+    origins: Origins,
+}
+
+impl Loaded {
+    /// What is no mistake, and will trouble clients all the same: certificates
+    /// of another name, or at the end of their time.
+    #[must_use]
+    pub fn doubts(&self, now: UnixMillis) -> Vec<Problem> {
+        let mut doubts = Vec::new();
+        for (name, host) in &self.config.host {
+            let key = format!("{}.certificate", super::origin::join("host", name));
+            let place = self.origins.get(&key).unwrap_or(&self.name);
+            doubts.extend(host.doubts(name, now).into_iter().map(|message| Problem {
+                place: place.to_owned(),
+                key: key.clone(),
+                message,
+            }));
+        }
+        doubts
+    }
 }
 
 /// Loads `file`, or the defaults without one, and applies `environment`.
@@ -93,7 +115,11 @@ pub(super) fn parse(
     }
     problems.sort_by_key(Problem::line);
     if problems.is_empty() {
-        Ok(Loaded { config })
+        Ok(Loaded {
+            config,
+            name: name.to_owned(),
+            origins,
+        })
     } else {
         Err(Problems(problems))
     }

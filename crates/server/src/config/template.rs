@@ -19,7 +19,8 @@ const GROUPED_MIN: u64 = 10_000;
 const HEADER: &str = "\
 # The configuration of Starling, with every key and its default.
 # An empty file does the same: set only what you want to be different.
-# A variable overrides a key: STARLING_LOG__LEVEL=debug is level in [log].
+# A variable overrides a key: STARLING_LOG__LEVEL=debug is level in [log]. That
+# of a host has a label: STARLING_HOST__A__NAME=example.org says which A is.
 ";
 
 /// The text of the commented defaults.

@@ -9,6 +9,8 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
+use starling_xmpp::UnixMillis;
+
 use super::load::parse;
 use super::{Config, Environment, template};
 
@@ -169,6 +171,66 @@ fn variables_override_the_file() {
 }
 
 #[test]
+fn hosts_of_any_name_are_set_by_variables() {
+    let environment = variables(&[
+        ("STARLING_HOST__MAIN__NAME", "verona-3.example"),
+        ("STARLING_HOST__MAIN__REGISTRATION", "true"),
+        ("STARLING_HOST__MAIN__CONTACT__ABUSE", "mailto:a@b.c"),
+        ("STARLING_HOST__BARE__NAME", "größe.example"),
+        ("STARLING_HOST__IN_FILE__NAME", "file.example"),
+        ("STARLING_HOST__IN_FILE__ANONYMOUS", "false"),
+        // Where a variable may have a dot, the name is its own label.
+        ("STARLING_HOST__dotted.example__ANONYMOUS", "true"),
+        ("STARLING_HOST__LAN__TITLE", "In the file"),
+    ]);
+    let text = "[host.\"file.example\"]\nanonymous = true\n[host.lan]\n";
+    let loaded = parse("starling.toml", text, Path::new(""), &environment);
+    let config = loaded.unwrap().config;
+    let names: Vec<&str> = config.host.keys().map(String::as_str).collect();
+    assert_eq!(
+        names,
+        [
+            "dotted.example",
+            "file.example",
+            "größe.example",
+            "lan",
+            "verona-3.example"
+        ]
+    );
+    assert!(config.host["verona-3.example"].registration);
+    assert_eq!(
+        config.host["verona-3.example"].contact.abuse,
+        ["mailto:a@b.c"]
+    );
+    assert!(config.host["dotted.example"].anonymous);
+    assert!(!config.host["file.example"].anonymous);
+    assert_eq!(config.host["lan"].title.as_deref(), Some("In the file"));
+}
+
+#[test]
+fn labels_that_do_not_say_which_host_are_told() {
+    let environment = variables(&[
+        ("STARLING_HOST__A__NAME", "twice.example"),
+        ("STARLING_HOST__B__NAME", "twice.example"),
+        ("STARLING_HOST__C__NAME", ""),
+        ("STARLING_HOST__D__NAME", "a@b"),
+        ("STARLING_HOST__E__REGISTRATION", "maybe"),
+        ("STARLING_HOST__E__NAME", "e.example"),
+        ("STARLING_HOST__VERONA_EXAMPLE__ANONYMOUS", "true"),
+    ]);
+    assert_eq!(
+        mistakes("", &environment),
+        "the configuration has 5 mistakes:
+  STARLING_HOST__B__NAME: host.b.name: another label is \"twice.example\" already: use that one
+  STARLING_HOST__C__NAME: host.c.name: the name is empty
+  STARLING_HOST__VERONA_EXAMPLE__ANONYMOUS: host.verona_example.anonymous: nothing says which one \"verona_example\" is: set STARLING_HOST__VERONA_EXAMPLE__NAME to its name
+  STARLING_HOST__E__REGISTRATION: host.\"e.example\".registration: text was given, but this is true or false, which have no quotes
+  STARLING_HOST__D__NAME: host.\"a@b\": a host is a name such as \"example.org\", without @ or /
+Every key is explained by: starling config default"
+    );
+}
+
+#[test]
 fn a_mistaken_variable_is_named() {
     let environment = variables(&[
         ("STARLING_LOG__FORMAT", "yaml"),
@@ -223,5 +285,33 @@ fn a_key_of_another_certificate_is_told_before_anything_starts() {
         "the configuration has a mistake:
   starling.toml:2: host.\"a.example\".certificate: the private key does not belong to the certificate
 Every key is explained by: starling config default"
+    );
+}
+
+#[test]
+fn certificates_that_clients_will_refuse_are_told_and_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+    let file = |name, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+    file("a.crt", made.cert.pem());
+    file("a.key", made.signing_key.serialize_pem());
+    let text = "\
+[host.\"a.example\"]
+certificate = \"a.crt\"
+key = \"a.key\"
+[host.\"b.example\"]
+certificate = \"a.crt\"
+key = \"a.key\"
+";
+    let nothing = Environment::default();
+    let loaded = parse("starling.toml", text, folder.path(), &nothing).unwrap();
+    let doubts = loaded.doubts(UnixMillis(1_790_000_000_000));
+    let doubts: Vec<String> = doubts.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        doubts,
+        [
+            "starling.toml:5: host.\"b.example\".certificate: the certificate is for a.example, \
+             not for b.example: clients will refuse it, unless what they connect to shows another"
+        ]
     );
 }

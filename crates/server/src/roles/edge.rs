@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use starling_auth::ServerSecret;
-use starling_edge::{Deps, Edge, Hosts};
+use starling_edge::{Deps, Edge, Hosts, Ports};
 use starling_link::Link;
 use starling_session::{Clock as _, SystemClock};
 
 use crate::config::Config;
 
-/// Opens every port. Nothing is accepted before the edge runs.
-pub(crate) async fn bind(
+/// The edge on ports that are open. Nothing is accepted before it runs.
+pub(crate) fn build(
+    ports: Ports,
     config: &Config,
     hosts: Hosts,
     link: Arc<dyn Link>,
@@ -22,5 +23,5 @@ pub(crate) async fn bind(
         secret,
         clock,
     };
-    Ok(Edge::bind(config.edge.clone(), hosts, deps).await?)
+    Ok(Edge::with_ports(ports, config.edge.clone(), hosts, deps)?)
 }

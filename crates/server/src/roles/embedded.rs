@@ -1,17 +1,20 @@
 //! Every role in one process: the node that is alone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use starling_api::Administration;
 use starling_api::http::Port;
+use starling_auth::ServerSecret;
+use starling_edge::{Edge, Ports};
 use starling_link::LocalLink;
-use starling_session::{Clock as _, SystemClock};
+use starling_session::{Clock as _, Parts, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_wire::unix::Listener;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Facts, Service};
+use crate::admin::{self, Certificate, Facts, Service};
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
 use crate::passwords::Passwords;
@@ -26,12 +29,8 @@ pub(crate) async fn start(
     extras: Extras,
 ) -> anyhow::Result<Node> {
     let started_at = SystemClock.now();
-    // First of all: it tells whether another node has this folder.
-    let socket = Listener::bind(&config.admin.socket(data.path())).await?;
-    let monitor_port = match config.api.http.listen {
-        Some(address) => Some(Port::open(address).await?),
-        None => None,
-    };
+    // Before the store: what is not opened need not be closed.
+    let (socket, monitor_port, ports) = listen(&config, &data).await?;
     let store = open(&config, &data).await?;
     let secrets = Secrets::of(&*store).await?;
     let link = LocalLink::new();
@@ -49,11 +48,8 @@ pub(crate) async fn start(
         components: &extras.components,
         started_at,
     };
-    let engine = session::start(given, &working)?;
-    link.join(&engine.node);
-    let registry = &engine.node.env().registry;
-    let (hosts, certificates) = hosts::for_edge(&config, &data, registry, started_at)?;
-    let edge = edge::bind(&config, hosts, Arc::clone(&link) as _, secrets.server).await?;
+    let front = front(given, &data, ports, &link, secrets.server, &working);
+    let (engine, edge, certificates) = front.await?;
     let handle = edge.handle();
     let facts = Arc::new(Facts::new(
         config.node.name.clone(),
@@ -98,6 +94,47 @@ pub(crate) async fn start(
         config,
         stops: [accepting, working, administering, monitoring],
     })
+}
+
+/// The engine, and the edge in front of it.
+async fn front(
+    given: session::Given<'_>,
+    data: &DataFolder,
+    ports: Ports,
+    link: &Arc<LocalLink>,
+    secret: ServerSecret,
+    working: &CancellationToken,
+) -> anyhow::Result<(Parts, Edge, BTreeMap<String, Certificate>)> {
+    let (config, started_at) = (given.config, given.started_at);
+    let mut engine = session::start(given, working)?;
+    link.join(&engine.node);
+    let registry = &engine.node.env().registry;
+    let hosts = hosts::for_edge(config, data, registry, started_at);
+    let edge = hosts.and_then(|(hosts, certificates)| {
+        let link = Arc::clone(link) as _;
+        let edge = edge::build(ports, config, hosts, link, secret)?;
+        Ok((edge, certificates))
+    });
+    if edge.is_err() {
+        // Workers that are cut off would leave the store unclean.
+        working.cancel();
+        while engine.workers.join_next().await.is_some() {}
+    }
+    edge.map(|(edge, certificates)| (engine, edge, certificates))
+}
+
+/// Every place to connect to. The socket first: it tells whether another node
+/// has this folder.
+async fn listen(
+    config: &Config,
+    data: &DataFolder,
+) -> anyhow::Result<(Listener, Option<Port>, Ports)> {
+    let socket = Listener::bind(&config.admin.socket(data.path())).await?;
+    let monitor = match config.api.http.listen {
+        Some(address) => Some(Port::open(address).await?),
+        None => None,
+    };
+    Ok((socket, monitor, Ports::open(&config.edge.tcp).await?))
 }
 
 /// Opening reads the whole file after a crash, so it has a thread of its own.

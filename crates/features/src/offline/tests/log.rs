@@ -115,6 +115,7 @@ fn a_full_queue_in_octets_is_an_error() {
             bytes_max,
             ..Config::default()
         },
+        ..crate::Config::default()
     });
     let body = "x".repeat(600);
     assert_eq!(get(&mut scene, &body), NOTHING);
