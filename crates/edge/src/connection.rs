@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use smol_str::SmolStr;
-use starling_link::{Attach, Frame, Refused, SessionKey};
+use starling_link::{Attach, Dice, Frame, Refused, SessionKey};
 use starling_xmpp::{BareJid, Jid};
 use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 
@@ -51,6 +51,7 @@ pub(crate) struct Connection {
     is_flushed: bool,
     acks: Acks,
     credit: Credit,
+    dice: Dice,
     pace: Pace,
     /// No stanza is read before.
     paused_until: Option<Instant>,
@@ -106,6 +107,7 @@ impl Connection {
                 established.committed,
                 established.management,
             ),
+            dice: Dice::default(),
             pace: Pace::new(limits.stanzas_per_second, limits.stanzas_burst, now),
             paused_until: None,
             is_crowded: false,

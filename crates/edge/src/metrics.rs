@@ -1,6 +1,11 @@
 //! What the edge counts, each with a sentence an operator can act on.
 
-use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime};
+
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 
 const CONNECTIONS: &str = "starling_edge_open_connections";
 const CONNECTIONS_TOTAL: &str = "starling_edge_accepted_connections_total";
@@ -9,6 +14,8 @@ const HANDSHAKE_FAILURES_TOTAL: &str = "starling_edge_tls_failures_total";
 const AUTHENTICATIONS_TOTAL: &str = "starling_edge_authentications_total";
 const ENDINGS_TOTAL: &str = "starling_edge_ended_streams_total";
 const STANZAS_IN_TOTAL: &str = "starling_edge_received_stanzas_total";
+const DELIVERY_SECONDS: &str = "starling_edge_delivery_seconds";
+const LOGIN_SECONDS: &str = "starling_edge_login_seconds";
 const THROTTLED_TOTAL: &str = "starling_edge_throttled_reads_total";
 
 /// Tells the exporter what the names mean.
@@ -43,6 +50,16 @@ pub fn describe() {
         STANZAS_IN_TOTAL,
         "Stanzas received from clients. Against those that the engine routes, it tells what is asked of the server itself."
     );
+    describe_histogram!(
+        DELIVERY_SECONDS,
+        Unit::Seconds,
+        "Time from reading a stanza from its client until it is written to its recipient's connection, of one stanza in 64. What users feel: if it grows while commits are fast, look for busy cores or slow readers."
+    );
+    describe_histogram!(
+        LOGIN_SECONDS,
+        Unit::Seconds,
+        "Time from accepting a connection until its session is bound, with every round trip to the client. If it grows for everybody, the cores are busy with TLS and passwords, or the store is slow to read."
+    );
     describe_counter!(
         THROTTLED_TOTAL,
         "Times a client sent faster than limits.stanzas_per_second and was read more slowly."
@@ -75,7 +92,19 @@ pub(crate) fn ended(reason: &'static str) {
 }
 
 pub(crate) fn stanzas_received(count: u64) {
-    counter!(STANZAS_IN_TOTAL).increment(count);
+    // Looked up once: this is the one that counts with the stanzas.
+    static RECEIVED: LazyLock<Counter> = LazyLock::new(|| counter!(STANZAS_IN_TOTAL));
+    RECEIVED.increment(count);
+}
+
+/// Between two nodes as exact as their clocks.
+pub(crate) fn delivered(received_at: SystemTime) {
+    let took = received_at.elapsed().unwrap_or_default();
+    histogram!(DELIVERY_SECONDS).record(took);
+}
+
+pub(crate) fn logged_in(took: Duration) {
+    histogram!(LOGIN_SECONDS).record(took);
 }
 
 pub(crate) fn throttled() {

@@ -8,11 +8,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
 use bytes::BytesMut;
-use starling_link::{Close, Full, Management, Outlet};
+use starling_link::{ActiveSpan, Close, Full, Management, Outlet, TraceContext};
 use starling_xmpp::{Stanza, ns};
 
 use crate::config::Limits;
 use crate::features::sm;
+use crate::metrics;
 
 /// The first allocation of an empty queue: one short message.
 const FIRST_BYTES: usize = 512;
@@ -38,6 +39,28 @@ struct State {
     close: Option<Close>,
     is_gone: bool,
     waker: Option<Waker>,
+    /// None for nearly every connection, at nearly every moment.
+    watched: Option<Box<Watched>>,
+}
+
+/// Watched stanzas until they are written.
+#[derive(Default)]
+struct Watched {
+    queued: Vec<ActiveSpan>,
+    taken: Vec<ActiveSpan>,
+}
+
+impl Watched {
+    /// All that was taken is written, and what was queued is taken. True if
+    /// nothing is left.
+    fn turn(&mut self) -> bool {
+        for written in std::mem::take(&mut self.taken) {
+            metrics::delivered(written.context().received_at());
+            written.end();
+        }
+        self.taken = std::mem::take(&mut self.queued);
+        self.taken.is_empty()
+    }
 }
 
 /// What the connection finds in it.
@@ -76,6 +99,9 @@ impl ClientOutlet {
         }
         state.taken_bytes = into.len();
         state.taken_stanzas = std::mem::take(&mut state.stanzas);
+        if state.watched.as_mut().is_some_and(|watched| watched.turn()) {
+            state.watched = None;
+        }
         Taken {
             stanzas: u32::try_from(state.taken_stanzas).unwrap_or(u32::MAX),
             enabled: state.enabled.take(),
@@ -139,8 +165,8 @@ impl State {
     }
 }
 
-impl Outlet for ClientOutlet {
-    fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+impl ClientOutlet {
+    fn put(&self, stanza: &Stanza, trace: Option<&TraceContext>) -> Result<(), Full> {
         let mut state = self.lock();
         let before = state.queued.len();
         let has_room = before + state.taken_bytes < self.bytes_max
@@ -155,8 +181,22 @@ impl Outlet for ClientOutlet {
         }
         stanza.write(&mut state.queued);
         state.stanzas += 1;
+        if let Some(trace) = trace {
+            let watched = state.watched.get_or_insert_default();
+            watched.queued.push(trace.start("deliver"));
+        }
         Self::wake(state);
         Ok(())
+    }
+}
+
+impl Outlet for ClientOutlet {
+    fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+        self.put(stanza, None)
+    }
+
+    fn deliver_watched(&self, stanza: &Stanza, trace: &TraceContext) -> Result<(), Full> {
+        self.put(stanza, Some(trace))
     }
 
     fn committed(&self, number: u32) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use starling_auth::ServerSecret;
 use starling_auth::lockout::{self, Lockout};
-use starling_link::Link;
+use starling_link::{Link, Sampler};
 use starling_xmpp::UnixMillis;
 use tokio::sync::Semaphore;
 
@@ -30,6 +30,8 @@ pub struct Deps {
     pub secret: ServerSecret,
     /// The time of day.
     pub clock: Clock,
+    /// Which stanzas are watched on their way.
+    pub sampler: Sampler,
 }
 
 /// What a reload replaces.
@@ -59,6 +61,7 @@ pub(crate) struct Shared {
     pub(crate) link: Arc<dyn Link>,
     pub(crate) secret: ServerSecret,
     clock: Clock,
+    pub(crate) sampler: Sampler,
     lockout: Mutex<Lockout>,
     registrations: Mutex<Registrations>,
     pub(crate) admission: Arc<Admission>,
@@ -77,6 +80,7 @@ impl Shared {
             link: deps.link,
             secret: deps.secret,
             clock: deps.clock,
+            sampler: deps.sampler,
             lockout: Mutex::new(lockout),
             registrations: Mutex::default(),
             admission: Admission::new(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use starling_link::{Close, Outlet as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -133,6 +133,7 @@ impl Incoming {
     /// they are large and short, and an idle connection should not hold them.
     async fn serve(mut self, shared: Arc<Shared>, live: Arc<Live>, draining: CancellationToken) {
         metrics::opened();
+        let accepted_at = Instant::now();
         // Stanzas are written in batches; nothing is gained by waiting for more.
         let _ = self.tcp.set_nodelay(true);
         let settings = shared.settings();
@@ -152,6 +153,7 @@ impl Incoming {
         let ending = match negotiated {
             Ok(established) => {
                 self.admitted.authenticated();
+                metrics::logged_in(accepted_at.elapsed());
                 let lively = live.add(&established.host.name, &established.outlet);
                 // A reload since it began has not seen it among the living.
                 let host = established.host.name.domain();

@@ -6,7 +6,7 @@
 
 use starling_xmpp::{BareJid, Stanza};
 
-use crate::{Attach, Detached, Enable, MessageId, Receipt, SessionKey};
+use crate::{Attach, Detached, Enable, MessageId, Receipt, SessionKey, TraceContext};
 
 /// Something for the shard of an account to do.
 ///
@@ -24,6 +24,8 @@ pub enum Frame {
         number: u32,
         /// What it sent.
         stanza: Stanza,
+        /// Set if the stanza is watched on its way.
+        trace: Option<TraceContext>,
     },
     /// A client sent a stanza that the edge dealt with itself.
     Answered {
@@ -94,6 +96,8 @@ pub struct Routed {
     pub receipt: Option<Receipt>,
     /// The number of a message from an account of ours.
     pub id: Option<MessageId>,
+    /// Set if the stanza, or the one it follows from, is watched on its way.
+    pub trace: Option<TraceContext>,
 }
 
 impl Frame {

@@ -5,7 +5,7 @@
 
 use starling_xmpp::Stanza;
 
-use crate::Management;
+use crate::{Management, TraceContext};
 
 /// The session's edge holds as much for this client as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,6 +37,16 @@ pub trait Outlet: Send + Sync {
     /// [`Full`] when the bound is reached: nothing was taken, and the session
     /// is to be closed, because leaving one stanza out would break the order.
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full>;
+
+    /// The same for a stanza that is watched: an outlet that knows when it is
+    /// written records that.
+    ///
+    /// # Errors
+    /// As [`Outlet::deliver`].
+    fn deliver_watched(&self, stanza: &Stanza, trace: &TraceContext) -> Result<(), Full> {
+        let _ = trace;
+        self.deliver(stanza)
+    }
 
     /// Everything of the client up to this number is dealt with, and what had
     /// to be durable is. It never goes back (modulo 2^32).

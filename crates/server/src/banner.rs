@@ -21,15 +21,10 @@ pub fn banner(node: &Node, program: &OsStr, data: &Path) -> String {
     for listener in node.listeners() {
         let how = match listener.protocol {
             "tls" => "TLS from the first byte",
+            "http" => "HTTP: /metrics, /health, /ready",
             _ => "STARTTLS",
         };
         let _ = writeln!(text, "  listens    {} ({how})", listener.address);
-    }
-    if let Some(address) = node.monitoring() {
-        let _ = writeln!(
-            text,
-            "  monitoring http://{address}/metrics, /health, /ready"
-        );
     }
     let _ = writeln!(text, "  data       {}", node.data().display());
     let option = match data.to_str() {

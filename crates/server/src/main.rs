@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use starling_link::Sampler;
 use starling_server::cli::{self, Arguments, Command, Exit, Global};
 use starling_server::config::{self, Environment, Loaded};
 use starling_server::signals::{Request, Signals};
-use starling_server::{Node, banner, files};
-use starling_telemetry::Metrics;
+use starling_server::{Node, banner, files, spans};
+use starling_telemetry::{Exporter, Metrics};
 
 // A node lives for months: jemalloc gives memory back where glibc's keeps it.
 #[global_allocator]
@@ -35,9 +36,15 @@ fn serve(global: &Global) -> anyhow::Result<Exit> {
     files::raise_limit(config.edge.limits.connections_max);
     run(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
+        let traces = Exporter::start(&config.traces, &config.node.name, env!("CARGO_PKG_VERSION"))?;
+        let (sampler, traces) = match traces {
+            Some((exporter, stop)) => (spans::sampler(exporter, &config.traces), Some(stop)),
+            None => (Sampler::default(), None),
+        };
         let builder = Node::builder()
             .config(config)
             .metrics(metrics)
+            .sampler(sampler)
             .data(&global.data);
         let mut node = builder.start().await?;
         // Standard output may be closed; the node serves all the same.
@@ -60,6 +67,9 @@ fn serve(global: &Global) -> anyhow::Result<Exit> {
         tokio::select! {
             stopped = node.stop() => stopped?,
             () = signals.stop() => anyhow::bail!("ended before every client was let go"),
+        }
+        if let Some(traces) = traces {
+            traces.stop().await;
         }
         tracing::info!("stopped");
         Ok(Exit::Done)

@@ -3,7 +3,6 @@
 //! See `docs/embedding.md`. What a node consists of is decided in `roles`.
 
 use std::future::pending;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use starling_api::Administration;
 use starling_auth::scram;
+use starling_link::Sampler;
 use starling_session::{Clock as _, Component, Feature, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_xmpp::BareJid;
@@ -41,6 +41,7 @@ pub struct Builder {
 #[derive(Default)]
 pub(crate) struct Extras {
     pub(crate) metrics: Option<starling_telemetry::Metrics>,
+    pub(crate) sampler: Sampler,
     pub(crate) features: Vec<Box<dyn Feature>>,
     pub(crate) components: Components,
 }
@@ -76,6 +77,12 @@ impl Builder {
         self
     }
 
+    /// Which stanzas are traced, and where to; none unless given.
+    pub fn sampler(mut self, sampler: Sampler) -> Self {
+        self.extras.sampler = sampler;
+        self
+    }
+
     /// Opens the ports and serves.
     ///
     /// # Errors
@@ -95,7 +102,6 @@ pub struct Node {
     pub(crate) api: JoinHandle<Result<(), starling_wire::Error>>,
     /// Monitoring, where it is served.
     pub(crate) monitor: Option<JoinHandle<()>>,
-    pub(crate) monitor_address: Option<SocketAddr>,
     pub(crate) store: Arc<Embedded>,
     pub(crate) administration: Administration,
     pub(crate) facts: Arc<Facts>,
@@ -115,16 +121,10 @@ impl Node {
         Builder::default()
     }
 
-    /// Where clients connect.
+    /// Where clients connect, and monitoring.
     #[must_use]
     pub fn listeners(&self) -> &[Listener] {
         &self.facts.listeners
-    }
-
-    /// Where monitoring is answered, if it is.
-    #[must_use]
-    pub fn monitoring(&self) -> Option<SocketAddr> {
-        self.monitor_address
     }
 
     /// What an operator may do to it.

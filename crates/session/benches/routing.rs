@@ -159,6 +159,7 @@ impl Node {
             attach: Attach::default(),
             number: number.fetch_add(1, Ordering::Relaxed) + 1,
             stanza: stanza.clone(),
+            trace: None,
         };
         assert!(self.link.push(frame).is_ok());
     }

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use starling_link::ActiveSpan;
 use starling_store::{Error, Store, Write};
 use starling_xmpp::{BareJid, Head};
 use tokio::sync::Notify;
@@ -76,6 +77,18 @@ pub(crate) struct Share {
     pub(crate) head: Option<Head>,
     pub(crate) writes: Vec<Write>,
     pub(crate) releases: Vec<Effect>,
+    /// Its way to the store, if the stanza is watched.
+    pub(crate) watched: Option<Box<ActiveSpan>>,
+}
+
+impl Share {
+    /// It is durable: what it held back.
+    fn released(self) -> Vec<Effect> {
+        if let Some(watched) = self.watched {
+            watched.end();
+        }
+        self.releases
+    }
 }
 
 /// A cycle that has come back from the store.
@@ -164,13 +177,12 @@ async fn commit(sink: Sink, shares: Vec<Share>) -> Result<Committed, Error> {
         .iter()
         .flat_map(|share| share.writes.clone())
         .collect();
-    metrics::commit_started(batch.len());
-    match store_all(&sink, batch).await {
+    let started = metrics::commit_started(batch.len());
+    let stored = store_all(&sink, batch).await;
+    metrics::commit_ended(started);
+    match stored {
         Ok(()) => Ok(Committed {
-            releases: shares
-                .into_iter()
-                .flat_map(|share| share.releases)
-                .collect(),
+            releases: shares.into_iter().flat_map(Share::released).collect(),
             failed: Vec::new(),
         }),
         Err(error) if error.is_fatal() => Err(error),
@@ -182,15 +194,15 @@ async fn commit(sink: Sink, shares: Vec<Share>) -> Result<Committed, Error> {
 /// that one account's damage stays with that account.
 async fn commit_apart(sink: &Sink, shares: Vec<Share>) -> Result<Committed, Error> {
     let mut committed = Committed::default();
-    for share in shares {
+    for mut share in shares {
         if committed.failed.contains(&share.owner) {
             committed
                 .releases
                 .extend(refusal(share.head, share.releases));
             continue;
         }
-        match store_all(sink, share.writes).await {
-            Ok(()) => committed.releases.extend(share.releases),
+        match store_all(sink, std::mem::take(&mut share.writes)).await {
+            Ok(()) => committed.releases.extend(share.released()),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
                 tracing::error!(account = %share.owner, %error, "a change cannot be stored");

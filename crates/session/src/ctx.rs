@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use smol_str::SmolStr;
 use starling_cluster::Epoch;
-use starling_link::{Close, MessageId, SessionId};
+use starling_link::{ActiveSpan, Close, MessageId, SessionId};
 use starling_store::archive::{Direction, Entry};
 use starling_store::{Change, Position, Store, archive};
 use starling_xmpp::credentials::ScramVerifier;
@@ -69,6 +69,8 @@ pub struct Ctx {
     pub(crate) id: Option<MessageId>,
     pub(crate) env: Arc<Env>,
     progress: Arc<Progress>,
+    /// The handling, if the stanza in hand is watched on its way.
+    pub(crate) watched: Option<Box<ActiveSpan>>,
     pub(crate) effects: Effects,
     /// The feature that is being called.
     pub(crate) feature: FeatureId,
@@ -97,6 +99,7 @@ impl Ctx {
             id: None,
             env,
             progress,
+            watched: None,
             effects: Effects::default(),
             feature: 0,
             follow_ups: Vec::new(),
@@ -198,6 +201,7 @@ impl Ctx {
                 stanza,
                 receipt: None,
                 id,
+                trace: None,
             }),
         }
     }
@@ -220,6 +224,7 @@ impl Ctx {
                 ring: Arc::clone(&found.ring),
                 stanza,
                 targets,
+                trace: None,
             });
         }
     }

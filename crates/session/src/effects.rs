@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, MessageId, Receipt, SessionId};
+use starling_link::{ActiveSpan, Close, MessageId, Receipt, SessionId, TraceContext};
 use starling_store::Change;
 use starling_xmpp::Stanza;
 
@@ -19,6 +19,8 @@ pub(crate) enum Effect {
         receipt: Option<Receipt>,
         /// The number of a message.
         id: Option<MessageId>,
+        /// Set if the stanza in hand is watched on its way.
+        trace: Option<TraceContext>,
     },
     /// Hand a stanza to a session of this account.
     Deliver {
@@ -28,6 +30,8 @@ pub(crate) enum Effect {
         stanza: Stanza,
         /// All sessions that are to get it, if there are several.
         targets: Option<Arc<[SessionId]>>,
+        /// Set if the stanza in hand is watched on its way.
+        trace: Option<TraceContext>,
     },
     /// This account is done with its part of what a client sent.
     Settle(Receipt),
@@ -61,4 +65,19 @@ pub(crate) struct Effects {
     pub(crate) writes: Vec<Change>,
     /// What happens then.
     pub(crate) releases: Vec<Effect>,
+}
+
+impl Effects {
+    /// The stanza in hand has been handled: what follows from it is watched
+    /// under the span of its handling, which ends here.
+    pub(crate) fn follow(&mut self, handled: ActiveSpan) -> TraceContext {
+        let context = handled.context().clone();
+        for effect in &mut self.releases {
+            if let Effect::Route { trace, .. } | Effect::Deliver { trace, .. } = effect {
+                *trace = Some(context.clone());
+            }
+        }
+        handled.end();
+        context
+    }
 }

@@ -1,7 +1,10 @@
 //! What the engine counts. Each has a sentence an operator can act on.
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use std::sync::LazyLock;
+
+use metrics::{Counter, Unit, counter, describe_counter, describe_histogram, histogram};
 use starling_xmpp::stanza::Kind;
+use tokio::time::Instant;
 
 const ROUTED: &str = "starling_session_routed_stanzas_total";
 const DELIVERED: &str = "starling_session_delivered_stanzas_total";
@@ -9,6 +12,7 @@ const UNDELIVERED: &str = "starling_session_undelivered_stanzas_total";
 const OVERLOADED: &str = "starling_session_overloaded_stanzas_total";
 const LOST: &str = "starling_session_lost_accounts_total";
 const COMMIT_WRITES: &str = "starling_session_commit_writes";
+const COMMIT_SECONDS: &str = "starling_session_commit_seconds";
 const COMMIT_RETRIES: &str = "starling_session_commit_retries_total";
 
 /// Registers the descriptions with the recorder that is installed.
@@ -43,6 +47,11 @@ pub fn describe() {
         Unit::Count,
         "Writes made durable together. Large batches mean a busy node or a slow store."
     );
+    describe_histogram!(
+        COMMIT_SECONDS,
+        Unit::Seconds,
+        "Time from handing a batch to the store until it was durable, with everything that was tried again. Senders wait that long for their acknowledgement: if it grows, look at the store."
+    );
     describe_counter!(
         COMMIT_RETRIES,
         Unit::Count,
@@ -50,25 +59,40 @@ pub fn describe() {
     );
 }
 
-/// The label is written out, so that its key is a constant: one made at run
-/// time allocates, for every stanza.
-macro_rules! count_by_kind {
-    ($name:ident, $kind:expr) => {
-        match $kind {
-            Kind::Message => counter!($name, "kind" => "message"),
-            Kind::Presence => counter!($name, "kind" => "presence"),
-            Kind::Iq => counter!($name, "kind" => "iq"),
+/// One counter for each kind of stanza. These count with the stanzas, so they
+/// are looked up once and kept.
+struct ByKind {
+    message: Counter,
+    presence: Counter,
+    iq: Counter,
+}
+
+impl ByKind {
+    fn new(name: &'static str) -> Self {
+        Self {
+            message: counter!(name, "kind" => "message"),
+            presence: counter!(name, "kind" => "presence"),
+            iq: counter!(name, "kind" => "iq"),
         }
-        .increment(1)
-    };
+    }
+
+    fn count(&self, kind: Kind) {
+        match kind {
+            Kind::Message => self.message.increment(1),
+            Kind::Presence => self.presence.increment(1),
+            Kind::Iq => self.iq.increment(1),
+        }
+    }
 }
 
 pub(crate) fn routed(kind: Kind) {
-    count_by_kind!(ROUTED, kind);
+    static ALL: LazyLock<ByKind> = LazyLock::new(|| ByKind::new(ROUTED));
+    ALL.count(kind);
 }
 
 pub(crate) fn delivered(kind: Kind) {
-    count_by_kind!(DELIVERED, kind);
+    static ALL: LazyLock<ByKind> = LazyLock::new(|| ByKind::new(DELIVERED));
+    ALL.count(kind);
 }
 
 pub(crate) fn undelivered() {
@@ -84,8 +108,13 @@ pub(crate) fn account_lost() {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "batches are far below 2^52")]
-pub(crate) fn commit_started(writes: usize) {
+pub(crate) fn commit_started(writes: usize) -> Instant {
     histogram!(COMMIT_WRITES).record(writes as f64);
+    Instant::now()
+}
+
+pub(crate) fn commit_ended(started: Instant) {
+    histogram!(COMMIT_SECONDS).record(started.elapsed());
 }
 
 pub(crate) fn commit_retried() {

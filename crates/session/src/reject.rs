@@ -116,6 +116,7 @@ fn answer(stanza: &Stanza, error: &StanzaError) -> Vec<Effect> {
         stanza,
         receipt: None,
         id: None,
+        trace: None,
     };
     answer.map(route).into_iter().collect()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use starling_link::{Close, Full, Management, Outlet, SessionKey, is_ahead};
+use starling_link::{Close, Full, Management, Outlet, SessionKey, TraceContext, is_ahead};
 use starling_xmpp::Stanza;
 
 /// The way from an account to one of its clients. It outlives the streams of
@@ -32,9 +32,16 @@ impl Ring {
     }
 
     /// Puts a stanza behind all earlier ones.
-    pub(crate) fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+    pub(crate) fn deliver(
+        &self,
+        stanza: &Stanza,
+        trace: Option<&TraceContext>,
+    ) -> Result<(), Full> {
         let mut state = self.lock();
-        state.outlet.deliver(stanza)?;
+        match trace {
+            None => state.outlet.deliver(stanza)?,
+            Some(trace) => state.outlet.deliver_watched(stanza, trace)?,
+        }
         state.sent = state.sent.wrapping_add(1);
         Ok(())
     }

@@ -5,7 +5,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use starling_link::{Frame, MessageId, Receipt, Refused, Routed, SessionId, SessionKey};
+use starling_link::{
+    Frame, MessageId, Receipt, Refused, Routed, SessionId, SessionKey, TraceContext,
+};
 use starling_xmpp::stanza::Type;
 use starling_xmpp::{Condition, Jid, Stanza, StanzaError};
 
@@ -26,13 +28,15 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
             stanza,
             receipt,
             id,
-        } => route(env, stanza, receipt, id),
+            trace,
+        } => route(env, stanza, receipt, id, trace),
         Effect::Deliver {
             ring,
             stanza,
             targets,
+            trace,
         } => {
-            if ring.deliver(&stanza).is_err() {
+            if ring.deliver(&stanza, trace.as_ref()).is_err() {
                 undelivered(env, inbox, ring.key.clone(), stanza, targets);
             } else {
                 metrics::delivered(stanza.head.kind);
@@ -48,15 +52,21 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
 
 /// Sends a stanza to whoever serves the domain of its `to`, and what components
 /// reply after it.
-pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>, id: Option<MessageId>) {
-    let mut replies = send(env, stanza, receipt, id);
+pub(crate) fn route(
+    env: &Env,
+    stanza: Stanza,
+    receipt: Option<Receipt>,
+    id: Option<MessageId>,
+    trace: Option<TraceContext>,
+) {
+    let mut replies = send(env, stanza, receipt, id, trace);
     for _ in 0..COMPONENT_HOPS_MAX {
         if replies.is_empty() {
             return;
         }
         replies = replies
             .into_iter()
-            .flat_map(|reply| send(env, reply, None, None))
+            .flat_map(|reply| send(env, reply, None, None, None))
             .collect();
     }
     if !replies.is_empty() {
@@ -65,7 +75,13 @@ pub(crate) fn route(env: &Env, stanza: Stanza, receipt: Option<Receipt>, id: Opt
 }
 
 /// Sends one stanza, and returns what a component had to say to it.
-fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>, id: Option<MessageId>) -> Vec<Stanza> {
+fn send(
+    env: &Env,
+    stanza: Stanza,
+    receipt: Option<Receipt>,
+    id: Option<MessageId>,
+    trace: Option<TraceContext>,
+) -> Vec<Stanza> {
     let Some(to) = stanza.head.to.clone() else {
         // Only a component can have left it out: it has nobody to send to.
         return Vec::new();
@@ -78,6 +94,7 @@ fn send(env: &Env, stanza: Stanza, receipt: Option<Receipt>, id: Option<MessageI
                 stanza,
                 receipt,
                 id,
+                trace,
             };
             to_shard(env, routed);
             return Vec::new();
@@ -169,6 +186,7 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
                 stanza: error,
                 receipt: None,
                 id: None,
+                trace: None,
             });
             // If the sender's own shard is away too, its client is closed by
             // its edge.

@@ -91,6 +91,7 @@ fn frame(mut ctx: Box<Ctx>, frame: Frame) -> Handling {
             attach,
             number,
             stanza,
+            trace: _,
         } if is_current(&ctx, session.id, attach) => {
             return from_client(ctx, session.id, number, stanza);
         }

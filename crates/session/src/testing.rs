@@ -229,6 +229,7 @@ impl Scene {
             attach: found.attach,
             number: found.ledger.received().wrapping_add(1),
             stanza: parse(stanza).from(jid),
+            trace: None,
         }))
     }
 
@@ -241,6 +242,7 @@ impl Scene {
             stanza,
             receipt: None,
             id: None,
+            trace: None,
         })))
     }
 
@@ -369,7 +371,7 @@ impl Scene {
         match effect {
             Effect::Route { stanza, .. } => Some(format!("out: {stanza}")),
             Effect::Deliver { ring, stanza, .. } => {
-                ring.deliver(&stanza).unwrap();
+                ring.deliver(&stanza, None).unwrap();
                 let found = self.account().session(ring.key.id);
                 let resource = found.and_then(|found| found.jid.resource());
                 let stanza = match self.is_servers(&stanza) {

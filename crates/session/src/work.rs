@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use starling_cluster::Shard;
 use starling_link::{
-    Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed, SessionId,
-    SessionInfo,
+    ActiveSpan, Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed,
+    SessionId, SessionInfo,
 };
 use starling_store::account;
 use starling_xmpp::credentials::Fingerprint;
@@ -80,6 +80,16 @@ impl Task {
     /// their number: refusing it would leave a ghost behind, or lose a stanza.
     pub(crate) fn is_refusable(&self) -> bool {
         matches!(self, Self::Frame(Frame::Routed(_)))
+    }
+
+    /// Begins the span of its handling, if its stanza is watched on its way.
+    pub(crate) fn watch(&mut self) -> Option<Box<ActiveSpan>> {
+        let (trace, side) = match self {
+            Self::Frame(Frame::FromClient { trace, .. }) => (trace.take()?, "sender"),
+            Self::Frame(Frame::Routed(routed)) => (routed.trace.take()?, "recipient"),
+            _ => return None,
+        };
+        Some(Box::new(trace.start("handle").with("side", side)))
     }
 
     /// What is needed to answer a stanza should its handler not live to do so.

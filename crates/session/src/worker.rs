@@ -16,10 +16,11 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use starling_cluster::Shard as ShardNumber;
-use starling_link::Mailbox;
+use starling_link::{ActiveSpan, Mailbox};
 use starling_store::{Error, LoginBundle, Stamp, Write};
 use starling_xmpp::{BareJid, Head};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, Span};
 
 use crate::account::Lasting;
 use crate::commit::{self, Commits, Committed, CycleNumber, Share};
@@ -46,6 +47,14 @@ impl Inbox {
             work: Mailbox::new(frames_max),
             surveys: Mailbox::new(SURVEYS_MAX),
         }
+    }
+}
+
+/// What log lines of a handling carry: the trace, if its stanza is in one.
+fn log_span(watched: Option<&ActiveSpan>) -> Span {
+    match watched.and_then(|watched| watched.context().trace_id()) {
+        Some(trace_id) => tracing::error_span!("stanza", %trace_id),
+        None => Span::none(),
     }
 }
 
@@ -177,18 +186,20 @@ impl Worker {
     /// left or has to wait.
     fn act(&mut self, number: ShardNumber, account: Box<Account>, task: Task) {
         let mut next = Some((account, task));
-        while let Some((account, task)) = next.take() {
+        while let Some((account, mut task)) = next.take() {
             let Some(epoch) = self.shards.get(&number).map(|shard| shard.epoch) else {
                 return self.release(reject::unowned(task));
             };
             let progress = Arc::clone(self.commits.progress());
             let (name, head) = (account.jid.clone(), task.head());
-            let ctx = Ctx::new(Arc::clone(&self.env), progress, epoch, account);
+            let mut ctx = Ctx::new(Arc::clone(&self.env), progress, epoch, account);
+            ctx.watched = task.watch();
+            let log = log_span(ctx.watched.as_deref());
             // A fault in one account stays in that account.
-            match catch_unwind(AssertUnwindSafe(|| tasks::run(ctx, task))) {
+            match catch_unwind(AssertUnwindSafe(|| log.in_scope(|| tasks::run(ctx, task)))) {
                 Ok(Handling::Done(ctx)) => next = self.settle(number, ctx, head),
                 Ok(Handling::Waiting(handler)) => {
-                    let handled = AssertUnwindSafe(handler).catch_unwind();
+                    let handled = AssertUnwindSafe(handler).catch_unwind().instrument(log);
                     self.away.push(Box::pin(async move {
                         match handled.await {
                             Ok(ctx) => Returned::Handled(number, ctx, head),
@@ -212,13 +223,15 @@ impl Worker {
         let epoch = ctx.epoch();
         let Ctx {
             mut account,
-            effects,
+            mut effects,
+            watched,
             ..
         } = *ctx;
         if !self.spoilt.is_empty() && self.spoilt.remove(&account.jid) {
             self.drop_account(number, account);
             return None;
         }
+        let trace = watched.map(|handled| effects.follow(*handled));
         let is_behind = !self.commits.progress().is_completed(account.cycle);
         if !effects.writes.is_empty() || is_behind {
             // Invariant: what an account releases never overtakes what it
@@ -238,6 +251,7 @@ impl Worker {
                 owner: owner.clone(),
                 head,
                 releases: effects.releases,
+                watched: trace.map(|trace| Box::new(trace.start("commit"))),
             });
         } else {
             self.release(effects.releases);

@@ -226,6 +226,7 @@ impl Node {
             attach: Attach::default(),
             number: *number,
             stanza: stanza.from(from.jid.clone()),
+            trace: None,
         };
         assert!(self.link.push(frame).is_ok());
     }

@@ -119,15 +119,22 @@ impl Connection {
         }
         let number = self.credit.spend(bytes);
         let (session, attach) = (self.session.clone(), self.attach);
-        self.push(
-            Frame::FromClient {
-                session,
-                attach,
-                number,
-                stanza,
-            },
-            None,
-        )
+        let watched = self.shared.sampler.begin(&mut self.dice).map(|watched| {
+            let kind = stanza.head.kind.as_str();
+            watched.start("receive").with("kind", kind)
+        });
+        let frame = Frame::FromClient {
+            session,
+            attach,
+            number,
+            stanza,
+            trace: watched.as_ref().map(|span| span.context().clone()),
+        };
+        let pushed = self.push(frame, None);
+        if let Some(span) = watched {
+            span.end();
+        }
+        pushed
     }
 
     /// A stanza that the session need not see. It counts all the same, and the

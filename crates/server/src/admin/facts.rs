@@ -25,7 +25,7 @@ pub struct Facts {
 /// A port that is open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// "starttls" or "tls".
+    /// "starttls", "tls" or "http".
     pub protocol: &'static str,
     /// Address and port.
     pub address: String,

@@ -8,7 +8,7 @@ use starling_api::Administration;
 use starling_api::http::Port;
 use starling_auth::ServerSecret;
 use starling_edge::{Edge, Ports};
-use starling_link::LocalLink;
+use starling_link::{LocalLink, Sampler};
 use starling_session::{Clock as _, Parts, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_wire::unix::Listener;
@@ -48,14 +48,24 @@ pub(crate) async fn start(
         components: &extras.components,
         started_at,
     };
-    let front = front(given, &data, ports, &link, secrets.server, &working);
+    let behind = Behind {
+        link: &link,
+        secret: secrets.server,
+        sampler: extras.sampler,
+    };
+    let front = front(given, &data, ports, behind, &working);
     let (engine, edge, certificates) = front.await?;
     let handle = edge.handle();
+    let mut listeners = admin::listeners(&config.edge.tcp, handle.addresses());
+    listeners.extend(monitor_port.as_ref().map(|port| admin::Listener {
+        protocol: "http",
+        address: port.address().to_string(),
+    }));
     let facts = Arc::new(Facts::new(
         config.node.name.clone(),
         started_at,
         data.path().to_owned(),
-        admin::listeners(&config.edge.tcp, handle.addresses()),
+        listeners,
     ));
     facts.set_certificates(certificates);
     let edge = tokio::spawn(edge.run(accepting.clone()));
@@ -74,7 +84,6 @@ pub(crate) async fn start(
         checks.clone(),
     );
     let api = api::start(service, socket, administering.clone());
-    let monitor_address = monitor_port.as_ref().map(Port::address);
     let monitor =
         monitor_port.map(|port| api::monitor(port, extras.metrics, checks, monitoring.clone()));
     Ok(Node {
@@ -83,7 +92,6 @@ pub(crate) async fn start(
         engine,
         api,
         monitor,
-        monitor_address,
         store,
         administration,
         facts,
@@ -96,23 +104,34 @@ pub(crate) async fn start(
     })
 }
 
+/// What an edge is given besides ports and hosts.
+struct Behind<'a> {
+    link: &'a Arc<LocalLink>,
+    secret: ServerSecret,
+    sampler: Sampler,
+}
+
 /// The engine, and the edge in front of it.
 async fn front(
     given: session::Given<'_>,
     data: &DataFolder,
     ports: Ports,
-    link: &Arc<LocalLink>,
-    secret: ServerSecret,
+    behind: Behind<'_>,
     working: &CancellationToken,
 ) -> anyhow::Result<(Parts, Edge, BTreeMap<String, Certificate>)> {
     let (config, started_at) = (given.config, given.started_at);
+    let Behind {
+        link,
+        secret,
+        sampler,
+    } = behind;
     let mut engine = session::start(given, working)?;
     link.join(&engine.node);
     let registry = &engine.node.env().registry;
     let hosts = hosts::for_edge(config, data, registry, started_at);
     let edge = hosts.and_then(|(hosts, certificates)| {
         let link = Arc::clone(link) as _;
-        let edge = edge::build(ports, config, hosts, link, secret)?;
+        let edge = edge::build(ports, config, hosts, link, secret, sampler)?;
         Ok((edge, certificates))
     });
     if edge.is_err() {

@@ -58,6 +58,7 @@ fn share(owner: &str, text: &'static str, released: &Arc<Mutex<Vec<&'static str>
         )],
         owner,
         head: None,
+        watched: None,
         releases: vec![Effect::Tell(Box::new(move || {
             released.lock().unwrap().push(text);
         }))],

@@ -73,6 +73,7 @@ impl World {
         let now = Arc::new(AtomicI64::new(1_700_000_000_000));
         let clock = Arc::clone(&now);
         let deps = Deps {
+            sampler: Default::default(),
             link: Arc::clone(&node) as _,
             secret: ServerSecret::new([7; 32]),
             clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
