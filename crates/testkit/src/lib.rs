@@ -10,6 +10,8 @@
 //! - [`world`]: the server under test: where to connect, how to make accounts.
 //! - [`caps`]: the hash of XEP-0115, worked out once more.
 //! - [`process`]: the real program as a child process that can be killed.
+//! - [`mod@etcd`]: a real etcd of one or more members.
+//! - [`gate`]: a connection that can be cut.
 //!
 //! Nothing here depends on the server or on `starling-xmpp`: a mistake that
 //! both sides share would not be seen. A deadline is only ever a bound on
@@ -19,6 +21,8 @@
 pub mod caps;
 pub mod client;
 pub mod element;
+pub mod etcd;
+pub mod gate;
 pub mod login;
 pub mod pattern;
 pub mod process;

@@ -5,6 +5,7 @@
 
 mod clients;
 mod command;
+mod etcd;
 mod node;
 mod report;
 mod system;

@@ -33,6 +33,13 @@ pub(crate) const NODE: Need = Need {
     name: "Node.js 20 or later with npm",
 };
 
+/// Where a cluster keeps who owns what.
+pub(crate) const ETCD: Need = Need {
+    probes: &[&["etcd", "--version"]],
+    packages: &["etcd-server"],
+    name: "etcd 3.4 or later",
+};
+
 impl Need {
     /// Sees to it that it is there.
     pub(crate) fn provide(&self) -> Result<()> {

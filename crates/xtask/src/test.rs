@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::Command;
 use crate::report::{Outcome, Report};
-use crate::{clients, tools, workspace};
+use crate::{clients, etcd, tools, workspace};
 
 /// What to leave out.
 #[derive(Args)]
@@ -39,6 +39,8 @@ enum Step {
     Advisories,
     /// Unit, contract, scenario and documentation tests.
     Test,
+    /// Tests on a real etcd, installed when it is missing.
+    Etcd,
     /// A Python client, slixmpp, against the binary.
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
@@ -81,6 +83,7 @@ impl Step {
             Self::Advisories => tools::advisories(),
             Self::Test => cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
                 .counted(libtest_counts),
+            Self::Etcd => etcd::tests(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
         }
@@ -108,14 +111,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(report.finish())
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     Command::new("cargo")
         .args(arguments)
         .folder(&workspace::root())
 }
 
 /// What one line of a test binary's output adds: passed and failed tests.
-fn libtest_counts(line: &str) -> Option<(u64, u64)> {
+pub(crate) fn libtest_counts(line: &str) -> Option<(u64, u64)> {
     let counts = line.strip_prefix("test result: ")?.split_once(". ")?.1;
     let mut numbers = counts
         .split("; ")
