@@ -8,8 +8,9 @@ use starling_xmpp::jid::BareJid;
 use crate::binding::{CbType, ChannelBinding};
 use crate::fast;
 use crate::offer::Offer;
-use crate::scram::ITERATIONS_DEFAULT;
+use crate::scram::{ITERATIONS_DEFAULT, SALT_BYTES};
 use crate::secret::ServerSecret;
+use crate::shapes::Face;
 
 /// The terms of the exchanges on one stream.
 #[derive(Clone, Debug)]
@@ -26,8 +27,9 @@ pub struct Context {
     pub stream_from: Option<BareJid>,
     /// The key of answers for accounts that do not exist.
     pub secret: ServerSecret,
-    /// The iteration count of new verifiers, which accounts that do not exist
-    /// pretend to.
+    /// The iteration count of new verifiers. An account that lacks the asked
+    /// hash pretends to it, and one that does not exist unless the secret
+    /// knows what accounts of the host look like.
     pub iterations: u32,
     /// How long FAST tokens live.
     pub fast: fast::Lifetime,
@@ -46,6 +48,14 @@ impl Context {
             secret,
             iterations: ITERATIONS_DEFAULT,
             fast: fast::Lifetime::default(),
+        }
+    }
+
+    /// What a new verifier shows.
+    pub(crate) fn face(&self) -> Face {
+        Face {
+            iterations: self.iterations,
+            salt_octets: SALT_BYTES as u16,
         }
     }
 

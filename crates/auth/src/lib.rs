@@ -28,6 +28,7 @@ pub mod offer;
 pub mod prep;
 pub mod scram;
 pub mod secret;
+pub mod shapes;
 pub mod upgrade;
 
 mod anonymous;
@@ -45,3 +46,4 @@ pub use exchange::{Exchange, Step, Success};
 pub use mechanism::Mechanism;
 pub use offer::{Circumstances, Offer, Policy, Profile};
 pub use secret::ServerSecret;
+pub use shapes::Shapes;

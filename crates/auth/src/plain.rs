@@ -66,11 +66,16 @@ impl Machine for Plain {
         _now: UnixMillis,
     ) -> Result<Step, Failure> {
         let (account, password) = self.claim.take().ok_or(OUT_OF_TURN)?;
-        let fake = context
-            .secret
-            .fake_verifier(&account, HASHES[0], context.iterations);
+        let secret = &context.secret;
+        let shape = secret.shape(&account, credentials, context.face());
+        // Deriving takes time by hash and iterations, which would tell as well.
+        let (hash, face) = HASHES
+            .into_iter()
+            .find_map(|hash| Some((hash, shape.face(hash)?)))
+            .unwrap_or((HASHES[0], context.face()));
+        let fake = secret.fake_verifier(&account, hash, face);
         let known = credentials
-            .and_then(|c| HASHES.into_iter().find_map(|h| c.verifier(h)))
+            .and_then(|c| c.verifier(hash))
             .filter(|v| scram::check(v).is_ok());
         let is_right = is_password(&password, known.unwrap_or(&fake));
         match (credentials, known) {

@@ -168,9 +168,10 @@ impl Machine for Scram {
             return Err(OUT_OF_TURN);
         };
         // Made in any case, so that it costs the same in any case.
-        let fake = context
-            .secret
-            .fake_verifier(&opening.account, self.hash, context.iterations);
+        let (secret, account) = (&context.secret, &opening.account);
+        let shape = secret.shape(account, credentials, context.face());
+        let face = shape.face(self.hash).unwrap_or(context.face());
+        let fake = secret.fake_verifier(account, self.hash, face);
         let known = credentials
             .and_then(|c| c.verifier(self.hash))
             .filter(|v| check(v).is_ok());

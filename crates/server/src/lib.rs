@@ -14,12 +14,13 @@
 //!   is all of them.
 //! - [`config`]: every section, and how mistakes in it are told.
 //! - [`cli`]: the commands; [`admin`]: the API behind them.
-//! - [`data`], `certificate`, `secrets`, `hosts`, `passwords`: what the roles
+//! - [`data`], `certificate`, `secrets`, `census`, `hosts`, `passwords`: what the roles
 //!   are given.
 //! - [`metrics`], [`spans`]: what the crates count and trace, gathered.
 //! - [`mod@banner`], [`signals`], [`files`]: what `main.rs` needs besides.
 
 pub mod admin;
+mod census;
 mod certificate;
 pub mod cli;
 pub mod config;

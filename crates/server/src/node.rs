@@ -99,6 +99,7 @@ pub struct Node {
     pub(crate) edge: JoinHandle<()>,
     pub(crate) handle: starling_edge::Handle,
     pub(crate) engine: starling_session::Parts,
+    pub(crate) census: JoinHandle<()>,
     pub(crate) api: JoinHandle<Result<(), starling_wire::Error>>,
     /// Monitoring, where it is served.
     pub(crate) monitor: Option<JoinHandle<()>>,
@@ -226,6 +227,7 @@ impl Node {
             while let Some(worker) = self.engine.workers.join_next().await {
                 worker.context("a worker stopped")??;
             }
+            (&mut self.census).await.context("the census stopped")?;
             (&mut self.api).await.context("administration stopped")??;
             anyhow::Ok(())
         };

@@ -7,11 +7,18 @@ use starling_auth::scram::{self, Derivation};
 use starling_edge::config::Auth;
 use starling_session::PasswordDeriver;
 use starling_xmpp::credentials::{ScramHash, ScramVerifier};
+use tokio::sync::Notify;
 
 /// What `[edge.auth]` says of passwords, the same for all who ask. Cheap to
 /// clone; a reload changes it everywhere.
 #[derive(Debug, Clone)]
-pub struct Passwords(Arc<ArcSwap<Terms>>);
+pub struct Passwords(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    terms: ArcSwap<Terms>,
+    made: Notify,
+}
 
 #[derive(Debug)]
 struct Terms {
@@ -23,23 +30,32 @@ impl Passwords {
     /// As these settings have it.
     #[must_use]
     pub fn new(auth: &Auth) -> Self {
-        Self(Arc::new(ArcSwap::from_pointee(Terms::of(auth))))
+        Self(Arc::new(Inner {
+            terms: ArcSwap::from_pointee(Terms::of(auth)),
+            made: Notify::new(),
+        }))
     }
 
     /// From now on as these have it.
     pub(crate) fn replace(&self, auth: &Auth) {
-        self.0.store(Arc::new(Terms::of(auth)));
+        self.0.terms.store(Arc::new(Terms::of(auth)));
     }
 
-    /// How verifiers are made.
+    /// How verifiers are made. Whoever asks is about to make some.
     pub(crate) fn derivation(&self) -> Arc<Derivation> {
-        Arc::clone(&self.0.load().derivation)
+        self.0.made.notify_one();
+        Arc::clone(&self.0.terms.load().derivation)
+    }
+
+    /// Waits until verifiers were made, or are about to be, since the last time.
+    pub(crate) async fn made(&self) {
+        self.0.made.notified().await;
     }
 
     /// The hashes that clients are offered and these verifiers lack.
     pub(crate) fn missing(&self, verifiers: &[ScramVerifier]) -> Vec<ScramHash> {
         let has = |hash: &ScramHash| verifiers.iter().any(|v| v.hash == *hash);
-        let offered = self.0.load();
+        let offered = self.0.terms.load();
         let offered = offered.offered.iter().copied();
         offered.filter(|hash| !has(hash)).collect()
     }

@@ -1,6 +1,10 @@
 //! An account that does not exist answers like one that does (PROTOCOL B.2 21).
 
-use starling_auth::{Condition, Profile, Step};
+use std::collections::{BTreeMap, HashSet};
+
+use starling_auth::scram::derive;
+use starling_auth::shapes::Shape;
+use starling_auth::{Condition, Context, Profile, ServerSecret, Shapes, Step};
 use starling_xmpp::credentials::{Credentials, ScramHash};
 
 use crate::support::{
@@ -97,4 +101,90 @@ fn plain_and_tokens_do_not_tell_either() {
         failure(exchange.supply(credentials, NOW))
     };
     assert_eq!(token(None), token(Some(&*ROMEO)));
+}
+
+/// What `user` shows with each mechanism: salt and iterations.
+fn faces(context: &Context, user: &str, credentials: Option<&Credentials>) -> [(String, u32); 3] {
+    ScramHash::ALL.map(|hash| {
+        let name = format!("SCRAM-{}", hash.name());
+        let mut exchange = start(&name, context.clone());
+        lookup(exchange.begin(Some(&Client::new("n,,", user, b"").first())));
+        let challenge = challenge(exchange.supply(credentials, NOW));
+        let mut parts = challenge.split(',').skip(1);
+        let salt = parts.next().unwrap().to_owned();
+        let iterations = parts.next().unwrap().strip_prefix("i=").unwrap();
+        (salt, iterations.parse().unwrap())
+    })
+}
+
+/// What can be told from faces: iterations and the length of the salts.
+fn shown(faces: &[(String, u32); 3]) -> [(usize, u32); 3] {
+    [0, 1, 2].map(|at| (faces[at].0.len(), faces[at].1))
+}
+
+/// A host whose accounts are imported ones: a quarter with one hash, salts of
+/// 12 octets and 10,000 iterations, the others as new ones are here.
+fn imported() -> (Credentials, Context) {
+    let old = derive("pencil", ScramHash::Sha1, &[5; 12], 10_000).unwrap();
+    let old = Credentials {
+        verifiers: vec![old],
+        ..Credentials::default()
+    };
+    let mut shapes = Shapes::default();
+    for number in 0..1_000 {
+        let account = if number % 4 == 0 { &old } else { &*ROMEO };
+        shapes.count(Shape::of(account));
+    }
+    let context = context(Profile::Sasl1);
+    context.secret.set_shapes("example.org", shapes.trimmed());
+    (old, context)
+}
+
+#[test]
+fn names_without_account_look_like_accounts_as_often_as_accounts_do() {
+    let (old, context) = imported();
+    let mut seen = BTreeMap::new();
+    let mut salts = HashSet::new();
+    for number in 0..1_000 {
+        let faces = faces(&context, &format!("nobody{number}"), None);
+        *seen.entry(shown(&faces)).or_insert(0) += 1;
+        salts.extend(faces.map(|(salt, _)| salt));
+    }
+    assert_eq!(salts.len(), 3_000, "no two are alike");
+    let like_old = seen
+        .remove(&shown(&faces(&context, "ann", Some(&old))))
+        .unwrap();
+    let like_new = seen
+        .remove(&shown(&faces(&context, "romeo", Some(&ROMEO))))
+        .unwrap();
+    assert!(seen.is_empty(), "shapes that no account has: {seen:?}");
+    assert!((190..=310).contains(&like_old), "{like_old} of 1,000");
+    assert_eq!(like_old + like_new, 1_000);
+}
+
+#[test]
+fn a_name_without_account_looks_the_same_after_a_restart_and_nearly_so_as_accounts_change() {
+    let (_, context) = imported();
+    let (_, restarted) = imported();
+    let mut changed = context.clone();
+    changed.secret = ServerSecret::new(*context.secret.as_bytes());
+    let mut shapes = Shapes::default();
+    let old = imported().0;
+    for number in 0..1_000 {
+        let account = if number % 4 == 0 && number > 40 {
+            &old
+        } else {
+            &*ROMEO
+        };
+        shapes.count(Shape::of(account));
+    }
+    changed.secret.set_shapes("example.org", shapes.trimmed());
+    let mut moved = 0;
+    for number in 0..300 {
+        let name = format!("nobody{number}");
+        let before = faces(&context, &name, None);
+        assert_eq!(before, faces(&restarted, &name, None), "{name}");
+        moved += u32::from(before != faces(&changed, &name, None));
+    }
+    assert!(moved <= 12, "one in a hundred should: {moved} of 300");
 }

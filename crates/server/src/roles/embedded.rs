@@ -12,9 +12,11 @@ use starling_link::{LocalLink, Sampler};
 use starling_session::{Clock as _, Parts, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_wire::unix::Listener;
+use starling_xmpp::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin::{self, Certificate, Facts, Service};
+use crate::census::Census;
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
 use crate::passwords::Passwords;
@@ -50,33 +52,27 @@ pub(crate) async fn start(
     };
     let behind = Behind {
         link: &link,
-        secret: secrets.server,
+        secret: secrets.server.clone(),
         sampler: extras.sampler,
     };
     let front = front(given, &data, ports, behind, &working);
     let (engine, edge, certificates) = front.await?;
     let handle = edge.handle();
-    let mut listeners = admin::listeners(&config.edge.tcp, handle.addresses());
-    listeners.extend(monitor_port.as_ref().map(|port| admin::Listener {
-        protocol: "http",
-        address: port.address().to_string(),
-    }));
-    let facts = Arc::new(Facts::new(
-        config.node.name.clone(),
-        started_at,
-        data.path().to_owned(),
-        listeners,
-    ));
+    let listeners = listeners(&config, &handle, monitor_port.as_ref());
+    let facts = facts(&config, &data, started_at, listeners);
     facts.set_certificates(certificates);
+    let names = hosts::names(&config);
+    let administration =
+        Administration::new(Arc::clone(&link) as _, Arc::clone(&store) as _, names);
+    // Before anybody may ask for a name.
+    let census = Census::restored(&store, secrets.server, &administration).await;
     let edge = tokio::spawn(edge.run(accepting.clone()));
     let checks = api::checks(
         edge.abort_handle(),
-        Arc::clone(&link) as _,
+        link,
         Arc::clone(&store) as _,
         Arc::clone(&facts),
     );
-    let administration =
-        Administration::new(link, Arc::clone(&store) as _, crate::hosts::names(&config));
     let service = Service::new(
         administration.clone(),
         Arc::clone(&facts),
@@ -90,6 +86,7 @@ pub(crate) async fn start(
         edge,
         handle,
         engine,
+        census: tokio::spawn(census.run(passwords.clone(), administering.clone())),
         api,
         monitor,
         store,
@@ -109,6 +106,31 @@ struct Behind<'a> {
     link: &'a Arc<LocalLink>,
     secret: ServerSecret,
     sampler: Sampler,
+}
+
+/// What it tells of itself.
+fn facts(
+    config: &Config,
+    data: &DataFolder,
+    started_at: UnixMillis,
+    listeners: Vec<admin::Listener>,
+) -> Arc<Facts> {
+    let (name, path) = (config.node.name.clone(), data.path().to_owned());
+    Arc::new(Facts::new(name, started_at, path, listeners))
+}
+
+/// Where it can be reached, for those who ask.
+fn listeners(
+    config: &Config,
+    handle: &starling_edge::Handle,
+    monitor: Option<&Port>,
+) -> Vec<admin::Listener> {
+    let mut listeners = admin::listeners(&config.edge.tcp, handle.addresses());
+    listeners.extend(monitor.map(|port| admin::Listener {
+        protocol: "http",
+        address: port.address().to_string(),
+    }));
+    listeners
 }
 
 /// The engine, and the edge in front of it.
