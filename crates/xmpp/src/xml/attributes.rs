@@ -78,18 +78,33 @@ impl<'a> Attribute<'a> {
     }
 }
 
-/// Cuts `text`, all that follows the name in a start tag, into attributes.
+/// What stands behind the last attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Nothing: the text ends.
+    Text,
+    /// `>`
+    Tag,
+    /// `/>`
+    EmptyTag,
+}
+
+/// Cuts `text`, which follows the name in a start tag, into attributes. Returns
+/// the length of all that belongs to the tag, and how it ends.
 pub(super) fn read<'a>(
     text: &'a str,
     attributes_max: usize,
     out: &mut Attributes<'a>,
-) -> Result<(), Error> {
+) -> Result<(usize, Ending), Error> {
     let bytes = text.as_bytes();
     let mut at = 0;
     loop {
         let start = skip_space(bytes, at);
-        if start == bytes.len() {
-            return Ok(());
+        match (bytes.get(start), bytes.get(start + 1)) {
+            (Some(b'>'), _) => return Ok((start + 1, Ending::Tag)),
+            (Some(b'/'), Some(b'>')) => return Ok((start + 2, Ending::EmptyTag)),
+            (None, _) => return Ok((start, Ending::Text)),
+            _ => {}
         }
         if start == at {
             return Err(Error::NotWellFormed("no space before an attribute"));

@@ -47,9 +47,9 @@ pub(super) fn check(text: &str) -> Result<(), Error> {
 }
 
 /// Cuts a qualified name off the beginning of `text`: its length, its prefix
-/// and the rest. White space or `=` ends it.
+/// and the rest. White space, `=` or the end of a tag ends it.
 pub(super) fn cut_name(text: &str) -> Result<(usize, &str, &str), Error> {
-    let is_end = |b: u8| b == b'=' || is_space(b);
+    let is_end = |b: u8| matches!(b, b'=' | b'>' | b'/') || is_space(b);
     let bytes = text.as_bytes();
     let plain = bytes
         .iter()

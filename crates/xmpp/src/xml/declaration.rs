@@ -1,6 +1,6 @@
 //! The inside of `<?xml …?>`, XML 1.0 production 23.
 
-use super::attributes::{self, Attributes};
+use super::attributes::{self, Attributes, Ending};
 use super::{Error, chars};
 
 /// The encoding a document claims to have.
@@ -20,7 +20,10 @@ pub(crate) fn read_declaration(inside: &[u8]) -> Result<Declared, Error> {
     let text = std::str::from_utf8(inside).map_err(|_| BAD)?;
     chars::check(text)?;
     let mut found = Attributes::new();
-    attributes::read(text, NAMES.len(), &mut found).map_err(|_| BAD)?;
+    let read = attributes::read(text, NAMES.len(), &mut found);
+    if read.map_err(|_| BAD)?.1 != Ending::Text {
+        return Err(BAD);
+    }
     let mut declared = Declared::Utf8;
     let mut next = 0;
     for attribute in &found {

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use quick_xml::events::Event;
 use smallvec::SmallVec;
 
-use super::attributes::{self, Attribute, Attributes};
+use super::attributes::{self, Attribute, Attributes, Ending};
+use super::markup::{self, Piece};
 use super::namespaces::{NsId, Scope};
 use super::{Declaration, Error, Limit, Limits, chars, escape};
 
@@ -37,17 +37,13 @@ pub struct Start<'a> {
     pub local_at: usize,
 }
 
-struct Open<'a> {
-    name: &'a str,
-}
-
 /// The reader. It ends with `None` after exactly one element.
 pub struct Reader<'a> {
     text: &'a str,
-    tokens: quick_xml::Reader<&'a [u8]>,
     limits: Limits,
     scope: Scope<'a>,
-    open: SmallVec<[Open<'a>; 16]>,
+    /// The names of the elements that are open.
+    open: SmallVec<[&'a str; 16]>,
     attributes: Attributes<'a>,
     ns: NsId,
     token: Range<usize>,
@@ -63,17 +59,8 @@ impl<'a> Reader<'a> {
         }
         let text = std::str::from_utf8(bytes).map_err(|_| Error::NotWellFormed("not UTF-8"))?;
         chars::check(text)?;
-        // The tokenizer would skip a byte order mark without counting it.
-        if text.starts_with('\u{feff}') {
-            return Err(Error::NotWellFormed("byte order mark"));
-        }
-        let mut tokens = quick_xml::Reader::from_str(text);
-        // Names are compared here, without copies.
-        tokens.config_mut().check_end_names = false;
-        tokens.config_mut().allow_unmatched_ends = true;
         Ok(Self {
             text,
-            tokens,
             limits,
             scope: Scope::new(base),
             open: SmallVec::new(),
@@ -97,39 +84,29 @@ impl<'a> Reader<'a> {
             return self.close().map(Some);
         }
         let start = self.token.end;
-        let event = self.tokens.read_event().map_err(|error| describe(&error))?;
-        let end = usize::try_from(self.tokens.buffer_position()).unwrap_or(usize::MAX);
-        self.token = start..end.min(self.text.len());
-        let raw = &self.text[self.token.clone()];
-        match event {
-            Event::Start(_) => self.start(&raw[1..raw.len() - 1]).map(Some),
-            Event::Empty(_) => {
-                self.is_empty_element = true;
-                self.start(&raw[1..raw.len() - 2]).map(Some)
-            }
-            Event::End(_) => {
-                let name = raw[2..raw.len() - 1].trim_end_matches([' ', '\t', '\n', '\r']);
-                if self.open.last().is_none_or(|open| open.name != name) {
+        let Some((piece, length)) = markup::cut(&self.text[start..])? else {
+            return match self.open.is_empty() && self.elements > 0 {
+                true => Ok(None),
+                false => Err(Error::NotWellFormed("element without an end")),
+            };
+        };
+        self.token = start..start + length;
+        match piece {
+            Piece::Start => self.start().map(Some),
+            Piece::End(name) => {
+                if self.open.last().is_none_or(|open| *open != name) {
                     return Err(Error::NotWellFormed("end tag does not match"));
                 }
                 self.close().map(Some)
             }
-            Event::Eof if self.open.is_empty() && self.elements > 0 => Ok(None),
-            Event::Eof => Err(Error::NotWellFormed("element without an end")),
-            Event::Comment(_) => Err(Error::Restricted("comment")),
-            Event::PI(_) | Event::Decl(_) => Err(Error::Restricted("processing instruction")),
-            Event::DocType(_) => Err(Error::Restricted("document type")),
             _ if self.open.is_empty() => Err(Error::NotWellFormed("text outside of an element")),
-            Event::Text(_) if raw.contains(']') && raw.contains("]]>") => {
+            Piece::Text(raw) if raw.contains(']') && raw.contains("]]>") => {
                 Err(Error::NotWellFormed("']]>' in text"))
             }
-            Event::Text(_) => Ok(Some(Token::Text(escape::read_text(raw)))),
-            Event::CData(_) => {
-                let inside = &raw["<![CDATA[".len()..raw.len() - "]]>".len()];
-                Ok(Some(Token::Text(escape::read_cdata(inside))))
-            }
-            Event::GeneralRef(_) => {
-                let c = escape::reference(&raw[1..raw.len() - 1])?;
+            Piece::Text(raw) => Ok(Some(Token::Text(escape::read_text(raw)))),
+            Piece::CData(raw) => Ok(Some(Token::Text(escape::read_cdata(raw)))),
+            Piece::Reference(name) => {
+                let c = escape::reference(name)?;
                 Ok(Some(Token::Text(Cow::Owned(c.to_string()))))
             }
         }
@@ -185,7 +162,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn start(&mut self, tag: &'a str) -> Result<Token<'a>, Error> {
+    /// Cuts a start tag, of which only the `<` is cut yet, and takes it in.
+    fn start(&mut self) -> Result<Token<'a>, Error> {
         if self.open.is_empty() && self.elements > 0 {
             return Err(Error::NotWellFormed("second root element"));
         }
@@ -196,21 +174,24 @@ impl<'a> Reader<'a> {
         if self.open.len() >= self.limits.depth_max {
             return Err(Error::Limit(Limit::Depth));
         }
+        let tag = &self.text[self.token.end..];
         let (name_end, prefix, local) = chars::cut_name(tag)?;
-        let name = &tag[..name_end];
         self.attributes.clear();
-        attributes::read(
-            &tag[name_end..],
-            self.limits.attributes_max,
-            &mut self.attributes,
-        )?;
-        self.open.push(Open { name });
+        let rest = &tag[name_end..];
+        let max = self.limits.attributes_max;
+        let (length, ending) = attributes::read(rest, max, &mut self.attributes)?;
+        if ending == Ending::Text {
+            return Err(Error::NotWellFormed("tag without an end"));
+        }
+        let local_at = self.token.end + name_end - local.len();
+        self.token.end += name_end + length;
+        self.is_empty_element = ending == Ending::EmptyTag;
+        self.open.push(&tag[..name_end]);
         self.resolve_attributes()?;
         if prefix == "xmlns" {
             return Err(Error::NotWellFormed("reserved prefix"));
         }
         self.ns = self.scope.resolve(prefix)?;
-        let local_at = self.token.start + 1 + name_end - local.len();
         Ok(Token::Start(Start {
             prefix,
             local,
@@ -258,24 +239,5 @@ impl<'a> Reader<'a> {
         self.scope.close(self.open.len());
         self.open.pop();
         Ok(Token::End)
-    }
-}
-
-/// What the tokenizer itself refuses.
-fn describe(error: &quick_xml::Error) -> Error {
-    use quick_xml::errors::{IllFormedError, SyntaxError};
-    match error {
-        quick_xml::Error::Syntax(SyntaxError::UnclosedComment) => Error::Restricted("comment"),
-        quick_xml::Error::Syntax(SyntaxError::UnclosedDoctype)
-        | quick_xml::Error::IllFormed(IllFormedError::MissingDoctypeName) => {
-            Error::Restricted("document type")
-        }
-        quick_xml::Error::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => {
-            Error::Restricted("processing instruction")
-        }
-        quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => {
-            Error::NotWellFormed("reference without an end")
-        }
-        _ => Error::NotWellFormed("bad markup"),
     }
 }
