@@ -7,9 +7,11 @@
 //! session that is reachable gets the rest. What is worth keeping is said in
 //! `content`.
 //!
-//! As long as nothing else reads the log, what has been delivered is removed
-//! from it: all of it waited, so the cursor is the end of what nobody needs.
-//! Retention comes with the archive (XEP-0313), which takes that over.
+//! A message that a session does take is in the log, too, until the session is
+//! known to have it: should the node die before, it waits after all.
+//!
+//! What has been delivered is removed from the log, unless it is in the archive
+//! (XEP-0313), whose retention is its own affair.
 
 #[cfg(test)]
 #[allow(
@@ -28,7 +30,6 @@ use starling_session::{
 use starling_store::archive::{self, Entry, Query, TALLY_ENTRIES_MAX, Tally};
 use starling_store::{Position, cursor};
 use starling_xmpp::payload::delay::Delay;
-use starling_xmpp::payload::hints::Hints;
 use starling_xmpp::{Condition, Jid, Payload, Stanza, StanzaError, Type, ns};
 
 use crate::{content, metrics};
@@ -202,6 +203,8 @@ impl Offline {
         sessions.retain(|session| !in_line.contains(session));
         let (is_waited_for, is_taken) = (sessions.len() < targets, !sessions.is_empty());
         if is_taken && !is_waited_for {
+            // Until the session has it. Of others than users nothing is kept.
+            ctx.keep(Kept::default());
             return Outcome::Pass;
         }
         if !is_waited_for && is_for_lost_resource(message) {
@@ -237,8 +240,7 @@ impl Offline {
         }
         let kept = Kept {
             is_offline: true,
-            // XEP-0334 §4.1: it waits, and that is all.
-            is_archived: !Hints::of(message).forbids_archive(),
+            ..Kept::default()
         };
         ctx.keep(kept);
         ctx.targets.is_stored = true;
@@ -290,15 +292,19 @@ fn flushing(ctx: &Ctx) -> impl Iterator<Item = SessionId> {
         .map(|session| session.id)
 }
 
-/// What was handed over is written to the client: it does not wait any more,
-/// and nobody else reads it.
+/// What was handed over has arrived: it does not wait any more.
 fn advance(ctx: &mut Ctx, Flush { through, tally }: Flush) {
     if tally.entries > 0 {
+        let after = ctx.account.cursors.offline_or_start();
         ctx.account.offline.subtract(tally);
         let change = cursor::Change::SetOffline(through);
         ctx.account.cursors.apply(&change);
         ctx.write(change);
-        ctx.write(archive::Change::Purge { through });
+        ctx.write(archive::Change::Sweep {
+            after,
+            through,
+            is_offline: true,
+        });
     }
 }
 

@@ -166,7 +166,7 @@ mod tests {
         scene.online("balcony");
         let got = get(&mut scene, "chat", "<body>a</body>");
         let before = id(&got).to_owned();
-        scene.refuses("balcony", got.strip_prefix("balcony: ").unwrap());
+        scene.loses("balcony");
         let said = scene.bind_and_send("chamber", "<presence/>");
         let again = said.iter().find(|line| line.contains("<body>")).unwrap();
         assert_eq!(id(again), before);

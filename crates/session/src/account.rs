@@ -3,11 +3,12 @@
 //! It is owned by one shard, so nothing here is locked. What is durable in it
 //! equals the store plus the writes that are on their way there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use smol_str::SmolStr;
 use starling_cluster::Epoch;
-use starling_link::SessionId;
+use starling_link::{Attach, Ledger, SessionId};
 use starling_store::account;
 use starling_store::archive::Tally;
 use starling_store::blocklist::Blocklist;
@@ -19,10 +20,15 @@ use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Jid};
 
 use crate::commit::CycleNumber;
+use crate::management::Managed;
+use crate::ring::Ring;
 use crate::{Session, Slots};
 
 /// Places of a log that are set aside for each millisecond.
 const PLACES_PER_MILLI: u64 = 1_000;
+
+/// Ended sessions whose clients may still learn how far they had come.
+const ENDED_SESSIONS_MAX: usize = 8;
 
 /// A loaded account, or a host standing in for one when a stanza is for the
 /// host itself.
@@ -58,8 +64,30 @@ pub struct Account {
     last_stored_at: UnixMillis,
     /// The last commit cycle that has something of this account.
     pub(crate) cycle: CycleNumber,
+    /// Sessions that were ended and whose streams are being closed.
+    pub(crate) closing: Vec<Closing>,
+    /// Places of messages that will come back from sessions that are over.
+    pub(crate) owed: Vec<Position>,
+    /// Sessions that ended and could have been resumed, oldest first.
+    ended: VecDeque<Ended>,
+    /// How far the log has arrived will be written soon.
+    pub(crate) is_cursor_due: bool,
     /// It stands in its worker's list of accounts that nobody uses.
     pub(crate) is_listed_idle: bool,
+}
+
+/// A session that was ended, until its edge has told what its client took.
+pub(crate) struct Closing {
+    pub(crate) id: SessionId,
+    pub(crate) attach: Attach,
+    pub(crate) ring: Arc<Ring>,
+}
+
+/// What a client that comes too late is told of its session.
+struct Ended {
+    id: SessionId,
+    managed: Box<Managed>,
+    ledger: Arc<Ledger>,
 }
 
 /// Where an account lives.
@@ -102,6 +130,7 @@ impl Account {
             last_position: bundle
                 .last_position
                 .max(bundle.cursors.offline)
+                .max(bundle.cursors.delivered)
                 .unwrap_or(Position::START),
             cursors: bundle.cursors,
             ..Self::empty(jid)
@@ -123,6 +152,10 @@ impl Account {
             fingerprint: Fingerprint::of(&[]),
             is_disabled: false,
             is_listed_idle: false,
+            closing: Vec::new(),
+            owed: Vec::new(),
+            ended: VecDeque::new(),
+            is_cursor_due: false,
             roster: Roster::default(),
             blocklist: Blocklist::default(),
             cursors: Cursors::default(),
@@ -145,6 +178,57 @@ impl Account {
     /// The session with this number, to change it.
     pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
         self.sessions.iter_mut().find(|session| session.id == id)
+    }
+
+    /// Whether a session, or the stream of one that was ended, may still take
+    /// something.
+    pub(crate) fn has_way_to(&self, id: SessionId) -> bool {
+        self.session(id).is_some() || self.closing.iter().any(|closing| closing.id == id)
+    }
+
+    /// Whether anything of it is on its way to a client, or may come back.
+    pub(crate) fn is_in_use(&self) -> bool {
+        !self.sessions.is_empty() || !self.closing.is_empty() || !self.owed.is_empty()
+    }
+
+    /// XEP-0198 §5: keeps what a client may want to know of a session that is
+    /// about to end.
+    pub(crate) fn remember_ended(&mut self, id: SessionId) {
+        let Some(session) = self.session_mut(id) else {
+            return;
+        };
+        let ledger = Arc::clone(&session.ledger);
+        let Some(managed) = session.managed.take_if(|of| of.resumable.is_some()) else {
+            return;
+        };
+        if self.ended.len() >= ENDED_SESSIONS_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(Ended {
+            id,
+            managed,
+            ledger,
+        });
+    }
+
+    /// How many stanzas of an ended session were dealt with, as its client
+    /// counts them.
+    pub(crate) fn committed_of_ended(&self, id: SessionId, secret: u128) -> Option<u32> {
+        let mut ended = self.ended.iter();
+        let of = ended.find(|of| of.id == id && of.managed.is_opened_by(secret))?;
+        Some(of.ledger.committed().wrapping_sub(of.managed.received))
+    }
+
+    /// How far the log has arrived: everything up to here was acknowledged by a
+    /// client, or waits and is marked so.
+    pub(crate) fn delivered(&self) -> Position {
+        let sessions = self.sessions.iter().map(|session| &session.ring);
+        let closing = self.closing.iter().map(|closing| &closing.ring);
+        let floors = sessions.chain(closing).filter_map(|ring| ring.floor());
+        let floor = floors.chain(self.owed.iter().copied()).min();
+        floor.map_or(self.last_position, |floor| {
+            Position::new(floor.epoch, floor.seq.saturating_sub(1))
+        })
     }
 
     /// The session with this full JID.

@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 
 use crate::account::Lasting;
 use crate::effects::Effect;
+use crate::management::Managed;
 use crate::ring::Ring;
-use crate::{Ctx, Event, Session, Slots, iq, pipeline, tasks};
+use crate::{Ctx, Event, Session, Slots, iq, pipeline, returned};
 
 /// Binds, or says why not. The answer leaves with the effects, so that a
 /// session that had to make way is told before the new one begins.
@@ -29,11 +30,7 @@ pub(crate) fn bind(
                 session: SessionId(rand::random()),
                 jid,
                 at: ctx.now(),
-                management: request.management.map(|_| Management {
-                    received: 0,
-                    sent: 0,
-                    resumption: None,
-                }),
+                management: None,
                 inline: Vec::new(),
             };
             ctx.binding = Some(Box::new(Binding { bound, answer }));
@@ -107,7 +104,7 @@ fn choose(ctx: &mut Ctx, request: &Bind) -> Result<Jid, BindError> {
     };
     match request.conflict {
         ConflictPolicy::Replace => {
-            tasks::end(ctx, older, Close::Conflict);
+            returned::end(ctx, older, Close::Conflict);
             Ok(jid)
         }
         ConflictPolicy::Rename => made(ctx, request),
@@ -115,17 +112,28 @@ fn choose(ctx: &mut Ctx, request: &Bind) -> Result<Jid, BindError> {
     }
 }
 
-/// A resource that the server makes: nobody can guess it (XEP-0386 §3.2.1).
-fn made(ctx: &Ctx, request: &Bind) -> Result<Jid, BindError> {
-    let random = iq::random_text();
-    let resource = match &request.tag {
-        Some(tag) => format!("{tag}/{random}"),
-        None => random.to_string(),
+/// A resource that the server makes: nobody can guess it, and a user agent that
+/// comes back has the one it had (XEP-0386 §3.2.1).
+fn made(ctx: &mut Ctx, request: &Bind) -> Result<Jid, BindError> {
+    let account = &ctx.account.jid;
+    let word = match &request.client.user_agent_id {
+        Some(agent) => {
+            let texts = [agent.as_str(), request.tag.as_deref().unwrap_or_default()];
+            ctx.env.entry_ids.word_of(account, &texts)
+        }
+        None => iq::random_text().to_string(),
     };
-    ctx.account
-        .jid
+    let resource = match &request.tag {
+        Some(tag) => format!("{tag}/{word}"),
+        None => word,
+    };
+    let jid = account
         .with_resource(&resource)
-        .map_err(|_| BindError::BadResource)
+        .map_err(|_| BindError::BadResource)?;
+    if let Some(older) = ctx.account.session_by_jid(&jid).map(|session| session.id) {
+        returned::end(ctx, older, Close::Conflict);
+    }
+    Ok(jid)
 }
 
 fn open(ctx: &mut Ctx, request: Bind) {
@@ -139,7 +147,23 @@ fn open(ctx: &mut Ctx, request: Bind) {
     // place of its own older session, whatever that one's resource.
     let older = same_agent(ctx, &request);
     if let Some(older) = older {
-        tasks::end(ctx, older, Close::Conflict);
+        returned::end(ctx, older, Close::Conflict);
+    }
+    let config = &ctx.env.config;
+    let bounds = (
+        config.unacknowledged_stanzas_max,
+        config.unacknowledged_bytes_max,
+    );
+    let timeout_max = config.resume_timeout;
+    let managed = request
+        .management
+        .map(|request| Managed::grant(request, 0, timeout_max));
+    if let (Some(managed), Some(binding)) = (&managed, &mut ctx.binding) {
+        binding.bound.management = Some(Management {
+            received: 0,
+            sent: 0,
+            resumption: managed.resumption(session),
+        });
     }
     let key = SessionKey {
         account: ctx.account.jid.clone(),
@@ -152,7 +176,9 @@ fn open(ctx: &mut Ctx, request: Bind) {
         since: at,
         ledger: Ledger::new(Arc::clone(&request.outlet)),
         attach: Attach::default(),
-        ring: Ring::new(key, request.outlet),
+        is_hibernating: false,
+        ring: Ring::new(key, request.outlet, managed.is_some(), bounds),
+        managed: managed.map(Box::new),
         presence: None,
         priority: 0,
         is_interested: false,

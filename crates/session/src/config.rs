@@ -1,5 +1,7 @@
 //! What an operator may set about the engine.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,18 @@ pub struct Config {
     /// Addresses one session may send directed presence to at a time.
     #[schemars(range(min = 1, max = 100_000))]
     pub directed_presence_max: usize,
+    /// How long a session waits for a client whose connection was lost before
+    /// it ends (XEP-0198). A client may ask for less. Zero turns it off.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    pub resume_timeout: Duration,
+    /// Stanzas that a session keeps until its client has acknowledged them. One
+    /// more ends the session; its messages wait for the next.
+    #[schemars(range(min = 10, max = 1_000_000))]
+    pub unacknowledged_stanzas_max: usize,
+    /// The same, in bytes.
+    #[schemars(range(min = 65_536))]
+    pub unacknowledged_bytes_max: usize,
     /// Requests of the server that one client may leave unanswered; the oldest
     /// is forgotten first.
     #[schemars(range(min = 1, max = 10_000))]
@@ -43,6 +57,9 @@ impl Default for Config {
             worker_frames_max: 100_000,
             roster_items_max: 5_000,
             directed_presence_max: 1_000,
+            resume_timeout: Duration::from_secs(300),
+            unacknowledged_stanzas_max: 16_384,
+            unacknowledged_bytes_max: 4_194_304,
             requests_per_session_max: 32,
         }
     }

@@ -3,13 +3,14 @@
 //! A [`Ctx`] owns the account it is about: nothing else can touch that account
 //! until the handler has returned, however long it awaits.
 
+mod log;
+
 use std::sync::Arc;
 
 use smol_str::SmolStr;
 use starling_cluster::Epoch;
 use starling_link::{ActiveSpan, Close, MessageId, SessionId};
-use starling_store::archive::{Direction, Entry};
-use starling_store::{Change, Position, Store, archive};
+use starling_store::{Change, Position, Store};
 use starling_xmpp::credentials::ScramVerifier;
 use starling_xmpp::stanza::{Kind, Type};
 use starling_xmpp::time::UnixMillis;
@@ -19,6 +20,7 @@ use crate::account::Lasting;
 use crate::bind::Binding;
 use crate::commit::Progress;
 use crate::effects::{Effect, Effects};
+use crate::outgoing::{Logged, Outgoing};
 use crate::registry::FeatureId;
 use crate::session::Request;
 use crate::{Account, Env, Host, Session, Side, Targets};
@@ -66,6 +68,9 @@ pub struct Ctx {
     side: Side,
     place: Option<Place>,
     kept: Option<Kept>,
+    in_transit: Option<Logged>,
+    /// The message in hand is in the log already, where it will not be found.
+    is_copy: bool,
     pub(crate) id: Option<MessageId>,
     pub(crate) env: Arc<Env>,
     progress: Arc<Progress>,
@@ -96,6 +101,8 @@ impl Ctx {
             side: Side::Recipient,
             place: None,
             kept: None,
+            in_transit: None,
+            is_copy: false,
             id: None,
             env,
             progress,
@@ -206,24 +213,26 @@ impl Ctx {
         }
     }
 
-    /// Hands a stanza to a session of this account.
+    /// Hands a stanza to a session of this account. A message is lost if the
+    /// session ends before its client has it: whoever hands it over this way
+    /// has it elsewhere too, as a copy has, or what waits in the log.
     pub fn deliver(&mut self, session: SessionId, stanza: Stanza) {
-        self.deliver_among(session, stanza, None);
+        let outgoing = match stanza.head.kind {
+            Kind::Message => Outgoing::dispensable(stanza),
+            Kind::Presence | Kind::Iq => Outgoing::new(stanza, None),
+        };
+        self.hand_over(session, outgoing);
     }
 
-    /// The same when several sessions are to get it: should one of them not
-    /// take it, the others are asked whether they have it.
-    pub(crate) fn deliver_among(
-        &mut self,
-        session: SessionId,
-        stanza: Stanza,
-        targets: Option<Arc<[SessionId]>>,
-    ) {
+    pub(crate) fn hand_over(&mut self, session: SessionId, outgoing: Outgoing) {
         if let Some(found) = self.account.session(session) {
+            let ring = Arc::clone(&found.ring);
+            if let Some(position) = outgoing.position() {
+                ring.announce(position);
+            }
             self.effects.releases.push(Effect::Deliver {
-                ring: Arc::clone(&found.ring),
-                stanza,
-                targets,
+                ring,
+                outgoing,
                 trace: None,
             });
         }
@@ -295,69 +304,6 @@ impl Ctx {
         }
     }
 
-    /// The place that the message in hand has, or would have, in the account's
-    /// log, and its time there. A place that stays unused is a harmless gap.
-    pub fn place(&mut self) -> Place {
-        if let Some(place) = self.place {
-            return place;
-        }
-        let (position, at) = self.account.next_entry(self.epoch, self.now());
-        *self.place.insert(Place { position, at })
-    }
-
-    /// Gives the message in hand the place it had on its first way through the
-    /// phases; `false` if its place has passed, since nobody would find it
-    /// there any more.
-    pub fn keep_place(&mut self, position: Position) -> bool {
-        let is_ahead = position > self.account.cursors.offline_or_start();
-        let is_ours = position <= self.account.last_position();
-        if is_ahead && is_ours {
-            let at = self.now();
-            self.place = Some(Place { position, at });
-        }
-        is_ahead && is_ours
-    }
-
-    /// Keeps the message in hand in the account's log, for one more reason:
-    /// all that are given in [`crate::Phase::Archive`] together make one entry
-    /// once the phase is over. None of the two flags means that it is on its
-    /// way to a session, and waits there only in case the node dies.
-    pub fn keep(&mut self, kept: Kept) {
-        let reasons = self.kept.get_or_insert_default();
-        reasons.is_offline |= kept.is_offline;
-        reasons.is_archived |= kept.is_archived;
-    }
-
-    /// Appends the message in hand to the log, if anybody wants to keep it.
-    pub(crate) fn append_kept(&mut self, message: &Stanza) {
-        let Some(kept) = self.kept.take() else {
-            return;
-        };
-        let (direction, peer) = match self.side {
-            Side::Sender => (Direction::Out, &message.head.to),
-            Side::Recipient | Side::Both => (Direction::In, &message.head.from),
-        };
-        let Some(peer) = peer.clone() else {
-            return;
-        };
-        let Place { position, at } = self.place();
-        let id = self.message_id();
-        let stanza = message.to_bytes();
-        if kept.is_offline {
-            self.account.offline.add(stanza.len());
-        }
-        self.write(archive::Change::Append(Entry {
-            position,
-            id: id.0,
-            peer,
-            direction,
-            stanza,
-            stored_at: at,
-            is_offline: kept.is_offline,
-            is_archived: kept.is_archived,
-        }));
-    }
-
     /// What is stored for a password. Slow on purpose, and done elsewhere.
     ///
     /// # Errors
@@ -374,12 +320,9 @@ impl Ctx {
         crate::tasks::erase(self);
     }
 
-    /// Ends a session of this account, after what was delivered to it.
+    /// Ends a session of this account, after what was delivered to it so far.
     pub fn close(&mut self, session: SessionId, why: Close) {
-        if let Some(found) = self.account.session(session) {
-            let ring = Arc::clone(&found.ring);
-            self.effects.releases.push(Effect::Close { ring, why });
-        }
+        crate::returned::end(self, session, why);
     }
 
     /// A message between two resources of one account is subject to the

@@ -1,13 +1,12 @@
 //! RFC 6121 §8.5: which sessions get a message, and what becomes of one that
 //! none gets.
 
-use std::sync::Arc;
-
 use smallvec::SmallVec;
 use starling_link::SessionId;
 use starling_xmpp::Stanza;
 use starling_xmpp::stanza::Type;
 
+use crate::outgoing::{Outgoing, Sharing};
 use crate::{Account, Ctx, reject};
 
 /// The sessions that are to get the message in hand, and what is known of it.
@@ -58,12 +57,13 @@ pub(crate) fn deliver(ctx: &mut Ctx, message: Stanza) {
         sessions,
         is_stored,
     } = std::mem::take(&mut ctx.targets);
+    let logged = ctx.in_transit().map(Box::new);
     if let [session] = sessions[..] {
-        ctx.deliver(session, message);
+        ctx.hand_over(session, Outgoing::new(message, logged));
     } else if !sessions.is_empty() {
-        let targets: Arc<[SessionId]> = Arc::from(&sessions[..]);
+        let outgoing = Outgoing::new(message, logged).shared(&Sharing::among(sessions.clone()));
         for session in sessions {
-            ctx.deliver_among(session, message.clone(), Some(Arc::clone(&targets)));
+            ctx.hand_over(session, outgoing.clone());
         }
     } else if !is_stored && is_answered(&message) {
         reject::unavailable(ctx, &message);

@@ -2,12 +2,15 @@
 //! they are durable. Plain values; `commit` and `router` carry them out.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use starling_link::{ActiveSpan, Close, MessageId, Receipt, SessionId, TraceContext};
+use starling_link::{ActiveSpan, Close, MessageId, Receipt, Resumption, TraceContext};
 use starling_store::Change;
 use starling_xmpp::Stanza;
 
+use crate::outgoing::Outgoing;
 use crate::ring::Ring;
+use crate::work::Alarm;
 
 /// Something the world outside the shard will notice.
 pub(crate) enum Effect {
@@ -27,9 +30,7 @@ pub(crate) enum Effect {
         /// The session's way out.
         ring: Arc<Ring>,
         /// The stanza.
-        stanza: Stanza,
-        /// All sessions that are to get it, if there are several.
-        targets: Option<Arc<[SessionId]>>,
+        outgoing: Outgoing,
         /// Set if the stanza in hand is watched on its way.
         trace: Option<TraceContext>,
     },
@@ -46,6 +47,8 @@ pub(crate) enum Effect {
         ring: Arc<Ring>,
         /// The number of its last stanza before.
         received: u32,
+        /// How it may come back.
+        resumption: Option<Resumption>,
     },
     /// End a session's stream.
     Close {
@@ -65,6 +68,8 @@ pub(crate) struct Effects {
     pub(crate) writes: Vec<Change>,
     /// What happens then.
     pub(crate) releases: Vec<Effect>,
+    /// What is to be looked at later.
+    pub(crate) alarms: Vec<(Duration, Alarm)>,
 }
 
 impl Effects {

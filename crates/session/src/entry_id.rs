@@ -33,15 +33,7 @@ impl EntryIds {
         mix(&mut block, &tweak);
         self.0.encrypt_block(&mut block);
         mix(&mut block, &tweak);
-        let mut id = String::with_capacity(2 * BLOCK_BYTES);
-        for byte in block {
-            // By hand: this is done for every message that a log keeps, and
-            // `write!` takes longer than the encryption.
-            for digit in [byte >> 4, byte & 0xf] {
-                id.push(char::from(DIGITS[usize::from(digit)]));
-            }
-        }
-        id
+        hexadecimal(&block)
     }
 
     /// The place in an owner's log that an id names; `None` if we never gave it
@@ -63,6 +55,26 @@ impl EntryIds {
         is_ours.then(|| Position::from_bytes(position.try_into().unwrap_or_default()))
     }
 
+    /// A word that is always the same for the same texts of an account and
+    /// says nothing of them: only whoever has the key can work it out.
+    pub(crate) fn word_of(&self, owner: &BareJid, texts: &[&str]) -> String {
+        let mut block = self.tweak(owner);
+        for text in texts {
+            // Each with its length before it, so that no two lists are alike,
+            // and marked, so that none is like the block of an id.
+            let mut head = Block::default();
+            head[..8].copy_from_slice(&(text.len() as u64).to_be_bytes());
+            head[BLOCK_BYTES - 1] = u8::MAX;
+            mix(&mut block, &head);
+            self.0.encrypt_block(&mut block);
+            for chunk in text.as_bytes().chunks(BLOCK_BYTES) {
+                mix(&mut block, chunk);
+                self.0.encrypt_block(&mut block);
+            }
+        }
+        hexadecimal(&block)
+    }
+
     /// What the owner adds, so that the same place in two logs has two ids
     /// that have nothing in common: a CBC-MAC of its address, length first.
     fn tweak(&self, owner: &BareJid) -> Block {
@@ -76,6 +88,18 @@ impl EntryIds {
         }
         block
     }
+}
+
+fn hexadecimal(block: &Block) -> String {
+    let mut text = String::with_capacity(2 * BLOCK_BYTES);
+    for byte in block {
+        // By hand: this is done for every message that a log keeps, and
+        // `write!` takes longer than the encryption.
+        for digit in [byte >> 4, byte & 0xf] {
+            text.push(char::from(DIGITS[usize::from(digit)]));
+        }
+    }
+    text
 }
 
 fn mix(block: &mut Block, with: &[u8]) {
@@ -122,6 +146,22 @@ mod tests {
         let id = ids.id_of(&juliet, Position::new(1, 1));
         assert_ne!(id, ids.id_of(&romeo, Position::new(1, 1)));
         assert_eq!(ids.position_of(&romeo, &id), None);
+    }
+
+    #[test]
+    fn a_word_depends_on_all_it_is_made_of() {
+        let ids = EntryIds::new([9; 16]);
+        let juliet = owner("juliet@capulet.example");
+        let word = ids.word_of(&juliet, &["agent", "tag"]);
+        assert_eq!(word, ids.word_of(&juliet, &["agent", "tag"]));
+        for other in [
+            ids.word_of(&owner("romeo@montague.example"), &["agent", "tag"]),
+            ids.word_of(&juliet, &["agentt", "ag"]),
+            ids.word_of(&juliet, &["agent"]),
+            EntryIds::new([8; 16]).word_of(&juliet, &["agent", "tag"]),
+        ] {
+            assert_ne!(word, other);
+        }
     }
 
     #[test]

@@ -38,7 +38,8 @@ fn to_host(mut ctx: Box<Ctx>, stanza: Stanza) -> Handling {
     }
 }
 
-fn message(ctx: &mut Ctx, mut stanza: Stanza) {
+/// Takes a message through the recipient's phases and delivers it.
+pub(crate) fn message(ctx: &mut Ctx, mut stanza: Stanza) {
     ctx.targets = Targets::of(&ctx.account, &stanza);
     match pipeline::run(ctx, &mut stanza, Side::Recipient, Phase::ALL) {
         Verdict::Pass => delivery::deliver(ctx, stanza),

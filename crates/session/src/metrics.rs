@@ -30,7 +30,7 @@ pub fn describe() {
     describe_counter!(
         UNDELIVERED,
         Unit::Count,
-        "Stanzas that a client's full queue refused: its session was closed. If it grows, clients are slow or the queue is small."
+        "Sessions ended because more waited for their client than is kept. If it grows, clients are slow or a queue is small."
     );
     describe_counter!(
         OVERLOADED,

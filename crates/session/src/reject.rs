@@ -68,7 +68,11 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
             effects.extend(routed.receipt.map(Effect::Settle));
             effects
         }
-        Task::Undelivered { stanza, .. } => answer(&stanza, error),
+        // Its sender is told; what is in the log is found there again.
+        Task::Undelivered(outgoing) if outgoing.logged.is_none() => answer(&outgoing.stanza, error),
+        Task::Undelivered(_) | Task::Overflowed(_) | Task::Recover(_) | Task::Alarm(_) => {
+            Vec::new()
+        }
         // Only an account in memory has sessions, and this one is not there.
         Task::Frame(
             Frame::Answered { .. }

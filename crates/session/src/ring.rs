@@ -1,68 +1,268 @@
-//! What a session has been sent, by number, and where that goes at the moment.
+//! What a session has been sent and its client has not acknowledged, by
+//! number, and where that goes at the moment.
+//!
+//! A ring is the way of an account to one of its clients. It outlives the
+//! streams of its session: while there is none (XEP-0198 §5) it only remembers,
+//! and the next stream gets everything that its client lacks. What becomes of
+//! the rest when a session ends is said in `returned`.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use starling_link::{Close, Full, Management, Outlet, SessionKey, TraceContext, is_ahead};
+use starling_link::{Close, Management, Outlet, Resumption, SessionKey, TraceContext, is_ahead};
+use starling_store::Position;
 use starling_xmpp::Stanza;
+use starling_xmpp::stanza::Kind;
 
-/// The way from an account to one of its clients. It outlives the streams of
-/// its session.
+use crate::outgoing::Outgoing;
+
+/// The way to one client.
 pub(crate) struct Ring {
     /// The session.
     pub(crate) key: SessionKey,
+    /// Bounds of what is remembered.
+    stanzas_max: usize,
+    bytes_max: usize,
     state: Mutex<State>,
 }
 
 struct State {
-    outlet: Arc<dyn Outlet>,
-    /// The number of the last stanza to the client.
+    /// The present stream, or the last one.
+    outlet: Option<Arc<dyn Outlet>>,
+    stage: Stage,
+    /// Everything is remembered, because a client may ask for it again. If
+    /// not, only what would be lost without.
+    is_managed: bool,
+    /// The number at which the client began to count.
+    base: u32,
+    /// The numbers of the last stanza to the client, and of the last one that
+    /// it has.
     sent: u32,
+    acked: u32,
     /// Somebody wants to know when the client has everything up to here.
     awaited: Option<u32>,
+    slots: VecDeque<Slot>,
+    bytes: usize,
+    /// Places in the log of what will be delivered once it is stored.
+    announced: VecDeque<Position>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Stanzas are passed on, if there is a stream.
+    Open,
+    /// The stream is to end, or a bound was reached: they are remembered for
+    /// whoever takes them then.
+    Ending,
+    /// The session is over: they are handed back.
+    Over,
+}
+
+struct Slot {
+    number: u32,
+    outgoing: Outgoing,
+}
+
+/// What became of a stanza.
+pub(crate) enum Delivery {
+    /// It is on its way, or waits for a stream.
+    Taken,
+    /// It was the one too many: the session has to end, and gives it back then.
+    Overflowed,
+    /// The session is over.
+    Over(Outgoing),
+}
+
+/// What news of the client mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Acked {
+    /// It has everything that was awaited.
+    pub(crate) is_awaited: bool,
+    /// Something that is in the log arrived.
+    pub(crate) has_moved: bool,
+}
+
+/// Why a client cannot go on where it says it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unresumable {
+    /// It was sent less, counted as it counts.
+    TooHigh { sent: u32 },
+    /// It has said before that it has more, or there is more than its new
+    /// stream can take.
+    Forgotten,
 }
 
 impl Ring {
-    pub(crate) fn new(key: SessionKey, outlet: Arc<dyn Outlet>) -> Arc<Self> {
-        let state = Mutex::new(State {
-            outlet,
+    pub(crate) fn new(
+        key: SessionKey,
+        outlet: Arc<dyn Outlet>,
+        is_managed: bool,
+        (stanzas_max, bytes_max): (usize, usize),
+    ) -> Arc<Self> {
+        let state = State {
+            outlet: Some(outlet),
+            stage: Stage::Open,
+            is_managed,
+            base: 0,
             sent: 0,
+            acked: 0,
             awaited: None,
-        });
-        Arc::new(Self { key, state })
+            slots: VecDeque::new(),
+            bytes: 0,
+            announced: VecDeque::new(),
+        };
+        Arc::new(Self {
+            key,
+            stanzas_max,
+            bytes_max,
+            state: Mutex::new(state),
+        })
     }
 
-    /// Puts a stanza behind all earlier ones.
-    pub(crate) fn deliver(
-        &self,
-        stanza: &Stanza,
-        trace: Option<&TraceContext>,
-    ) -> Result<(), Full> {
+    /// A stanza with this place in the log will be delivered: until then the
+    /// log is not read up to there.
+    pub(crate) fn announce(&self, position: Position) {
+        self.lock().announced.push_back(position);
+    }
+
+    /// Puts a stanza behind all earlier ones: numbers it, remembers it, and
+    /// passes it on if there is a stream.
+    pub(crate) fn deliver(&self, outgoing: Outgoing, trace: Option<&TraceContext>) -> Delivery {
         let mut state = self.lock();
-        match trace {
-            None => state.outlet.deliver(stanza)?,
-            Some(trace) => state.outlet.deliver_watched(stanza, trace)?,
+        if state.stage == Stage::Over {
+            return Delivery::Over(outgoing);
+        }
+        if outgoing.position().is_some() {
+            // Released in the order in which they were announced.
+            state.announced.pop_front();
+            if state.announced.is_empty() {
+                state.announced = VecDeque::new();
+            }
         }
         state.sent = state.sent.wrapping_add(1);
-        Ok(())
+        let is_passed = match &state.outlet {
+            Some(outlet) if state.stage == Stage::Open => match trace {
+                None => outlet.deliver(&outgoing.stanza).is_ok(),
+                Some(trace) => outlet.deliver_watched(&outgoing.stanza, trace).is_ok(),
+            },
+            _ => true,
+        };
+        // What the stream refused must not be forgotten.
+        if state.is_managed || outgoing.is_returned() {
+            state.bytes += outgoing.stanza.len_estimate();
+            let number = state.sent;
+            state.slots.push_back(Slot { number, outgoing });
+        }
+        let is_full = state.slots.len() > self.stanzas_max || state.bytes > self.bytes_max;
+        if state.stage == Stage::Open && (is_full || !is_passed) {
+            state.stage = Stage::Ending;
+            return Delivery::Overflowed;
+        }
+        Delivery::Taken
+    }
+
+    /// The client has everything up to a number.
+    pub(crate) fn acked(&self, number: u32) -> Acked {
+        self.lock().acked(number)
     }
 
     /// Asks to be told when the client has all that was delivered so far.
     pub(crate) fn request_ack(&self) {
         let mut state = self.lock();
         state.awaited = Some(state.sent);
-        state.outlet.request_ack();
+        if let Some(outlet) = &state.outlet {
+            outlet.request_ack();
+        }
     }
 
-    /// The client has everything up to a number: whether that was awaited.
-    pub(crate) fn acked(&self, number: u32) -> bool {
+    /// Stream management is on behind all stanzas so far.
+    pub(crate) fn enable(&self, received: u32, resumption: Option<Resumption>) {
         let mut state = self.lock();
-        let is_awaited = state
-            .awaited
-            .is_some_and(|awaited| !is_ahead(awaited, number));
-        if is_awaited {
-            state.awaited = None;
+        state.is_managed = true;
+        state.base = state.sent;
+        if let Some(outlet) = &state.outlet {
+            outlet.enabled(&Management {
+                received,
+                sent: state.base,
+                resumption,
+            });
         }
-        is_awaited
+    }
+
+    /// The stream is gone, and the session waits for another.
+    pub(crate) fn detach(&self) {
+        self.lock().outlet = None;
+    }
+
+    /// Whether a session with this ring can wait for another stream.
+    pub(crate) fn is_open(&self) -> bool {
+        self.lock().stage == Stage::Open
+    }
+
+    /// Goes on with another stream, whose client has `h` of the stanzas it
+    /// counted: drops those, hands over the others, and closes the stream
+    /// before, if there still is one. Tells the numbers of the last stanza the
+    /// client has and of the one at which it began to count.
+    pub(crate) fn resume(
+        &self,
+        h: u32,
+        outlet: Arc<dyn Outlet>,
+    ) -> Result<(u32, u32), Unresumable> {
+        let mut state = self.lock();
+        let number = state.base.wrapping_add(h);
+        if is_ahead(number, state.sent) {
+            let sent = state.sent.wrapping_sub(state.base);
+            return Err(Unresumable::TooHigh { sent });
+        }
+        if is_ahead(state.acked, number) || state.stage != Stage::Open {
+            return Err(Unresumable::Forgotten);
+        }
+        state.acked(number);
+        let mut slots = state.slots.iter();
+        if !slots.all(|slot| outlet.deliver(&slot.outgoing.stanza).is_ok()) {
+            return Err(Unresumable::Forgotten);
+        }
+        if state.awaited.is_some() {
+            outlet.request_ack();
+        }
+        if let Some(before) = state.outlet.replace(outlet) {
+            before.close(Close::Conflict);
+        }
+        Ok((number, state.base))
+    }
+
+    /// Ends the stream behind all that was delivered before.
+    pub(crate) fn close(&self, why: Close) {
+        let mut state = self.lock();
+        if state.stage == Stage::Open {
+            state.stage = Stage::Ending;
+        }
+        if let Some(outlet) = &state.outlet {
+            outlet.close(why);
+        }
+    }
+
+    /// The session is over: what its client does not have, in order, and the
+    /// places of what was announced and will be handed back one by one.
+    pub(crate) fn end(&self) -> (Vec<Outgoing>, VecDeque<Position>) {
+        let mut state = self.lock();
+        state.stage = Stage::Over;
+        state.outlet = None;
+        state.bytes = 0;
+        let slots = std::mem::take(&mut state.slots);
+        let announced = std::mem::take(&mut state.announced);
+        (
+            slots.into_iter().map(|slot| slot.outgoing).collect(),
+            announced,
+        )
+    }
+
+    /// The first place in the log that has not arrived.
+    pub(crate) fn floor(&self) -> Option<Position> {
+        let state = self.lock();
+        let slots = state.slots.iter();
+        let unacked = slots.filter_map(|slot| slot.outgoing.position());
+        unacked.chain(state.announced.iter().copied()).min()
     }
 
     /// The number of the last stanza to the client.
@@ -71,22 +271,54 @@ impl Ring {
         self.lock().sent
     }
 
-    /// Stream management is on behind all stanzas so far.
-    pub(crate) fn enable(&self, received: u32) {
-        let state = self.lock();
-        state.outlet.enabled(&Management {
-            received,
-            sent: state.sent,
-            resumption: None,
-        });
-    }
-
-    /// Ends the stream.
-    pub(crate) fn close(&self, why: Close) {
-        self.lock().outlet.close(why);
-    }
-
+    /// Whoever panicked with the lock had nothing half changed.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl State {
+    fn acked(&mut self, number: u32) -> Acked {
+        let mut acked = Acked::default();
+        if is_ahead(number, self.sent) {
+            // An edge has checked it; there is nothing to make of it here.
+            return acked;
+        }
+        if is_ahead(number, self.acked) {
+            self.acked = number;
+        }
+        while let Some(slot) = self.slots.front()
+            && !is_ahead(slot.number, number)
+        {
+            self.bytes -= slot.outgoing.stanza.len_estimate();
+            acked.has_moved |= slot.outgoing.position().is_some();
+            slot.outgoing.arrived();
+            self.slots.pop_front();
+        }
+        if self.slots.is_empty() {
+            // An idle session holds no memory for it.
+            self.slots = VecDeque::new();
+        }
+        if self
+            .awaited
+            .is_some_and(|awaited| !is_ahead(awaited, number))
+        {
+            self.awaited = None;
+            acked.is_awaited = true;
+        }
+        acked
+    }
+}
+
+/// Whether a session that ends has to find another taker for a stanza of this
+/// kind: presence and answers are nothing without it.
+pub(crate) fn is_worth_returning(stanza: &Stanza) -> bool {
+    match stanza.head.kind {
+        Kind::Message => true,
+        Kind::Iq => stanza.head.type_.is_request(),
+        Kind::Presence => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

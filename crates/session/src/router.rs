@@ -5,14 +5,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use starling_link::{
-    Frame, MessageId, Receipt, Refused, Routed, SessionId, SessionKey, TraceContext,
-};
+use starling_link::{Frame, MessageId, Receipt, Refused, Routed, TraceContext};
 use starling_xmpp::stanza::Type;
 use starling_xmpp::{Condition, Jid, Stanza, StanzaError};
 
 use crate::effects::Effect;
 use crate::hosts::Served;
+use crate::outgoing::Outgoing;
+use crate::ring::{Delivery, Ring};
 use crate::work::{Task, Work};
 use crate::worker::Inbox;
 use crate::{Component, Env, metrics};
@@ -32,19 +32,16 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
         } => route(env, stanza, receipt, id, trace),
         Effect::Deliver {
             ring,
-            stanza,
-            targets,
+            outgoing,
             trace,
-        } => {
-            if ring.deliver(&stanza, trace.as_ref()).is_err() {
-                undelivered(env, inbox, ring.key.clone(), stanza, targets);
-            } else {
-                metrics::delivered(stanza.head.kind);
-            }
-        }
+        } => deliver(env, inbox, &ring, outgoing, trace.as_ref()),
         Effect::Settle(receipt) => receipt.settle(),
         Effect::ReportDrained { ring } => ring.request_ack(),
-        Effect::Enable { ring, received } => ring.enable(received),
+        Effect::Enable {
+            ring,
+            received,
+            resumption,
+        } => ring.enable(received, resumption),
         Effect::Close { ring, why } => ring.close(why),
         Effect::Tell(tell) => tell(),
     }
@@ -196,22 +193,25 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
     }
 }
 
-fn undelivered(
+fn deliver(
     env: &Env,
     inbox: &Inbox,
-    session: SessionKey,
-    stanza: Stanza,
-    targets: Option<Arc<[SessionId]>>,
+    ring: &Ring,
+    outgoing: Outgoing,
+    trace: Option<&TraceContext>,
 ) {
-    metrics::undelivered();
-    let shard = env.placement.shard_of(&session.account);
+    let kind = outgoing.stanza.head.kind;
+    let task = match ring.deliver(outgoing, trace) {
+        Delivery::Taken => return metrics::delivered(kind),
+        Delivery::Overflowed => {
+            metrics::undelivered();
+            Task::Overflowed(ring.key.id)
+        }
+        Delivery::Over(outgoing) => Task::Undelivered(Box::new(outgoing)),
+    };
     inbox.work.push_owed(Work {
-        shard,
-        target: session.account,
-        task: Task::Undelivered {
-            session: session.id,
-            stanza,
-            targets,
-        },
+        shard: env.placement.shard_of(&ring.key.account),
+        target: ring.key.account.clone(),
+        task,
     });
 }

@@ -10,11 +10,12 @@ use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Jid, Stanza};
 
 use crate::Slots;
+use crate::management::Managed;
 use crate::registry::FeatureId;
 use crate::ring::Ring;
 
-/// A session. Soft state: it dies with its stream, and nothing in it must
-/// outlive the node.
+/// A session. Soft state: it ends with its stream or, if its client may resume
+/// it, some time after, and nothing in it must outlive the node.
 pub struct Session {
     /// Its number.
     pub id: SessionId,
@@ -28,6 +29,10 @@ pub struct Session {
     pub(crate) attach: Attach,
     /// Where its stanzas go.
     pub(crate) ring: Arc<Ring>,
+    /// It has no stream and waits for its client to come back.
+    pub(crate) is_hibernating: bool,
+    /// XEP-0198, if its client asked for it.
+    pub(crate) managed: Option<Box<Managed>>,
     /// Which of its stanzas are dealt with.
     pub(crate) ledger: Arc<Ledger>,
     /// RFC 6121 §4.2: the last available presence, whole and as it was sent;
@@ -62,6 +67,18 @@ impl Session {
         self.is_available() && self.priority >= 0
     }
 
+    /// The memory of its account is lost: its client has to begin anew, and
+    /// what it did not get is found in the log.
+    pub(crate) fn abandon(&self) {
+        self.ring.close(Close::InternalServerError);
+        self.ring.end();
+    }
+
+    /// Whether it waits for its client to come back.
+    pub fn is_hibernating(&self) -> bool {
+        self.is_hibernating
+    }
+
     /// As an administrator sees it.
     pub(crate) fn info(&self) -> SessionInfo {
         SessionInfo {
@@ -70,7 +87,7 @@ impl Session {
             client: self.client.clone(),
             since: self.since,
             priority: self.is_available().then_some(self.priority),
-            is_hibernating: false,
+            is_hibernating: self.is_hibernating,
         }
     }
 }
@@ -80,7 +97,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.ring.close(Close::InternalServerError);
+            self.abandon();
         }
     }
 }

@@ -58,6 +58,11 @@ impl Shard {
         }
     }
 
+    /// Whether an account is loaded, or about to be.
+    pub(crate) fn has(&self, name: &BareJid) -> bool {
+        self.accounts.contains_key(name)
+    }
+
     /// Takes an account out to do something, or lets the task wait for it.
     pub(crate) fn take(&mut self, name: &BareJid, task: Task, waiting_max: usize) -> Found {
         match self.accounts.get_mut(name) {
@@ -123,7 +128,7 @@ impl Shard {
         match self.accounts.get_mut(name) {
             None => Unload::Done,
             Some(Slot::Away(_)) => Unload::Busy,
-            Some(Slot::Ready(account)) if !account.sessions.is_empty() => {
+            Some(Slot::Ready(account)) if account.is_in_use() => {
                 account.is_listed_idle = false;
                 Unload::InUse
             }

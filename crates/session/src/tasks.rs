@@ -3,20 +3,19 @@
 
 use std::sync::Arc;
 
-use starling_link::{
-    Close, Detached, Frame, Issue, Receipt, ResumeError, Routed, SessionId, SessionInfo,
-};
+use starling_link::{Close, Frame, Issue, Receipt, Routed, SessionId, SessionInfo};
 use starling_store::account::Change;
 use starling_xmpp::Stanza;
 use starling_xmpp::credentials::Fingerprint;
-use starling_xmpp::stanza::{Kind, Type};
 use tokio::sync::oneshot;
 
 use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::feature::BoxFuture;
-use crate::work::Task;
-use crate::{Ctx, Event, Origin, bind, inbound, outbound, pipeline, presence, reject};
+use crate::work::{Alarm, Task};
+use crate::{
+    Ctx, Event, Origin, bind, inbound, management, outbound, pipeline, presence, returned,
+};
 
 /// How far a piece of work has come.
 pub(crate) enum Handling {
@@ -56,9 +55,7 @@ fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
     match task {
         Task::Frame(frame) => return self::frame(ctx, frame),
         Task::Bind(request, answer) => bind::bind(&mut ctx, *request, answer),
-        Task::Resume(_, answer) => {
-            let _ = answer.send(Err(ResumeError::Unknown { h: None }));
-        }
+        Task::Resume(request, answer) => management::resume(&mut ctx, *request, answer),
         Task::Sessions(answer) => sessions(&ctx, answer),
         Task::Kick {
             session,
@@ -71,11 +68,10 @@ fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
             answer,
         } => change(&mut ctx, changes, basis, answer),
         Task::Remove(answer) => remove(&mut ctx, answer),
-        Task::Undelivered {
-            session,
-            stanza,
-            targets,
-        } => return undelivered(ctx, session, stanza, targets.as_deref()),
+        Task::Overflowed(session) => returned::end(&mut ctx, session, Close::ResourceConstraint),
+        Task::Undelivered(outgoing) => returned::late(&mut ctx, *outgoing),
+        Task::Recover(lost) => returned::recover(&mut ctx, lost),
+        Task::Alarm(alarm) => rung(&mut ctx, alarm),
     }
     Handling::Done(ctx)
 }
@@ -107,7 +103,9 @@ fn frame(mut ctx: Box<Ctx>, frame: Frame) -> Handling {
             session,
             attach,
             number,
-        } if is_current(&ctx, session.id, attach) => acked(&mut ctx, session.id, number),
+        } if is_current(&ctx, session.id, attach) => {
+            management::acked(&mut ctx, session.id, number);
+        }
         Frame::Detach {
             session,
             attach,
@@ -115,16 +113,24 @@ fn frame(mut ctx: Box<Ctx>, frame: Frame) -> Handling {
             acked,
         } if is_current(&ctx, session.id, attach) => {
             if let Some(number) = acked {
-                self::acked(&mut ctx, session.id, number);
+                management::acked(&mut ctx, session.id, number);
             }
-            detach(&mut ctx, session.id, how);
+            management::detach(&mut ctx, session.id, how);
         }
+        Frame::Detach {
+            session,
+            attach,
+            acked,
+            ..
+        } => returned::closed(&mut ctx, session.id, attach, acked),
         Frame::Enable {
             session,
             attach,
             number,
-            request: _,
-        } if is_current(&ctx, session.id, attach) => enable(&mut ctx, session.id, number),
+            request,
+        } if is_current(&ctx, session.id, attach) => {
+            management::enable(&mut ctx, session.id, number, request);
+        }
         Frame::ClientState {
             session,
             attach,
@@ -138,10 +144,17 @@ fn frame(mut ctx: Box<Ctx>, frame: Frame) -> Handling {
         | Frame::Answered { .. }
         | Frame::Acked { .. }
         | Frame::Enable { .. }
-        | Frame::ClientState { .. }
-        | Frame::Detach { .. } => {}
+        | Frame::ClientState { .. } => {}
     }
     Handling::Done(ctx)
+}
+
+fn rung(ctx: &mut Ctx, alarm: Alarm) {
+    match alarm {
+        Alarm::Expired { id, attach } => management::expired(ctx, id, attach),
+        Alarm::Closed { id, attach } => returned::closed(ctx, id, attach, None),
+        Alarm::Cursor => returned::write_delivered(ctx),
+    }
 }
 
 /// Lets features that found out that they have to read do so. Rare: nearly all
@@ -170,20 +183,6 @@ async fn follow_all(mut ctx: Box<Ctx>) -> Box<Ctx> {
     ctx
 }
 
-fn enable(ctx: &mut Ctx, session: SessionId, received: u32) {
-    if let Some(found) = ctx.account.session(session) {
-        let ring = Arc::clone(&found.ring);
-        ctx.effects.releases.push(Effect::Enable { ring, received });
-    }
-}
-
-fn acked(ctx: &mut Ctx, session: SessionId, number: u32) {
-    let found = ctx.account.session(session);
-    if found.is_some_and(|found| found.ring.acked(number)) {
-        pipeline::fire(ctx, session, &Event::Drained);
-    }
-}
-
 /// The number of the client's next stanza; `None` if it is not the next.
 fn receipt(ctx: &mut Ctx, session: SessionId, number: u32) -> Option<Receipt> {
     match ctx.account.session(session)?.ledger.issue(number) {
@@ -191,7 +190,7 @@ fn receipt(ctx: &mut Ctx, session: SessionId, number: u32) -> Option<Receipt> {
         Issue::Known => None,
         Issue::Gap => {
             tracing::error!(account = %ctx.account.jid, number, "stanzas of a client are missing");
-            end(ctx, session, Close::InternalServerError);
+            returned::end(ctx, session, Close::InternalServerError);
             None
         }
     }
@@ -235,11 +234,6 @@ fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
     }
 }
 
-fn detach(ctx: &mut Ctx, session: SessionId, how: Detached) {
-    ctx.origin = Origin::Session(session);
-    presence::ended(ctx, session, how);
-}
-
 fn sessions(ctx: &Ctx, answer: oneshot::Sender<Vec<SessionInfo>>) {
     let _ = answer.send(
         ctx.account
@@ -260,18 +254,11 @@ fn kick(ctx: &mut Ctx, which: Option<SessionId>, why: Close, answer: oneshot::Se
         .collect();
     let is_any = !ids.is_empty();
     for id in ids {
-        end(ctx, id, why);
+        returned::end(ctx, id, why);
     }
     ctx.effects.releases.push(Effect::Tell(Box::new(move || {
         let _ = answer.send(is_any);
     })));
-}
-
-/// Ends a session from this side: its client is told, its contacts too.
-pub(crate) fn end(ctx: &mut Ctx, session: SessionId, why: Close) {
-    ctx.close(session, why);
-    ctx.origin = Origin::Session(session);
-    presence::ended(ctx, session, Detached::Lost);
 }
 
 fn change(
@@ -314,42 +301,14 @@ pub(crate) fn erase(ctx: &mut Ctx) {
         .map(|session| session.id)
         .collect();
     for id in ids {
-        end(ctx, id, Close::NotAuthorized);
+        returned::end(ctx, id, Close::NotAuthorized);
     }
     presence::account_removed(ctx);
+    // What their clients do not take any more is nobody's.
+    ctx.account.closing.clear();
+    ctx.account.owed.clear();
     // Whatever was written before in this handling would come back to life.
     ctx.effects.writes.clear();
     ctx.write(Change::Remove);
     ctx.account.lasting = Lasting::Session;
-}
-
-/// A session's queue was full: the session is over. What it did not take goes
-/// to the account again if it is a message, and is answered if it is a request.
-fn undelivered(
-    mut ctx: Box<Ctx>,
-    session: SessionId,
-    stanza: Stanza,
-    targets: Option<&[SessionId]>,
-) -> Handling {
-    if ctx.account.session(session).is_some() {
-        end(&mut ctx, session, Close::ResourceConstraint);
-    }
-    ctx.origin = Origin::Returned;
-    match (stanza.head.kind, stanza.head.type_) {
-        (Kind::Message, _) if is_with_others(&ctx, targets) => Handling::Done(ctx),
-        (Kind::Message, _) => inbound::handle(ctx, stanza),
-        (Kind::Iq, Type::Get | Type::Set) => {
-            reject::unavailable(&mut ctx, &stanza);
-            Handling::Done(ctx)
-        }
-        (Kind::Iq | Kind::Presence, _) => Handling::Done(ctx),
-    }
-}
-
-/// Whether another session that was to get the message is still there. One
-/// whose queue was full, too, has ended by the time it sends it back itself,
-/// so the last of them finds none.
-fn is_with_others(ctx: &Ctx, targets: Option<&[SessionId]>) -> bool {
-    let mut targets = targets.unwrap_or_default().iter();
-    targets.any(|target| ctx.account.session(*target).is_some())
 }

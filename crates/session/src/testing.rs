@@ -12,6 +12,7 @@
 )]
 
 mod fakes;
+mod perform;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,26 +21,24 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use smol_str::SmolStr;
-use starling_cluster::{Epoch, NodeId, Placement, SingleNode};
+use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
     Attach, Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, Routed, SessionId, SessionKey,
 };
 use starling_store::roster::{Item, Subscription};
-use starling_store::{Change, Memory, Stamp, Store, Write};
+use starling_store::{Change, Memory, Store};
 use starling_xmpp::credentials::Credentials;
 use starling_xmpp::time::UnixMillis;
-use starling_xmpp::{BareJid, Jid, Kind, Stanza};
+use starling_xmpp::{BareJid, Jid, Stanza};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
 use self::fakes::{Nowhere, PlainPasswords};
 use crate::account::Lasting;
-use crate::effects::Effect;
-use crate::tasks::{self, Handling};
-use crate::work::Task;
+use crate::outgoing::Outgoing;
+use crate::work::{Alarm, Task};
 use crate::{
-    Account, Clock, Config, Ctx, EntryIds, Env, Feature, Host, Hosts, ManualClock, Registry,
-    Software,
+    Account, Clock, Config, EntryIds, Env, Feature, Host, Hosts, ManualClock, Registry, Software,
 };
 
 /// When every scene begins.
@@ -53,6 +52,10 @@ pub struct Scene {
     writes: u64,
     /// What was written, oldest first.
     pub written: Vec<Change>,
+    /// What was delivered to sessions that were over.
+    late: Vec<Outgoing>,
+    /// What was put off.
+    alarms: Vec<Alarm>,
     /// The id of the server's last request to a client.
     asked: Option<SmolStr>,
     runtime: Runtime,
@@ -137,6 +140,8 @@ impl Scene {
             account: None,
             writes: 0,
             written: Vec::new(),
+            late: Vec::new(),
+            alarms: Vec::new(),
             asked: None,
             runtime: Builder::new_current_thread().build().unwrap(),
         }
@@ -279,32 +284,17 @@ impl Scene {
         }))
     }
 
-    /// The queue of this resource is full, so it did not take a stanza.
-    pub fn refuses(&mut self, resource: &str, stanza: &str) -> Vec<String> {
-        let session = self.key(resource).id;
-        let stanza = parse(stanza);
-        self.perform(Task::Undelivered {
-            session,
-            stanza,
-            targets: None,
-        })
+    /// The client with this resource has everything that it was sent.
+    pub fn acknowledges(&mut self, resource: &str) -> Vec<String> {
+        self.drains(resource)
     }
 
-    /// The same of a message that every session there was to get.
-    pub fn refuses_copy(&mut self, resource: &str, stanza: &str) -> Vec<String> {
-        let session = self.key(resource).id;
-        let sessions = self.account().sessions.iter();
-        let targets = Some(sessions.map(|session| session.id).collect());
-        let stanza = parse(stanza);
-        self.perform(Task::Undelivered {
-            session,
-            stanza,
-            targets,
-        })
-    }
-
-    fn key(&self, resource: &str) -> SessionKey {
-        self.stream(resource).0
+    /// What was put off is due now.
+    pub fn alarms_ring(&mut self) -> Vec<String> {
+        let alarms = std::mem::take(&mut self.alarms).into_iter();
+        alarms
+            .flat_map(|alarm| self.perform(Task::Alarm(alarm)))
+            .collect()
     }
 
     /// A session, its stream, and the number of the last stanza it was sent.
@@ -318,107 +308,6 @@ impl Scene {
     pub fn removed(&mut self) -> Vec<String> {
         let (answer, _) = oneshot::channel();
         self.perform(Task::Remove(answer))
-    }
-
-    fn perform(&mut self, task: Task) -> Vec<String> {
-        let account = self.account.take().expect("one thing is done at a time");
-        let (env, progress) = (Arc::clone(&self.env), Arc::default());
-        // What waits in a scene waits for a thread that derives keys.
-        let entered = self.runtime.enter();
-        let handling = tasks::run(Ctx::new(env, progress, Epoch::FIRST, account), task);
-        drop(entered);
-        let ctx = match handling {
-            Handling::Done(ctx) => ctx,
-            Handling::Waiting(handler) => self.runtime.block_on(handler),
-        };
-        self.settle(ctx)
-    }
-
-    /// Commits what was written and tells what was said, in order. Whoever
-    /// gets a stanza comes first: `balcony:` for a client of the account,
-    /// `out:` for everybody else.
-    fn settle(&mut self, ctx: Box<Ctx>) -> Vec<String> {
-        let Ctx {
-            account,
-            mut effects,
-            ..
-        } = *ctx;
-        self.account = Some(account);
-        self.commit(std::mem::take(&mut effects.writes));
-        let releases = std::mem::take(&mut effects.releases);
-        for effect in &releases {
-            if let Effect::Deliver { stanza, .. } = effect
-                && self.is_servers(stanza)
-            {
-                self.asked.clone_from(&stanza.head.id);
-            }
-        }
-        releases
-            .into_iter()
-            .filter_map(|effect| self.line(effect))
-            .collect()
-    }
-
-    /// Whether the server asks this of a client.
-    fn is_servers(&self, stanza: &Stanza) -> bool {
-        let from = stanza.head.from.as_ref();
-        stanza.head.kind == Kind::Iq
-            && stanza.head.type_.is_request()
-            && from.is_none_or(|from| *from == *self.account().jid.as_jid())
-    }
-
-    fn line(&self, effect: Effect) -> Option<String> {
-        match effect {
-            Effect::Route { stanza, .. } => Some(format!("out: {stanza}")),
-            Effect::Deliver { ring, stanza, .. } => {
-                ring.deliver(&stanza, None).unwrap();
-                let found = self.account().session(ring.key.id);
-                let resource = found.and_then(|found| found.jid.resource());
-                let stanza = match self.is_servers(&stanza) {
-                    true => predictable(stanza),
-                    false => stanza,
-                };
-                Some(format!("{}: {stanza}", resource.unwrap_or("?")))
-            }
-            Effect::Close { why, .. } => Some(format!("close: {why:?}")),
-            Effect::Enable { ring, received } => {
-                ring.enable(received);
-                None
-            }
-            Effect::Settle(receipt) => {
-                receipt.settle();
-                None
-            }
-            Effect::ReportDrained { ring } => {
-                ring.request_ack();
-                None
-            }
-            Effect::Tell(tell) => {
-                tell();
-                None
-            }
-        }
-    }
-
-    /// Invariant of every step: what is in memory is what is stored.
-    fn commit(&mut self, changes: Vec<Change>) {
-        self.written.extend(changes.iter().cloned());
-        let owner = self.account().jid.clone();
-        let writes = &mut self.writes;
-        let batch = changes.into_iter().map(|change| {
-            *writes += 1;
-            Write::new(owner.clone(), Stamp::new(1, *writes), change)
-        });
-        now(self.env.store.commit(batch.collect())).unwrap();
-        if self.account().lasting == Lasting::Stored {
-            let stored = now(self.env.store.login(&owner)).unwrap().unwrap();
-            assert_eq!(self.account().roster, stored.roster, "memory and store");
-            assert_eq!(
-                self.account().blocklist,
-                stored.blocklist,
-                "memory and store"
-            );
-        }
     }
 }
 

@@ -1,16 +1,16 @@
 //! What a worker can be asked to do: frames, and questions with one answer.
 
-use std::sync::Arc;
-
 use starling_cluster::Shard;
 use starling_link::{
-    ActiveSpan, Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed,
+    ActiveSpan, Attach, Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed,
     SessionId, SessionInfo,
 };
 use starling_store::account;
 use starling_xmpp::credentials::Fingerprint;
-use starling_xmpp::{BareJid, Head, Stanza};
+use starling_xmpp::{BareJid, Head};
 use tokio::sync::oneshot;
+
+use crate::outgoing::Outgoing;
 
 /// One piece of work for the owner of a shard.
 pub(crate) struct Work {
@@ -63,15 +63,14 @@ pub(crate) enum Task {
     },
     /// End every session, tell every contact, erase everything stored.
     Remove(oneshot::Sender<Result<bool, Error>>),
-    /// A session did not take a stanza: it is lost, the stanza is not.
-    Undelivered {
-        /// The session.
-        session: SessionId,
-        /// What it did not take.
-        stanza: Stanza,
-        /// All who were to get it.
-        targets: Option<Arc<[SessionId]>>,
-    },
+    /// More waits for a client than is kept: its session has to end.
+    Overflowed(SessionId),
+    /// A stanza was meant for a session that is over.
+    Undelivered(Box<Outgoing>),
+    /// What was on its way to sessions when an earlier node died.
+    Recover(Vec<Outgoing>),
+    /// Something that was put off.
+    Alarm(Alarm),
 }
 
 impl Task {
@@ -99,6 +98,27 @@ impl Task {
             _ => None,
         }
     }
+}
+
+/// Something an account put off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alarm {
+    /// The client of a session has not come back in time.
+    Expired {
+        /// The session.
+        id: SessionId,
+        /// The stream that was lost.
+        attach: Attach,
+    },
+    /// An edge has not told how the stream of an ended session was closed.
+    Closed {
+        /// The session.
+        id: SessionId,
+        /// Its stream.
+        attach: Attach,
+    },
+    /// How far the log has arrived is to be written.
+    Cursor,
 }
 
 /// A question about every account of a worker.

@@ -7,7 +7,9 @@
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
 mod loss;
+mod reading;
 mod residence;
+mod timers;
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,7 @@ use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use starling_cluster::Shard as ShardNumber;
 use starling_link::{ActiveSpan, Mailbox};
-use starling_store::{Error, LoginBundle, Stamp, Write};
+use starling_store::{Error, Stamp, Write};
 use starling_xmpp::{BareJid, Head};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
@@ -26,11 +28,13 @@ use crate::account::Lasting;
 use crate::commit::{self, Commits, Committed, CycleNumber, Share};
 use crate::effects::Effect;
 use crate::feature::BoxFuture;
-use crate::shard::{Found, Shard};
+use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
 use crate::work::{Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router};
+use reading::Found;
 use residence::Residence;
+use timers::Timers;
 
 /// Surveys that may wait for one worker.
 const SURVEYS_MAX: usize = 64;
@@ -71,11 +75,7 @@ impl Drop for Closing {
 /// An account that comes back: read from the store, or from a handler that had
 /// to wait.
 enum Returned {
-    Loaded(
-        ShardNumber,
-        BareJid,
-        Result<Option<Box<LoginBundle>>, Error>,
-    ),
+    Loaded(ShardNumber, BareJid, Result<Option<Box<Found>>, Error>),
     Handled(ShardNumber, Box<Ctx>, Option<Head>),
     /// Its handler panicked, and its memory went with it.
     Lost(ShardNumber, BareJid, Option<Head>),
@@ -89,6 +89,7 @@ pub(crate) struct Worker {
     away: FuturesUnordered<BoxFuture<'static, Returned>>,
     commits: Commits,
     residence: Residence,
+    timers: Timers,
     /// Accounts whose memory is ahead of the store, in the hands of a handler.
     spoilt: HashSet<BareJid>,
     /// Counts the writes of this worker, for their stamps.
@@ -108,6 +109,7 @@ impl Worker {
             away: FuturesUnordered::new(),
             commits,
             residence,
+            timers: Timers::new(),
             spoilt: HashSet::new(),
             writes: 0,
             begun: 0,
@@ -137,6 +139,7 @@ impl Worker {
                         self.begin(work);
                     }
                 }
+                () = self.timers.next() => self.ring(),
                 () = shutdown.cancelled(), if self.is_quiet() => return Ok(()),
             }
             self.commits.start();
@@ -172,10 +175,10 @@ impl Worker {
             return self.release(reject::unowned(task));
         };
         match shard.take(&target, task, waiting_max) {
-            Found::Ready(account, task) => self.act(number, account, task),
-            Found::Queued => {}
-            Found::Absent => self.load(number, target, CycleNumber::default()),
-            Found::Overloaded(task) => {
+            InShard::Ready(account, task) => self.act(number, account, task),
+            InShard::Queued => {}
+            InShard::Absent => self.load(number, target, CycleNumber::default()),
+            InShard::Overloaded(task) => {
                 metrics::account_overloaded();
                 self.release(reject::overloaded(task));
             }
@@ -227,6 +230,8 @@ impl Worker {
             watched,
             ..
         } = *ctx;
+        let alarms = std::mem::take(&mut effects.alarms);
+        self.timers.add(number, &account.jid, alarms);
         if !self.spoilt.is_empty() && self.spoilt.remove(&account.jid) {
             self.drop_account(number, account);
             return None;
@@ -275,7 +280,8 @@ impl Worker {
     fn load(&mut self, number: ShardNumber, name: BareJid, after: CycleNumber) {
         if name.local().is_none() {
             // A host answers for itself and has nothing to be read.
-            return self.arrive(number, Account::unstored(name, Lasting::Host));
+            let host = Account::unstored(name, Lasting::Host);
+            return self.arrive(number, Box::new(host));
         }
         let (store, progress) = (
             Arc::clone(&self.env.store),
@@ -283,8 +289,8 @@ impl Worker {
         );
         self.away.push(Box::pin(async move {
             progress.reach(after).await;
-            let bundle = store.login(&name).await;
-            Returned::Loaded(number, name, bundle.map(|found| found.map(Box::new)))
+            let found = reading::read(&*store, &name).await;
+            Returned::Loaded(number, name, found)
         }));
     }
 
@@ -296,12 +302,20 @@ impl Worker {
                 }
             }
             Returned::Lost(number, name, head) => self.lose(number, &name, head),
-            Returned::Loaded(number, name, Ok(Some(bundle))) => {
-                self.arrive(number, Account::stored(name, *bundle));
+            Returned::Loaded(number, name, Ok(Some(found))) => {
+                let Found { bundle, lost } = *found;
+                let account = Box::new(Account::stored(name, bundle));
+                if lost.is_empty() {
+                    self.arrive(number, account);
+                } else {
+                    // Before anything that waits for the account.
+                    self.act(number, account, Task::Recover(lost));
+                }
             }
             Returned::Loaded(number, name, Ok(None)) => {
                 // Those who bind anonymously bring their account with them.
-                self.arrive(number, Account::unstored(name, Lasting::Session));
+                let account = Account::unstored(name, Lasting::Session);
+                self.arrive(number, Box::new(account));
             }
             Returned::Loaded(number, name, Err(error)) => {
                 tracing::error!(account = %name, %error, "an account could not be read");
@@ -313,9 +327,9 @@ impl Worker {
     }
 
     /// An account is in memory for the first time: what waited for it goes on.
-    fn arrive(&mut self, number: ShardNumber, account: Account) {
+    fn arrive(&mut self, number: ShardNumber, account: Box<Account>) {
         self.spoilt.remove(&account.jid);
-        if let Some((account, task)) = self.put_back(number, Box::new(account)) {
+        if let Some((account, task)) = self.put_back(number, account) {
             self.act(number, account, task);
         }
     }
@@ -325,6 +339,17 @@ impl Worker {
         self.release(done.releases);
         for name in done.failed {
             self.spoil(&name);
+        }
+    }
+
+    /// Alarms are due.
+    fn ring(&mut self) {
+        while let Some(work) = self.timers.due() {
+            let shard = self.shards.get(&work.shard);
+            // An account that is not loaded has nothing to wait for.
+            if shard.is_some_and(|shard| shard.has(&work.target)) {
+                self.begin(work);
+            }
         }
     }
 

@@ -141,6 +141,21 @@ fn archive(
             let is_lost = |value: &[u8]| record::decode_entry(*through, value).is_err();
             tables.remove_range_unless(Name::Archive, &key::owner(owner), &end, is_lost)
         }
+        archive::Change::Sweep {
+            after,
+            through,
+            is_offline,
+        } => {
+            let (mut start, mut end) = (key::entry(owner, *after), key::entry(owner, *through));
+            // As above.
+            start.push(0);
+            end.push(0);
+            let is_kept = |value: &[u8]| {
+                let entry = record::decode_entry(*through, value);
+                entry.map_or(true, |entry| !entry.is_swept(*is_offline))
+            };
+            tables.remove_range_unless(Name::Archive, &start, &end, is_kept)
+        }
     }
 }
 
@@ -164,6 +179,7 @@ fn cursor(tables: &mut Tables<'_>, owner: &BareJid, change: &cursor::Change) -> 
     use cursor::Change;
     let (key, position) = match change {
         Change::SetOffline(position) => (key::row(owner, key::CURSOR_OFFLINE, ""), position),
+        Change::SetDelivered(position) => (key::row(owner, key::CURSOR_DELIVERED, ""), position),
         Change::SetDevice { device, position } => {
             (key::row(owner, key::CURSOR_DEVICE, device), position)
         }

@@ -17,9 +17,10 @@ pub(crate) const ATTRIBUTE: u8 = b'a';
 pub(crate) const LAST_ACTIVITY: u8 = b'l';
 pub(crate) const TOKEN: u8 = b't';
 
-/// Marks the two kinds of cursor.
+/// Marks the kinds of cursor.
 pub(crate) const CURSOR_OFFLINE: u8 = b'o';
 pub(crate) const CURSOR_DEVICE: u8 = b'd';
+pub(crate) const CURSOR_DELIVERED: u8 = b'a';
 
 /// Marks the two kinds of roster rows.
 pub(crate) const ROSTER_ROW: u8 = b'i';

@@ -57,7 +57,7 @@ fn of_write(write: &Write) -> usize {
                 + item.pending_in.as_ref().map_or(0, bytes::Bytes::len)
         }
         Change::VCard(vcard::Change::Put(element)) => element.len(),
-        Change::Archive(archive::Change::Purge { .. })
+        Change::Archive(archive::Change::Purge { .. } | archive::Change::Sweep { .. })
         | Change::Blocklist(_)
         | Change::Cursor(_)
         | Change::PrivateXml(private_xml::Change::Remove { .. })
@@ -77,10 +77,12 @@ pub(crate) fn is_removal(task: &Task) -> bool {
                     | account::Change::ClearTokens
                     | account::Change::RemoveToken { .. }
                     | account::Change::SetDisabled(_)
-            ) | Change::Archive(archive::Change::Purge { .. })
+            ) | Change::Archive(archive::Change::Purge { .. } | archive::Change::Sweep { .. })
                 | Change::Blocklist(blocklist::Change::Unblock(_) | blocklist::Change::Clear)
                 | Change::Cursor(
-                    cursor::Change::SetOffline(_) | cursor::Change::RemoveDevice { .. }
+                    cursor::Change::SetOffline(_)
+                        | cursor::Change::SetDelivered(_)
+                        | cursor::Change::RemoveDevice { .. }
                 )
                 | Change::PrivateXml(private_xml::Change::Remove { .. })
                 | Change::Roster(roster::Change::Forget { .. })

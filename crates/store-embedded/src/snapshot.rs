@@ -174,6 +174,7 @@ impl Snapshot {
                 let position = record::decode_position(value)?;
                 match row[prefix.len()..].split_first() {
                     Some((&key::CURSOR_OFFLINE, [])) => cursors.offline = Some(position),
+                    Some((&key::CURSOR_DELIVERED, [])) => cursors.delivered = Some(position),
                     Some((&key::CURSOR_DEVICE, device)) => {
                         cursors.devices.insert(name_of(device)?, position);
                     }

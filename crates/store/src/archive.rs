@@ -60,6 +60,24 @@ pub enum Change {
         /// The last entry to go.
         through: Position,
     },
+    /// Removes the entries of a range that are not archived and waited, or did
+    /// not: what was kept only until it arrived.
+    Sweep {
+        /// The range begins behind this one.
+        after: Position,
+        /// And ends with this one.
+        through: Position,
+        /// Those that waited go, or those that were on their way.
+        is_offline: bool,
+    },
+}
+
+impl Entry {
+    /// Whether [`Change::Sweep`] means it, if it is within its range.
+    #[must_use]
+    pub fn is_swept(&self, is_offline: bool) -> bool {
+        !self.is_archived && self.is_offline == is_offline
+    }
 }
 
 /// Which entries of a log to read.

@@ -38,6 +38,7 @@ macro_rules! contract_suite {
             archive: pages_are_bounded,
             archive: only_offline_entries_when_asked,
             archive: a_log_is_shortened_from_its_oldest_end,
+            archive: a_log_is_swept,
             archive: logs_of_similar_owners_do_not_mix,
             archive: a_large_stanza_comes_back_byte_for_byte,
             fences: a_fence_is_seen_and_stays,

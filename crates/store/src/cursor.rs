@@ -14,6 +14,10 @@ use crate::{Error, Position};
 pub struct Cursors {
     /// Offline entries up to and including this one are delivered (XEP-0160).
     pub offline: Option<Position>,
+    /// Entries up to and including this one are known to have arrived at a
+    /// client, or wait and are marked so. What came in later and does not wait
+    /// was on its way to a session when this was written.
+    pub delivered: Option<Position>,
     /// The last entry each device has acknowledged.
     pub devices: BTreeMap<SmolStr, Position>,
 }
@@ -25,10 +29,17 @@ impl Cursors {
         self.offline.unwrap_or(Position::START)
     }
 
+    /// Where looking for what was on its way begins.
+    #[must_use]
+    pub fn delivered_or_start(&self) -> Position {
+        self.delivered.unwrap_or(Position::START)
+    }
+
     /// Does to this value what the store does to its rows.
     pub fn apply(&mut self, change: &Change) {
         match change {
             Change::SetOffline(position) => self.offline = Some(*position),
+            Change::SetDelivered(position) => self.delivered = Some(*position),
             Change::SetDevice { device, position } => {
                 self.devices.insert(device.clone(), *position);
             }
@@ -44,6 +55,8 @@ impl Cursors {
 pub enum Change {
     /// Moves the account's offline cursor.
     SetOffline(Position),
+    /// Moves the account's cursor of what has arrived.
+    SetDelivered(Position),
     /// Moves a device's cursor.
     SetDevice {
         /// The device, by a name that is stable over its sessions.

@@ -91,6 +91,15 @@ impl Space {
             Change::Archive(archive::Change::Purge { through }) => {
                 self.archive.retain(|position, _| *position > through);
             }
+            Change::Archive(archive::Change::Sweep {
+                after,
+                through,
+                is_offline,
+            }) => {
+                self.archive.retain(|position, entry| {
+                    *position <= after || *position > through || !entry.is_swept(is_offline)
+                });
+            }
             Change::Blocklist(change) => change.apply_to(&mut self.blocklist),
             Change::Cursor(change) => self.cursors.apply(&change),
             Change::PrivateXml(private_xml::Change::Put { key, element }) => {

@@ -6,6 +6,7 @@
 //! - [`wire`]: TCP and TLS.
 //! - [`stream`]: one stream: send anything, await exactly something.
 //! - [`scram`] and [`login`]: SASL, and the ways to a bound session.
+//! - [`sm`]: stream management.
 //! - [`client`]: a bound session and its everyday requests.
 //! - [`world`]: the server under test: where to connect, how to make accounts.
 //! - [`caps`]: the hash of XEP-0115, worked out once more.
@@ -28,6 +29,7 @@ pub mod pattern;
 pub mod process;
 pub mod reader;
 pub mod scram;
+pub mod sm;
 pub mod stream;
 pub mod wire;
 pub mod world;

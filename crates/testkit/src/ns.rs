@@ -40,6 +40,8 @@ pub const VCARD_UPDATE: &str = "vcard-temp:x:update";
 pub const BLOCKING: &str = "urn:xmpp:blocking";
 /// XEP-0191: the error for sending to a blocked contact.
 pub const BLOCKING_ERRORS: &str = "urn:xmpp:blocking:errors";
+/// XEP-0198: stream management.
+pub const SM: &str = "urn:xmpp:sm:3";
 /// XEP-0199: ping.
 pub const PING: &str = "urn:xmpp:ping";
 /// XEP-0202: entity time.

@@ -45,8 +45,6 @@ enum Step {
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
     XmppJs,
-    /// A receiver of traces, in Python on grpcio, against the binary.
-    Otlp,
 }
 
 impl Step {
@@ -88,7 +86,6 @@ impl Step {
             Self::Etcd => etcd::tests(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
-            Self::Otlp => clients::otlp(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! XEP-0160 and RFC 6121 §8.5, situation by situation.
 
 use starling_session::testing::Scene;
-use starling_store::archive::Change as Log;
-use starling_store::{Change, Position};
+
+use starling_store::Position;
 
 use super::{Config, PAGE_MESSAGES};
 use crate::testing::{juliet, juliet_with, nobody, only};
@@ -272,25 +272,34 @@ fn a_delay_in_our_name_is_not_believed() {
     assert!(got.contains(room) && !got.contains("EXAMPLE"), "{got}");
 }
 
-/// A session whose queue is full is over; what it did not take waits again,
-/// once, whether it came out of the log or not.
+/// What a session is not known to have waits again when it ends, once, whether
+/// it came out of the log or not, and under the same id (XEP-0359 §2.1).
 #[test]
-fn what_a_full_session_did_not_take_waits_once() {
+fn what_a_lost_session_did_not_take_waits_once() {
     let mut scene = juliet();
     scene.online("balcony");
     let live = only(get(&mut scene, "live"));
-    scene.refuses("balcony", live.strip_prefix("balcony: ").unwrap());
+    let id = |line: &str| {
+        let (_, rest) = line.split_once("urn:xmpp:sid:0'").unwrap();
+        rest.split_once("/>").unwrap().0.to_owned()
+    };
+    assert_eq!(waiting(&scene), 0, "on its way");
+    assert_eq!(bodies(&scene.loses("balcony")), NOTHING);
     assert_eq!(waiting(&scene), 1);
     let said = scene.bind_and_send("balcony", "<presence/>");
     let from_log = said.iter().find(|line| line.contains("<body>")).unwrap();
-    scene.refuses("balcony", from_log.strip_prefix("balcony: ").unwrap());
-    assert_eq!(waiting(&scene), 1);
-    let appended = |change: &&Change| matches!(change, Change::Archive(Log::Append(_)));
-    assert_eq!(scene.written.iter().filter(appended).count(), 1);
+    assert_eq!(id(&live), id(from_log));
+    scene.loses("balcony");
+    assert_eq!(waiting(&scene), 1, "it was never written to the client");
     assert_eq!(
         bodies(&scene.bind_and_send("chamber", "<presence/>")),
         ["chamber live"]
     );
+    scene.acknowledges("chamber");
+    assert_eq!(waiting(&scene), 0);
+    scene.loses("chamber");
+    scene.reload();
+    assert_eq!(waiting(&scene), 0, "as the store counts");
 }
 
 /// Promise 3: a device that has a message does not get it again because
@@ -300,23 +309,46 @@ fn what_others_have_taken_does_not_come_again() {
     let mut scene = juliet();
     scene.online("balcony");
     scene.online("chamber");
-    let said = get(&mut scene, "a");
-    let refused = said[0].strip_prefix("balcony: ").unwrap().to_owned();
-    assert_eq!(bodies(&scene.refuses_copy("balcony", &refused)), NOTHING);
-    assert_eq!(waiting(&scene), 0);
-    scene.refuses_copy("chamber", &refused);
+    get(&mut scene, "a");
+    assert_eq!(bodies(&scene.loses("balcony")), NOTHING);
+    assert_eq!(waiting(&scene), 0, "the other may take it");
+    scene.loses("chamber");
     assert_eq!(waiting(&scene), 1, "now nobody has it");
+    scene.online("balcony");
+    scene.acknowledges("balcony");
+    scene.online("chamber");
+    get(&mut scene, "b");
+    scene.acknowledges("chamber");
+    scene.loses("chamber");
+    scene.loses("balcony");
+    assert_eq!(waiting(&scene), 0, "one of them has it");
 }
 
-/// RFC 6121 §8.5.3.2.1: chat for a session that was full goes to the others.
+/// RFC 6121 §8.5.3.2.1: chat for a session that is lost goes to the others.
 #[test]
-fn a_message_for_a_full_session_falls_back() {
+fn a_message_for_a_lost_session_falls_back() {
     let mut scene = juliet();
     scene.online("balcony");
     scene.online("chamber");
-    let said = only(scene.gets(&message("chat", "/balcony", "a")));
-    let said = scene.refuses("balcony", said.strip_prefix("balcony: ").unwrap());
-    assert_eq!(bodies(&said), ["chamber a"]);
+    scene.gets(&message("chat", "/balcony", "a"));
+    assert_eq!(bodies(&scene.loses("balcony")), ["chamber a"]);
+}
+
+/// What was kept only until it arrived leaves the log, and no more.
+#[test]
+fn what_arrived_leaves_the_log() {
+    let mut scene = juliet();
+    scene.online("balcony");
+    get(&mut scene, "1");
+    scene.acknowledges("balcony");
+    get(&mut scene, "2");
+    scene.alarms_ring();
+    let left = log::log(&scene);
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert!(scene.account().cursors.delivered < Some(left[0].position));
+    scene.loses("balcony");
+    assert_eq!(waiting(&scene), 1);
+    assert_eq!(log::log(&scene).len(), 1, "in place of the first");
 }
 
 /// An account that ends with its session keeps nothing, and says so.

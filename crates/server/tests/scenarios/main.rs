@@ -43,6 +43,7 @@ mod rfc6120_streams;
 mod roster;
 mod sasl;
 mod sasl2_bind2_fast;
+mod stream_management;
 mod subscription;
 mod subscription_tables;
 mod traces;

@@ -5,7 +5,6 @@
 use std::collections::VecDeque;
 
 use starling_cluster::Shard as ShardNumber;
-use starling_link::Close;
 use starling_xmpp::{BareJid, Head};
 
 use super::Worker;
@@ -43,7 +42,7 @@ impl Worker {
     pub(super) fn drop_account(&mut self, number: ShardNumber, account: Box<Account>) {
         metrics::account_lost();
         for session in &account.sessions {
-            session.ring.close(Close::InternalServerError);
+            session.abandon();
         }
         let name = account.jid.clone();
         drop(account);

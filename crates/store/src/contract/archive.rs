@@ -188,6 +188,40 @@ pub async fn a_log_is_shortened_from_its_oldest_end(store: &dyn Store) {
     assert_eq!(store.archive_last(&bare(OWNER)).await.unwrap(), None);
 }
 
+/// What was kept only until it arrived goes, and what is archived, waits or is
+/// outside of the range stays.
+pub async fn a_log_is_swept(store: &dyn Store) {
+    let flagged = |seq, is_offline, is_archived| Entry {
+        is_archived,
+        ..entry(1, seq, is_offline)
+    };
+    let log = [
+        flagged(1, false, false),
+        flagged(2, false, false),
+        flagged(3, true, false),
+        flagged(4, false, true),
+        flagged(5, true, true),
+        flagged(6, false, false),
+        flagged(7, false, false),
+    ];
+    fill(store, &log).await;
+    let sweep = |is_offline| {
+        [Change::Sweep {
+            after: log[0].position,
+            through: log[5].position,
+            is_offline,
+        }]
+    };
+    let left = async |places: &[usize]| {
+        let left: Vec<_> = places.iter().map(|place| log[*place].clone()).collect();
+        assert_eq!(page(store, Query::after(Position::START, 9)).await, left);
+    };
+    commit(store, OWNER, sweep(false)).await;
+    left(&[0, 2, 3, 4, 6]).await;
+    commit(store, OWNER, sweep(true)).await;
+    left(&[0, 3, 4, 6]).await;
+}
+
 /// The owner is part of the key, with its ends marked.
 pub async fn logs_of_similar_owners_do_not_mix(store: &dyn Store) {
     let owners = [

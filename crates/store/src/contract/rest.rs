@@ -43,6 +43,7 @@ pub async fn cursors_are_kept_per_device(store: &dyn Store) {
         cursor::Change::SetOffline(Position::new(1, 1)),
         set("phone", 2),
         set("laptop", 3),
+        cursor::Change::SetDelivered(Position::new(1, 3)),
         set("phone", 4),
         cursor::Change::RemoveDevice {
             device: "laptop".into(),

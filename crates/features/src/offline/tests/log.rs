@@ -2,15 +2,14 @@
 
 use futures_util::FutureExt as _;
 use starling_session::testing::Scene;
-use starling_store::Change;
 use starling_store::archive::{self, Entry, Query, TALLY_ENTRIES_MAX};
 
 use super::super::{Config, PAGE_BYTES_MAX};
-use super::{NOTHING, bodies, get, message, waiting};
+use super::{NOTHING, bodies, get, waiting};
 use crate::testing::{juliet, juliet_with, only};
 
 /// What is in the log.
-fn log(scene: &Scene) -> Vec<Entry> {
+pub(super) fn log(scene: &Scene) -> Vec<Entry> {
     let (store, owner) = (&scene.env().store, &scene.account().jid);
     let all = Query::before(None, usize::MAX);
     let page = archive::Read::archive_page(store.as_ref(), owner, &all);
@@ -135,20 +134,4 @@ fn the_quota_is_within_what_is_counted() {
     let maximum = &schema["properties"]["messages_max"]["maximum"];
     assert_eq!(maximum.as_u64(), Some(TALLY_ENTRIES_MAX), "{schema}");
     assert!(Config::default().messages_max <= TALLY_ENTRIES_MAX);
-}
-
-/// XEP-0334 §4.1: it waits, and is not for the archive.
-#[test]
-fn what_is_not_for_ever_is_not_archived() {
-    let mut scene = juliet();
-    get(&mut scene, "kept");
-    let hint = "<no-permanent-store xmlns='urn:xmpp:hints'/><body>";
-    scene.gets(&message("chat", "", "not").replace("<body>", hint));
-    let appended = scene.written.iter().filter_map(|change| match change {
-        Change::Archive(archive::Change::Append(entry)) => {
-            Some((entry.is_offline, entry.is_archived))
-        }
-        _ => None,
-    });
-    assert_eq!(appended.collect::<Vec<_>>(), [(true, true), (true, false)]);
 }

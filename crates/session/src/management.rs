@@ -1,0 +1,202 @@
+//! Streams of a session: one is managed, one is lost and the session waits,
+//! another takes over (XEP-0198 §3, §5). The words of the protocol are the
+//! edge's; what is unacknowledged is in `ring`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol_str::{SmolStr, format_smolstr};
+use starling_link::{
+    Attach, Detached, Enable, Management, Resume, ResumeError, Resumed, Resumption, SessionId,
+};
+use tokio::sync::oneshot;
+
+use crate::effects::Effect;
+use crate::ring::Unresumable;
+use crate::work::Alarm;
+use crate::{Ctx, Event, pipeline, returned};
+
+/// Hexadecimal digits of the number of a session, and of the secret after it.
+const ID_DIGITS: usize = 16;
+const SECRET_DIGITS: usize = 32;
+
+/// Stream management of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct Managed {
+    /// The number of the client's last stanza before.
+    pub(crate) received: u32,
+    /// How it comes back, if it may.
+    pub(crate) resumable: Option<Resumable>,
+}
+
+/// The right to resume a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resumable {
+    secret: u128,
+    timeout: Duration,
+}
+
+impl Managed {
+    /// What a client gets of what it asks for.
+    pub(crate) fn grant(request: Enable, received: u32, timeout_max: Duration) -> Self {
+        let timeout = request.max.unwrap_or(timeout_max).min(timeout_max);
+        let is_granted = request.wants_resume && !timeout.is_zero();
+        Self {
+            received,
+            resumable: is_granted.then(|| Resumable {
+                secret: rand::random(),
+                timeout,
+            }),
+        }
+    }
+
+    /// What the client is told.
+    pub(crate) fn resumption(&self, id: SessionId) -> Option<Resumption> {
+        self.resumable.map(|resumable| Resumption {
+            token: token(id, resumable.secret),
+            timeout: resumable.timeout,
+        })
+    }
+
+    /// Whether somebody who knows this may have the session.
+    pub(crate) fn is_opened_by(&self, secret: u128) -> bool {
+        // One comparison of a machine's words tells nothing by its time.
+        self.resumable.is_some_and(|of| of.secret ^ secret == 0)
+    }
+}
+
+fn token(id: SessionId, secret: u128) -> SmolStr {
+    format_smolstr!("{:0ID_DIGITS$x}{secret:0SECRET_DIGITS$x}", id.0)
+}
+
+fn parse_token(token: &str) -> Option<(SessionId, u128)> {
+    if token.len() != ID_DIGITS + SECRET_DIGITS || !token.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let (id, secret) = token.split_at(ID_DIGITS);
+    let id = u64::from_str_radix(id, 16).ok()?;
+    Some((SessionId(id), u128::from_str_radix(secret, 16).ok()?))
+}
+
+/// A bound client asks for stream management.
+pub(crate) fn enable(ctx: &mut Ctx, id: SessionId, received: u32, request: Enable) {
+    let timeout_max = ctx.env.config.resume_timeout;
+    let Some(session) = ctx.account.session_mut(id) else {
+        return;
+    };
+    if session.managed.is_some() {
+        return; // Once (§3): its edge has said so.
+    }
+    let managed = Managed::grant(request, received, timeout_max);
+    let resumption = managed.resumption(id);
+    session.managed = Some(Box::new(managed));
+    let ring = Arc::clone(&session.ring);
+    ctx.effects.releases.push(Effect::Enable {
+        ring,
+        received,
+        resumption,
+    });
+}
+
+/// The client has everything up to a number.
+pub(crate) fn acked(ctx: &mut Ctx, id: SessionId, number: u32) {
+    let Some(session) = ctx.account.session(id) else {
+        return;
+    };
+    let acked = session.ring.acked(number);
+    if acked.has_moved {
+        returned::note_delivered(ctx);
+    }
+    if acked.is_awaited {
+        pipeline::fire(ctx, id, &Event::Drained);
+    }
+}
+
+/// A stream has ended. §7: without a word, and where that was granted, the
+/// session waits for its client; everybody else still sees it.
+pub(crate) fn detach(ctx: &mut Ctx, id: SessionId, how: Detached) {
+    let Some(session) = ctx.account.session_mut(id) else {
+        return;
+    };
+    let resumable = session.managed.as_ref().and_then(|of| of.resumable);
+    match resumable {
+        Some(resumable) if how == Detached::Lost && session.ring.is_open() => {
+            session.is_hibernating = true;
+            session.ring.detach();
+            session.ledger.detach();
+            let attach = session.attach;
+            let alarm = Alarm::Expired { id, attach };
+            ctx.effects.alarms.push((resumable.timeout, alarm));
+            pipeline::fire(ctx, id, &Event::Hibernated);
+            returned::write_delivered(ctx);
+        }
+        _ => returned::over(ctx, id, how),
+    }
+}
+
+/// The client of a session has not come back in time.
+pub(crate) fn expired(ctx: &mut Ctx, id: SessionId, attach: Attach) {
+    let session = ctx.account.session(id);
+    if session.is_some_and(|session| session.is_hibernating && session.attach == attach) {
+        returned::over(ctx, id, Detached::Lost);
+    }
+}
+
+/// Gives a session its client back, or says why not.
+pub(crate) fn resume(
+    ctx: &mut Ctx,
+    request: Resume,
+    answer: oneshot::Sender<Result<Resumed, ResumeError>>,
+) {
+    let resumed = attach(ctx, request);
+    if let Ok(resumed) = &resumed {
+        pipeline::fire(ctx, resumed.session, &Event::Resumed);
+    }
+    ctx.effects.releases.push(Effect::Tell(Box::new(move || {
+        let _ = answer.send(resumed);
+    })));
+}
+
+fn attach(ctx: &mut Ctx, request: Resume) -> Result<Resumed, ResumeError> {
+    let (h, account) = (request.h, &mut ctx.account);
+    let basis = request.basis;
+    if account.is_disabled || basis.is_some_and(|basis| basis != account.fingerprint) {
+        return Err(ResumeError::Stale);
+    }
+    let unknown = ResumeError::Unknown { h: None };
+    let (id, secret) = parse_token(&request.token).ok_or(unknown)?;
+    let committed = account.committed_of_ended(id, secret);
+    let unknown = ResumeError::Unknown { h: committed };
+    let session = account.session_mut(id).ok_or(unknown.clone())?;
+    let managed = session.managed.as_deref().cloned().ok_or(unknown.clone())?;
+    if !managed.is_opened_by(secret) {
+        return Err(unknown);
+    }
+    let outlet = Arc::clone(&request.outlet);
+    let (acked, sent) = match session.ring.resume(h, request.outlet) {
+        Ok(numbers) => numbers,
+        Err(Unresumable::TooHigh { sent }) => return Err(ResumeError::TooHigh { h, sent }),
+        Err(Unresumable::Forgotten) => {
+            // It is as good as over, and its client binds another.
+            let h = session.ledger.committed().wrapping_sub(managed.received);
+            return Err(ResumeError::Unknown { h: Some(h) });
+        }
+    };
+    session.attach = session.attach.next();
+    session.is_hibernating = false;
+    session.client = request.client;
+    let resumed = Resumed {
+        session: id,
+        attach: session.attach,
+        jid: session.jid.clone(),
+        committed: session.ledger.attach(outlet),
+        acked,
+        management: Management {
+            received: managed.received,
+            sent,
+            resumption: managed.resumption(id),
+        },
+    };
+    returned::note_delivered(ctx);
+    Ok(resumed)
+}

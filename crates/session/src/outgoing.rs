@@ -1,0 +1,102 @@
+//! A stanza on its way to a client, with what is needed should it not arrive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use smallvec::SmallVec;
+use starling_link::{MessageId, SessionId};
+use starling_store::Position;
+use starling_xmpp::Stanza;
+
+use crate::ctx::Place;
+use crate::{Account, ring};
+
+/// A stanza for one session.
+#[derive(Clone)]
+pub(crate) struct Outgoing {
+    pub(crate) stanza: Stanza,
+    /// It is of no use to anybody else, or whoever lost it finds it elsewhere:
+    /// a copy, or what still waits in the log.
+    is_dispensable: bool,
+    /// Where it stands in the log, until it has arrived.
+    pub(crate) logged: Option<Box<Logged>>,
+    /// All sessions that are to get it, if there are several.
+    pub(crate) sharing: Option<Arc<Sharing>>,
+}
+
+/// A message in the log that is on its way to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Logged {
+    pub(crate) place: Place,
+    pub(crate) id: MessageId,
+}
+
+/// Several sessions get the same message.
+pub(crate) struct Sharing {
+    sessions: SmallVec<[SessionId; 4]>,
+    /// One of them has it.
+    is_taken: AtomicBool,
+}
+
+impl Outgoing {
+    /// One that is lost with its session.
+    pub(crate) fn dispensable(stanza: Stanza) -> Self {
+        Self {
+            stanza,
+            is_dispensable: true,
+            logged: None,
+            sharing: None,
+        }
+    }
+
+    /// One that goes to the account again if its session does not take it.
+    pub(crate) fn new(stanza: Stanza, logged: Option<Box<Logged>>) -> Self {
+        Self {
+            stanza,
+            is_dispensable: false,
+            logged,
+            sharing: None,
+        }
+    }
+
+    /// The same for several sessions.
+    pub(crate) fn shared(mut self, sharing: &Arc<Sharing>) -> Self {
+        self.sharing = Some(Arc::clone(sharing));
+        self
+    }
+
+    /// Its place in the log.
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.logged.as_ref().map(|logged| logged.place.position)
+    }
+
+    /// Whether it goes to the account again should its session not take it.
+    pub(crate) fn is_returned(&self) -> bool {
+        !self.is_dispensable && ring::is_worth_returning(&self.stanza)
+    }
+
+    /// A client has it.
+    pub(crate) fn arrived(&self) {
+        if let Some(sharing) = &self.sharing {
+            sharing.is_taken.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether another session of those that were to get it has it, or may
+    /// still take it. The last of them to end finds none.
+    pub(crate) fn is_with_others(&self, account: &Account) -> bool {
+        self.sharing.as_ref().is_some_and(|sharing| {
+            let mut sessions = sharing.sessions.iter();
+            sharing.is_taken.load(Ordering::Relaxed) || sessions.any(|id| account.has_way_to(*id))
+        })
+    }
+}
+
+impl Sharing {
+    pub(crate) fn among(sessions: SmallVec<[SessionId; 4]>) -> Arc<Self> {
+        Arc::new(Self {
+            sessions,
+            is_taken: AtomicBool::new(false),
+        })
+    }
+}

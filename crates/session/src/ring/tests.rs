@@ -1,0 +1,251 @@
+//! What a ring promises, whatever becomes of its streams.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+
+use starling_link::{Full, MessageId, SessionId};
+use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{BareJid, Type};
+
+use super::*;
+use crate::Place;
+use crate::outgoing::Logged;
+
+/// A stream that takes so many stanzas.
+struct Stream {
+    stanzas: Mutex<Vec<String>>,
+    stanzas_max: usize,
+    closed: Mutex<Option<Close>>,
+}
+
+impl Stream {
+    fn new(stanzas_max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            stanzas: Mutex::default(),
+            stanzas_max,
+            closed: Mutex::default(),
+        })
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.stanzas.lock().unwrap().clone()
+    }
+}
+
+impl Outlet for Stream {
+    fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+        let mut stanzas = self.stanzas.lock().unwrap();
+        if stanzas.len() >= self.stanzas_max {
+            return Err(Full);
+        }
+        stanzas.push(stanza.head.id.as_deref().unwrap_or_default().to_owned());
+        Ok(())
+    }
+
+    fn committed(&self, _number: u32) {}
+
+    fn enabled(&self, _management: &Management) {}
+
+    fn request_ack(&self) {}
+
+    fn close(&self, why: Close) {
+        self.closed.lock().unwrap().get_or_insert(why);
+    }
+}
+
+const BOUNDS: (usize, usize) = (100, 1_000_000);
+
+fn ring(stream: &Arc<Stream>, is_managed: bool, bounds: (usize, usize)) -> Arc<Ring> {
+    let key = SessionKey {
+        account: BareJid::parse("juliet@example.com").unwrap(),
+        id: SessionId(1),
+    };
+    Ring::new(key, Arc::clone(stream) as _, is_managed, bounds)
+}
+
+fn message(id: u32) -> Outgoing {
+    Outgoing::new(Stanza::message(Type::Chat).id(id.to_string()), None)
+}
+
+fn logged(seq: u64) -> Outgoing {
+    let place = Place {
+        position: Position::new(1, seq),
+        at: UnixMillis(0),
+    };
+    let logged = Logged {
+        place,
+        id: MessageId(0),
+    };
+    let stanza = Stanza::message(Type::Chat).id(seq.to_string());
+    Outgoing::new(stanza, Some(Box::new(logged)))
+}
+
+fn deliver(ring: &Ring, outgoing: Outgoing) {
+    if let Some(position) = outgoing.position() {
+        ring.announce(position);
+    }
+    assert!(matches!(ring.deliver(outgoing, None), Delivery::Taken));
+}
+
+fn ids(lost: &[Outgoing]) -> Vec<&str> {
+    let ids = lost.iter().map(|lost| lost.stanza.head.id.as_deref());
+    ids.map(Option::unwrap_or_default).collect()
+}
+
+/// XEP-0198 §5: what the client lacks is sent again, in order, before anything
+/// new, and nothing of it twice.
+#[test]
+fn resuming_loses_nothing_and_repeats_nothing() {
+    let (first, second) = (Stream::new(99), Stream::new(99));
+    let ring = ring(&first, true, BOUNDS);
+    for id in 1..=3 {
+        deliver(&ring, message(id));
+    }
+    ring.detach();
+    deliver(&ring, message(4));
+    let numbers = ring.resume(2, Arc::clone(&second) as _);
+    assert_eq!(numbers, Ok((2, 0)));
+    deliver(&ring, message(5));
+    assert_eq!(first.ids(), ["1", "2", "3"]);
+    assert_eq!(second.ids(), ["3", "4", "5"]);
+}
+
+/// §5: "the server SHOULD send a 'conflict' stream error and close that stream".
+#[test]
+fn a_stream_that_is_replaced_is_closed() {
+    let (first, second) = (Stream::new(99), Stream::new(99));
+    let ring = ring(&first, true, BOUNDS);
+    assert!(ring.resume(0, Arc::clone(&second) as _).is_ok());
+    assert_eq!(*first.closed.lock().unwrap(), Some(Close::Conflict));
+    deliver(&ring, message(1));
+    assert_eq!(
+        (first.ids().len(), second.ids().len()),
+        (0, 1),
+        "the old stream gets nothing more"
+    );
+}
+
+/// §4, §6: neither more than was sent nor less than was said before.
+#[test]
+fn a_count_that_cannot_be_is_refused() {
+    let (first, second) = (Stream::new(99), Stream::new(99));
+    let ring = ring(&first, true, BOUNDS);
+    deliver(&ring, message(1));
+    deliver(&ring, message(2));
+    ring.acked(1);
+    let resume = |h| ring.resume(h, Arc::clone(&second) as _);
+    assert_eq!(resume(3), Err(Unresumable::TooHigh { sent: 2 }));
+    assert_eq!(resume(0), Err(Unresumable::Forgotten));
+    assert!(second.ids().is_empty());
+    assert_eq!(resume(1), Ok((1, 0)));
+}
+
+/// §4: the client counts from `<enabled/>` on.
+#[test]
+fn what_was_sent_before_management_does_not_count() {
+    let (first, second) = (Stream::new(99), Stream::new(99));
+    let ring = ring(&first, false, BOUNDS);
+    deliver(&ring, message(1));
+    ring.enable(0, None);
+    deliver(&ring, message(2));
+    deliver(&ring, message(3));
+    assert_eq!(ring.resume(1, Arc::clone(&second) as _), Ok((2, 1)));
+    assert_eq!(second.ids(), ["3"]);
+}
+
+/// §4: after 2^32 - 1 comes 0.
+#[test]
+fn numbers_go_round() {
+    let (first, second) = (Stream::new(99), Stream::new(99));
+    let ring = ring(&first, true, BOUNDS);
+    {
+        let mut state = ring.lock();
+        (state.base, state.sent, state.acked) = (u32::MAX - 9, u32::MAX - 1, u32::MAX - 1);
+    }
+    for id in 1..=4 {
+        deliver(&ring, message(id));
+    }
+    assert_eq!(ring.sent(), 2);
+    ring.acked(u32::MAX);
+    // It has eight of before, and two more.
+    assert_eq!(
+        ring.resume(10, Arc::clone(&second) as _),
+        Ok((0, u32::MAX - 9))
+    );
+    assert_eq!(second.ids(), ["3", "4"]);
+    ring.acked(2);
+    assert_eq!(ids(&ring.end().0), NOTHING);
+}
+
+const NOTHING: [&str; 0] = [];
+
+/// Without stream management only what would be lost is kept, and numbers
+/// count all the same.
+#[test]
+fn only_what_would_be_lost_is_kept_for_nobody() {
+    let stream = Stream::new(99);
+    let ring = ring(&stream, false, BOUNDS);
+    let plain = |stanza| Outgoing::new(stanza, None);
+    deliver(&ring, plain(Stanza::presence(Type::Available)));
+    deliver(&ring, message(2));
+    deliver(&ring, plain(Stanza::iq(Type::Result, "3")));
+    deliver(&ring, plain(Stanza::iq(Type::Get, "4")));
+    deliver(
+        &ring,
+        Outgoing::dispensable(Stanza::message(Type::Chat).id("5")),
+    );
+    assert_eq!(ring.sent(), 5);
+    ring.acked(1);
+    assert_eq!(ids(&ring.end().0), ["2", "4"]);
+    assert!(matches!(ring.deliver(message(6), None), Delivery::Over(_)));
+}
+
+/// Whoever waits for a page hears once that it has arrived.
+#[test]
+fn what_is_awaited_is_told_once() {
+    let stream = Stream::new(99);
+    let ring = ring(&stream, false, BOUNDS);
+    deliver(&ring, message(1));
+    ring.request_ack();
+    assert!(!ring.acked(0).is_awaited);
+    assert!(ring.acked(1).is_awaited);
+    assert!(!ring.acked(1).is_awaited);
+}
+
+/// The bounds end the session, and what was the one too many is not lost.
+#[test]
+fn a_full_ring_keeps_what_it_refused() {
+    for (stanzas_max, bounds) in [(99, (2, 1_000_000)), (99, (99, 250)), (2, BOUNDS)] {
+        let stream = Stream::new(stanzas_max);
+        let ring = ring(&stream, true, bounds);
+        deliver(&ring, message(1));
+        deliver(&ring, message(2));
+        assert!(matches!(
+            ring.deliver(message(3), None),
+            Delivery::Overflowed
+        ));
+        assert!(!ring.is_open());
+        deliver(&ring, message(4));
+        assert_eq!(ids(&ring.end().0), ["1", "2", "3", "4"], "{bounds:?}");
+    }
+}
+
+/// The log has arrived up to the first place that has not, also while it is
+/// being stored.
+#[test]
+fn the_floor_is_the_first_place_that_has_not_arrived() {
+    let stream = Stream::new(99);
+    let ring = ring(&stream, false, BOUNDS);
+    assert_eq!(ring.floor(), None);
+    deliver(&ring, logged(5));
+    ring.announce(Position::new(1, 7));
+    assert_eq!(ring.floor(), Some(Position::new(1, 5)));
+    assert!(ring.acked(1).has_moved);
+    assert_eq!(ring.floor(), Some(Position::new(1, 7)));
+    let (lost, announced) = ring.end();
+    assert_eq!((lost.len(), announced.len()), (0, 1));
+    assert_eq!(ring.floor(), None);
+}

@@ -1,0 +1,64 @@
+//! Reading an account, and what was on its way to its sessions when whoever
+//! served it before came to a sudden end.
+
+use starling_link::MessageId;
+use starling_store::archive::{Direction, Entry, PAGE_ENTRIES_MAX, Query};
+use starling_store::{Error, LoginBundle, Store};
+use starling_xmpp::{BareJid, Stanza};
+
+use crate::Place;
+use crate::outgoing::{Logged, Outgoing};
+
+/// What is known of an account.
+pub(super) struct Found {
+    pub(super) bundle: LoginBundle,
+    /// Messages that nobody is known to have, oldest first.
+    pub(super) lost: Vec<Outgoing>,
+}
+
+/// Reads an account; `None` if there is none.
+pub(super) async fn read(store: &dyn Store, name: &BareJid) -> Result<Option<Box<Found>>, Error> {
+    let Some(bundle) = store.login(name).await? else {
+        return Ok(None);
+    };
+    let mut lost = Vec::new();
+    let mut after = bundle.cursors.delivered_or_start();
+    while bundle.last_position.is_some_and(|last| last > after) {
+        let query = Query::after(after, PAGE_ENTRIES_MAX);
+        let page = store.archive_page(name, &query).await?;
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = last.position.max(after);
+        lost.extend(page.into_iter().filter_map(|entry| outgoing(name, entry)));
+    }
+    Ok(Some(Box::new(Found { bundle, lost })))
+}
+
+/// An entry that was on its way; those that wait are marked so.
+fn outgoing(owner: &BareJid, entry: Entry) -> Option<Outgoing> {
+    let Entry {
+        position,
+        id,
+        direction,
+        stanza,
+        stored_at,
+        is_offline,
+        ..
+    } = entry;
+    if direction == Direction::Out || is_offline {
+        return None;
+    }
+    let Ok(stanza) = Stanza::parse(stanza) else {
+        tracing::error!(account = %owner, %position, "a stored message cannot be read; it is left out");
+        return None;
+    };
+    let logged = Logged {
+        place: Place {
+            position,
+            at: stored_at,
+        },
+        id: MessageId(id),
+    };
+    Some(Outgoing::new(stanza, Some(Box::new(logged))))
+}
