@@ -33,8 +33,23 @@ pub fn describe() {
     metrics::describe_gauge!(
         FREE,
         Unit::Bytes,
-        "Free space on the disk of the data folder, at the last write. Below store.embedded.free_bytes_min nothing is stored and senders wait: alert well above it."
+        "Free space on the disk of the data folder, at the last write or check. Below store.embedded.free_bytes_min nothing is stored and senders wait: alert well above it."
     );
+}
+
+/// Somebody has looked at the disk.
+pub(crate) fn looked(bytes: Option<u64>) {
+    set(&metrics::gauge!(FREE), bytes);
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a disk beyond 2^52 bytes is not short of them"
+)]
+fn set(free: &Gauge, bytes: Option<u64>) {
+    if let Some(bytes) = bytes {
+        free.set(bytes as f64);
+    }
 }
 
 /// Handles of this crate's metrics.
@@ -59,12 +74,8 @@ impl Metrics {
         }
     }
 
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a disk beyond 2^52 bytes is not short of them"
-    )]
-    pub(crate) fn free(&self, bytes: u64) {
-        self.free.set(bytes as f64);
+    pub(crate) fn free(&self, bytes: Option<u64>) {
+        set(&self.free, bytes);
     }
 
     pub(crate) fn synced(&self, commits: usize, took: Duration) {

@@ -79,8 +79,39 @@ impl Drop for Busy<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
 mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use redb::Database;
+    use redb::backends::InMemoryBackend;
+    use starling_store::Store as _;
+
     use super::*;
+    use crate::space::Space;
+    use crate::{Config, Embedded, schema};
+
+    #[tokio::test]
+    async fn a_check_tells_what_a_write_would_be_told() {
+        let free = Arc::new(AtomicU64::new(1 << 40));
+        let gauge = Arc::clone(&free);
+        let database = Database::builder().create_with_backend(InMemoryBackend::new());
+        let database = database.unwrap();
+        schema::prepare(&database).unwrap();
+        let config = Config::default();
+        let gauge = Box::new(move || Ok(gauge.load(Ordering::SeqCst)));
+        let space = Space::new(gauge, config.free_bytes_min);
+        let store = Embedded::start(database, space, &config, PathBuf::new()).unwrap();
+        assert_eq!(store.check().await.unwrap().free_bytes, Some(1 << 40));
+        free.store(config.free_bytes_min, Ordering::SeqCst);
+        let told = store.check().await.unwrap_err();
+        assert!(matches!(told, Error::Full { .. }), "{told}");
+        // It goes on by itself, and nobody had to write for that to be seen.
+        free.store(1 << 40, Ordering::SeqCst);
+        assert!(store.check().await.is_ok());
+    }
 
     #[test]
     fn a_disk_that_hangs_is_told_and_forgotten_once_it_goes_on() {

@@ -60,23 +60,16 @@ impl Space {
     /// have room: the sync decides then.
     pub(crate) fn budget(&self) -> Budget {
         Budget {
-            free_bytes: self.free_bytes().unwrap_or(u64::MAX),
+            free_bytes: (self.gauge)().unwrap_or(u64::MAX),
             free_bytes_min: self.free_bytes_min,
         }
     }
 }
 
-impl Space {
-    /// Bytes that are free, if the disk tells.
-    pub(crate) fn free_bytes(&self) -> Option<u64> {
-        (self.gauge)().ok()
-    }
-}
-
 impl Budget {
-    /// Bytes that were free.
-    pub(crate) fn free_bytes(&self) -> u64 {
-        self.free_bytes
+    /// Bytes that are free so far, if the disk tells.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        (self.free_bytes != u64::MAX).then_some(self.free_bytes)
     }
 
     /// Takes the room a commit needs, or refuses it.

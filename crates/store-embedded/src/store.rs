@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::fault::{Fault, Health};
 use crate::snapshot::{Login, Snapshot};
 use crate::writer::{Answer, Job, Task};
-use crate::{Embedded, backup, size};
+use crate::{Embedded, backup, metrics, size};
 
 /// Octets of a log that a login looks at on the thread that asked: a
 /// millisecond's worth.
@@ -152,10 +152,13 @@ impl Store for Embedded {
     async fn check(&self) -> Result<starling_store::Health, Error> {
         self.health.check()?;
         self.pulse.check()?;
-        self.space.budget().take(CHECKED_BYTES, false)?;
+        let mut budget = self.space.budget();
+        let free_bytes = budget.free_bytes();
+        metrics::looked(free_bytes);
+        budget.take(CHECKED_BYTES, false)?;
         Ok(starling_store::Health {
             last_commit: self.pulse.last(),
-            free_bytes: self.space.free_bytes(),
+            free_bytes,
         })
     }
 }

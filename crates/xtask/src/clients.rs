@@ -5,6 +5,7 @@
 //! prints a line for each thing it checked and ends with `N passed, N failed`.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -34,6 +35,21 @@ pub(crate) fn xmpp_js() -> Result<Outcome> {
     fs::copy(scripts.join("xmpp_js_client.mjs"), &script).context("cannot copy the script")?;
     let node = Node::start()?;
     node.describe_to(Command::new("node").args(&[script]))?
+        .counted(counts)
+}
+
+/// A receiver of traces, in Python on grpcio.
+pub(crate) fn otlp() -> Result<Outcome> {
+    let scripts = scripts();
+    let python = tools::python(&scripts.join("requirements.txt"))?;
+    // A port that is free now; the receiver says so if it is not any more.
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let node = Node::start_with(&format!(
+        "[traces]\nendpoint = \"http://127.0.0.1:{port}\"\nsample_ratio = 1.0\n"
+    ))?;
+    let script = scripts.join("otlp_receiver.py");
+    let command = Command::new(python).args(&["-u"]).args(&[script]);
+    node.describe_to(command.env("OTLP_PORT", port.to_string()))?
         .counted(counts)
 }
 

@@ -38,10 +38,15 @@ pub(crate) struct Node {
 impl Node {
     /// Starts a node with an empty store and gives it its users.
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with("")
+    }
+
+    /// The same with more configuration.
+    pub(crate) fn start_with(more: &str) -> Result<Self> {
         let starling = workspace::starling()?;
         let data = tempfile::tempdir().context("no temporary folder")?;
         let config = data.path().join("starling.toml");
-        fs::write(&config, CONFIGURATION)?;
+        fs::write(&config, format!("{CONFIGURATION}{more}"))?;
         fs::create_dir_all(workspace::cache())?;
         let log = workspace::cache().join("client-node.log");
         let mut child = Program::new(&starling)

@@ -45,6 +45,8 @@ enum Step {
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
     XmppJs,
+    /// A receiver of traces, in Python on grpcio, against the binary.
+    Otlp,
 }
 
 impl Step {
@@ -86,6 +88,7 @@ impl Step {
             Self::Etcd => etcd::tests(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
+            Self::Otlp => clients::otlp(),
         }
     }
 }
