@@ -52,6 +52,9 @@ pub(crate) struct Controller {
     epochs: Option<(i64, BTreeMap<Shard, Epoch>)>,
     moving_since: BTreeMap<Shard, (Epoch, Instant)>,
     resting_until: BTreeMap<Shard, Instant>,
+    /// Who was told to be held back, and what was told to be wrong: told once.
+    held_back: Vec<Instance>,
+    trouble: Option<String>,
 }
 
 impl Controller {
@@ -69,6 +72,8 @@ impl Controller {
             epochs: None,
             moving_since: BTreeMap::new(),
             resting_until: BTreeMap::new(),
+            held_back: Vec::new(),
+            trouble: None,
         }
     }
 
@@ -79,12 +84,8 @@ impl Controller {
             let mut changed = shared.mirror.subscribe();
             loop {
                 let mirror = Arc::clone(&changed.borrow_and_update());
-                if let Err(error) = self.look(&mirror).await {
-                    if error.is_passing() {
-                        tracing::debug!(%error, "the controller has to wait");
-                    } else {
-                        tracing::warn!(%error, "the controller has to wait");
-                    }
+                let looked = self.look(&mirror).await;
+                if self.tell_trouble(looked.err()) {
                     sleep(RETRY_INTERVAL).await;
                 }
                 let pause = if mirror.reports().is_empty() {
@@ -99,6 +100,37 @@ impl Controller {
             }
         };
         let _ = shared.stop.run_until_cancelled(Box::pin(work)).await;
+    }
+
+    /// Says what keeps the controller from its work, once; whether something does.
+    fn tell_trouble(&mut self, error: Option<Error>) -> bool {
+        let trouble = error.as_ref().map(Error::to_string);
+        match &error {
+            // That etcd is away is told by who speaks to it.
+            Some(error) if error.is_passing() => {
+                tracing::debug!(%error, "the controller has to wait");
+            }
+            Some(error) if trouble != self.trouble => {
+                tracing::error!(%error, "the controller cannot place shards");
+            }
+            None if self.trouble.is_some() => tracing::info!("the controller goes on"),
+            Some(_) | None => {}
+        }
+        self.trouble = trouble;
+        error.is_some()
+    }
+
+    fn tell_held_back(&mut self, held_back: Vec<Instance>) {
+        self.shared.metrics.held_back(held_back.len());
+        for instance in &held_back {
+            if !self.held_back.contains(instance) {
+                tracing::error!(
+                    node = %instance.node,
+                    "seems dead, but too many nodes do: it is not fenced; look at the network, or remove the node"
+                );
+            }
+        }
+        self.held_back = held_back;
     }
 
     /// One look at the world, and what follows from it.
@@ -121,13 +153,7 @@ impl Controller {
         self.follow_moves(mirror);
         let situation = self.situation(mirror, unreachable);
         let plan = plan(&situation, &self.limits);
-        self.shared.metrics.held_back(plan.held_back.len());
-        for instance in &plan.held_back {
-            tracing::error!(
-                node = %instance.node,
-                "seems dead, but too many nodes do: it is not fenced; look at the network, or remove the node"
-            );
-        }
+        self.tell_held_back(plan.held_back);
         if plan.steps.is_empty() {
             return Ok(());
         }

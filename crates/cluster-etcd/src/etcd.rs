@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Certificate, Client, ConnectOptions, Identity, TlsOptions, Txn, TxnResponse};
-use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::sync::{Mutex, watch};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::config::Config;
 use crate::error::{Error, chain};
@@ -20,6 +20,13 @@ use crate::metrics::Metrics;
 
 /// How long one member may take to answer one request.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a request is tried at one member after the other: longer than etcd
+/// takes to elect a leader.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long to wait when every member was tried.
+const ROUND_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How long a connection to a member may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -40,6 +47,8 @@ pub(crate) struct Etcd {
     prefix: String,
     options: ConnectOptions,
     current: Mutex<Current>,
+    /// The number of the present connection, for streams over earlier ones.
+    generation: watch::Sender<usize>,
     /// Whether the last request was answered; only for telling it once.
     is_reachable: AtomicBool,
     metrics: Metrics,
@@ -84,6 +93,7 @@ impl Etcd {
             prefix: config.prefix.clone(),
             options,
             current: Mutex::default(),
+            generation: watch::Sender::new(0),
             is_reachable: AtomicBool::new(true),
             metrics,
         })
@@ -102,11 +112,11 @@ impl Etcd {
         let client = match timeout(ATTEMPT_TIMEOUT, connect).await {
             Ok(Ok(client)) => client,
             Ok(Err(error)) => {
-                current.generation += 1;
+                self.next_member(&mut current);
                 return Err(self.classify(&error));
             }
             Err(_) => {
-                current.generation += 1;
+                self.next_member(&mut current);
                 return Err(self.unreachable("it does not answer"));
             }
         };
@@ -118,9 +128,22 @@ impl Etcd {
     pub(crate) async fn failed(&self, connection: &Connection) {
         let mut current = self.current.lock().await;
         if current.generation == connection.generation {
-            current.generation += 1;
-            current.client = None;
+            self.next_member(&mut current);
         }
+    }
+
+    fn next_member(&self, current: &mut Current) {
+        current.generation += 1;
+        current.client = None;
+        self.generation.send_replace(current.generation);
+    }
+
+    /// Waits until a connection is no longer the present one, because somebody
+    /// found its member silent: its streams are not worth waiting for.
+    pub(crate) async fn given_up(&self, connection: &Connection) {
+        let mut generation = self.generation.subscribe();
+        let is_another = |present: &usize| *present != connection.generation;
+        let _ = generation.wait_for(is_another).await;
     }
 
     /// Sends a request, at every member if need be.
@@ -136,9 +159,8 @@ impl Etcd {
     where
         F: Future<Output = Result<T, etcd_client::Error>>,
     {
-        let mut last = self.unreachable("it was not tried");
-        // One more than members, for the connection that broke while idle.
-        for _ in 0..=self.endpoints.len() {
+        let deadline = Instant::now() + REQUEST_TIMEOUT;
+        for tried in 1_usize.. {
             let error = match self.connection().await {
                 Ok(connection) => {
                     let answer = request(connection.client.clone());
@@ -166,10 +188,15 @@ impl Etcd {
                 self.answered();
                 return Err(error);
             }
-            last = error;
+            if Instant::now() >= deadline {
+                self.silent(&error);
+                return Err(error);
+            }
+            if tried.is_multiple_of(self.endpoints.len()) {
+                sleep(ROUND_INTERVAL).await;
+            }
         }
-        self.silent(&last);
-        Err(last)
+        Err(self.unreachable("it was not tried"))
     }
 
     /// Carries out a transaction.

@@ -32,4 +32,5 @@ pub use cluster::Cluster;
 pub use config::Config;
 pub use error::Error;
 pub use handover::HandOver;
+pub use metrics::describe as describe_metrics;
 pub use status::{Move, MoveRequest, NodeStatus, Status};

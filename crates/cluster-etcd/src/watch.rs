@@ -68,7 +68,12 @@ async fn follow(shared: &Shared) -> Error {
     };
     match open(shared, &connection).await {
         Ok(stream) => {
-            let error = read(shared, stream).await;
+            let error = tokio::select! {
+                error = read(shared, stream) => error,
+                () = shared.etcd.given_up(&connection) => {
+                    shared.etcd.unreachable("another member is used now")
+                }
+            };
             if error.is_passing() {
                 shared.etcd.failed(&connection).await;
             }

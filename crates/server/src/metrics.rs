@@ -8,6 +8,7 @@ use starling_telemetry::declared::{Declaration, declared};
 
 /// The crates that declare metrics, and how: one line for each.
 const DECLARING: &[fn()] = &[
+    starling_cluster_etcd::describe_metrics,
     starling_edge::metrics::describe,
     starling_features::describe_metrics,
     starling_session::describe_metrics,

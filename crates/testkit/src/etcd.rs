@@ -112,6 +112,20 @@ impl Etcd {
         }
     }
 
+    /// Sends a member a signal, by name, as in `STOP`.
+    ///
+    /// # Panics
+    /// If it is down, or there is no program `kill`.
+    pub async fn signal(&self, member: usize, name: &str) {
+        let child = self.members[member].child.as_ref();
+        let Some(id) = child.and_then(Child::id) else {
+            panic!("the member is down")
+        };
+        let id = id.to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "no SIG{name}");
+    }
+
     /// Starts a member that was killed, with the data it had.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! Who may be part of a cluster, and what it is told otherwise.
 
+use starling_cluster::{Epoch, Fence, Shard};
 use starling_cluster_etcd::Error;
 use starling_testkit::etcd::Etcd;
 
@@ -94,4 +95,16 @@ async fn a_wrong_address_is_told_with_the_reason() {
         "{text}"
     );
     assert!(text.contains("refused"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn epochs_go_on_when_etcd_was_emptied() {
+    let etcd = Etcd::start(1).await;
+    let plan = Plan::on(etcd.endpoints());
+    let shard = Shard::new(3).unwrap();
+    plan.rows.raise_epochs(&[(shard, Epoch(77))]).await.unwrap();
+    let node = plan.join("a").await;
+    node.sees_rest(1).await;
+    assert_eq!(node.view().table.get(shard).epoch, Epoch(78));
 }

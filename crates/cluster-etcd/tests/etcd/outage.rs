@@ -34,6 +34,24 @@ async fn the_death_of_a_member_changes_nothing() {
 
 #[tokio::test]
 #[ignore = "needs etcd"]
+async fn a_member_that_hangs_is_left_for_another() {
+    let etcd = Etcd::start(3).await;
+    let plan = Plan::on(etcd.endpoints()).ttl(5);
+    let (a, b) = (plan.join("a").await, plan.join("b").await);
+    a.sees_rest(2).await;
+    etcd.signal(0, "STOP").await;
+    b.cluster.drain(a.id()).await.unwrap();
+    b.sees("the drain done", |node| node.shards() == 1024).await;
+    a.sees("the drain done", |node| node.shards() == 0).await;
+    assert!(
+        plan.rows.fenced.lock().unwrap().is_empty(),
+        "nobody was fenced"
+    );
+    etcd.signal(0, "CONT").await;
+}
+
+#[tokio::test]
+#[ignore = "needs etcd"]
 async fn with_all_of_etcd_gone_owners_stay_known_and_nobody_is_fenced_after() {
     let mut etcd = Etcd::start(1).await;
     let plan = Plan::on(etcd.endpoints());

@@ -20,10 +20,14 @@ const UNITS: &[&str] = &[
     "accounts",
     "authentications",
     "bytes",
+    "changes",
     "commits",
     "connections",
+    "endpoints",
     "failures",
     "frames",
+    "leases",
+    "lists",
     "messages",
     "moves",
     "nodes",
@@ -37,6 +41,7 @@ const UNITS: &[&str] = &[
     "spans",
     "stanzas",
     "streams",
+    "watches",
     "writes",
 ];
 
