@@ -22,6 +22,7 @@ use crate::commit::Progress;
 use crate::effects::{Effect, Effects};
 use crate::outgoing::{Logged, Outgoing};
 use crate::registry::FeatureId;
+use crate::ring::Holder;
 use crate::session::Request;
 use crate::{Account, Env, Host, Session, Side, Targets};
 
@@ -281,6 +282,17 @@ impl Ctx {
     /// at this account: for hooks that find out that they have to read.
     pub fn follow_up(&mut self, session: SessionId) {
         self.follow_ups.push((self.feature, session));
+    }
+
+    /// Lets stanzas for a session wait as far as `holder` says so, or, without
+    /// one, lets those that wait go (XEP-0352). Their order is kept, none is
+    /// lost, and one that need not wait takes all before it along. A session
+    /// that is resumed starts without.
+    pub fn hold(&mut self, session: SessionId, holder: Option<Holder>) {
+        if let Some(found) = self.account.session(session) {
+            let ring = Arc::clone(&found.ring);
+            self.effects.releases.push(Effect::Hold { ring, holder });
+        }
     }
 
     /// Has [`crate::Event::Drained`] fired once the client has all that was

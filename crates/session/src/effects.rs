@@ -9,7 +9,7 @@ use starling_store::Change;
 use starling_xmpp::Stanza;
 
 use crate::outgoing::Outgoing;
-use crate::ring::Ring;
+use crate::ring::{Holder, Ring};
 use crate::work::Alarm;
 
 /// Something the world outside the shard will notice.
@@ -49,6 +49,13 @@ pub(crate) enum Effect {
         received: u32,
         /// How it may come back.
         resumption: Option<Resumption>,
+    },
+    /// Let stanzas wait, or those that do go.
+    Hold {
+        /// The client's way out.
+        ring: Arc<Ring>,
+        /// Which wait from now on.
+        holder: Option<Holder>,
     },
     /// End a session's stream.
     Close {

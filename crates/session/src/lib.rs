@@ -64,6 +64,7 @@ pub use metrics::describe as describe_metrics;
 pub use password::PasswordDeriver;
 pub use presence::Availability;
 pub use registry::Registry;
+pub use ring::{Hold, Holder};
 pub use session::Session;
 pub use slots::Slots;
 pub use starling_link::SessionId;

@@ -150,6 +150,8 @@ pub(crate) fn resume(
 ) {
     let resumed = attach(ctx, request);
     if let Ok(resumed) = &resumed {
+        // XEP-0352 §5.2: it counts as active until it says otherwise.
+        ctx.hold(resumed.session, None);
         pipeline::fire(ctx, resumed.session, &Event::Resumed);
     }
     ctx.effects.releases.push(Effect::Tell(Box::new(move || {

@@ -6,6 +6,8 @@
 //! and the next stream gets everything that its client lacks. What becomes of
 //! the rest when a session ends is said in `returned`.
 
+mod held;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +17,8 @@ use starling_xmpp::Stanza;
 use starling_xmpp::stanza::Kind;
 
 use crate::outgoing::Outgoing;
+use held::Held;
+pub use held::{Hold, Holder};
 
 /// The way to one client.
 pub(crate) struct Ring {
@@ -43,6 +47,8 @@ struct State {
     awaited: Option<u32>,
     slots: VecDeque<Slot>,
     bytes: usize,
+    /// Stanzas that wait for somebody to look at the client.
+    held: Option<Box<Held>>,
     /// Places in the log of what will be delivered once it is stored.
     announced: VecDeque<Position>,
 }
@@ -109,6 +115,7 @@ impl Ring {
             awaited: None,
             slots: VecDeque::new(),
             bytes: 0,
+            held: None,
             announced: VecDeque::new(),
         };
         Arc::new(Self {
@@ -139,6 +146,44 @@ impl Ring {
                 state.announced = VecDeque::new();
             }
         }
+        if state.held.is_none() {
+            return self.pass(&mut state, outgoing, trace);
+        }
+        let due = match &mut state.held {
+            Some(held) => held.add(outgoing),
+            None => Vec::new(),
+        };
+        self.pass_all(&mut state, due)
+    }
+
+    /// From now on stanzas wait, as far as the holder says so; without one
+    /// those that do are passed on, and no more wait.
+    pub(crate) fn hold(&self, holder: Option<Holder>) -> Delivery {
+        let mut state = self.lock();
+        let due = match &mut state.held {
+            Some(held) => held.take(),
+            None => Vec::new(),
+        };
+        state.held = holder.map(|holder| Box::new(Held::new(holder)));
+        self.pass_all(&mut state, due)
+    }
+
+    fn pass_all(&self, state: &mut State, due: Vec<Outgoing>) -> Delivery {
+        let mut end = Delivery::Taken;
+        for outgoing in due {
+            if let Delivery::Overflowed = self.pass(state, outgoing, None) {
+                end = Delivery::Overflowed;
+            }
+        }
+        end
+    }
+
+    fn pass(
+        &self,
+        state: &mut State,
+        outgoing: Outgoing,
+        trace: Option<&TraceContext>,
+    ) -> Delivery {
         state.sent = state.sent.wrapping_add(1);
         let is_passed = match &state.outlet {
             Some(outlet) if state.stage == Stage::Open => match trace {
@@ -169,6 +214,11 @@ impl Ring {
     /// Asks to be told when the client has all that was delivered so far.
     pub(crate) fn request_ack(&self) {
         let mut state = self.lock();
+        let due = match &mut state.held {
+            Some(held) => held.take(),
+            None => Vec::new(),
+        };
+        self.pass_all(&mut state, due);
         state.awaited = Some(state.sent);
         if let Some(outlet) = &state.outlet {
             outlet.request_ack();
@@ -251,10 +301,9 @@ impl Ring {
         state.bytes = 0;
         let slots = std::mem::take(&mut state.slots);
         let announced = std::mem::take(&mut state.announced);
-        (
-            slots.into_iter().map(|slot| slot.outgoing).collect(),
-            announced,
-        )
+        let held = state.held.take().map(|mut held| held.take());
+        let slots = slots.into_iter().map(|slot| slot.outgoing);
+        (slots.chain(held.into_iter().flatten()).collect(), announced)
     }
 
     /// The first place in the log that has not arrived.
@@ -262,7 +311,10 @@ impl Ring {
         let state = self.lock();
         let slots = state.slots.iter();
         let unacked = slots.filter_map(|slot| slot.outgoing.position());
-        unacked.chain(state.announced.iter().copied()).min()
+        let held = state.held.iter().flat_map(|held| held.waiting());
+        let held = held.filter_map(Outgoing::position);
+        let announced = state.announced.iter().copied();
+        unacked.chain(held).chain(announced).min()
     }
 
     /// The number of the last stanza to the client.

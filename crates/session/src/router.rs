@@ -42,6 +42,7 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
             received,
             resumption,
         } => ring.enable(received, resumption),
+        Effect::Hold { ring, holder } => delivered(env, inbox, &ring, ring.hold(holder)),
         Effect::Close { ring, why } => ring.close(why),
         Effect::Tell(tell) => tell(),
     }
@@ -201,8 +202,17 @@ fn deliver(
     trace: Option<&TraceContext>,
 ) {
     let kind = outgoing.stanza.head.kind;
-    let task = match ring.deliver(outgoing, trace) {
-        Delivery::Taken => return metrics::delivered(kind),
+    let delivery = ring.deliver(outgoing, trace);
+    if matches!(delivery, Delivery::Taken) {
+        metrics::delivered(kind);
+    }
+    delivered(env, inbox, ring, delivery);
+}
+
+/// What follows for the session.
+fn delivered(env: &Env, inbox: &Inbox, ring: &Ring, delivery: Delivery) {
+    let task = match delivery {
+        Delivery::Taken => return,
         Delivery::Overflowed => {
             metrics::undelivered();
             Task::Overflowed(ring.key.id)

@@ -249,3 +249,43 @@ fn the_floor_is_the_first_place_that_has_not_arrived() {
     assert_eq!((lost.len(), announced.len()), (0, 1));
     assert_eq!(ring.floor(), None);
 }
+
+/// XEP-0352 §5: what waits keeps its order, only the latest presence of a
+/// sender is worth waiting, and whatever cannot wait takes the rest along.
+#[test]
+fn what_is_held_keeps_its_order_and_none_is_lost() {
+    let stream = Stream::new(99);
+    let ring = ring(&stream, true, BOUNDS);
+    ring.hold(Some(|stanza| match stanza.head.kind {
+        Kind::Presence => Hold::Replace,
+        Kind::Message if stanza.head.type_ == Type::Headline => Hold::Wait,
+        _ => Hold::Never,
+    }));
+    let presence = |id: &str| {
+        let from = BareJid::parse("romeo@example.net").unwrap();
+        let stanza = Stanza::presence(Type::Available).id(id).from(from);
+        Outgoing::new(stanza, None)
+    };
+    let news = |id: &str| Outgoing::new(Stanza::message(Type::Headline).id(id), None);
+    for outgoing in [presence("1"), news("2"), presence("3")] {
+        deliver(&ring, outgoing);
+    }
+    assert_eq!((stream.ids().len(), ring.sent()), (0, 0));
+    deliver(&ring, message(4));
+    assert_eq!(stream.ids(), ["2", "3", "4"]);
+    deliver(&ring, news("5"));
+    ring.hold(None);
+    deliver(&ring, presence("6"));
+    assert_eq!(stream.ids(), ["2", "3", "4", "5", "6"]);
+    ring.hold(Some(|_| Hold::Wait));
+    deliver(&ring, news("7"));
+    ring.acked(5);
+    assert_eq!(ids(&ring.end().0), ["7"]);
+}
+
+/// DESIGN §12: an idle session is small, and what a stanza costs is one slot.
+#[test]
+fn an_idle_ring_is_small() {
+    let sizes = (size_of::<Ring>(), size_of::<Slot>());
+    assert!(sizes.0 <= 240 && sizes.1 <= 176, "{sizes:?}");
+}

@@ -95,6 +95,10 @@ impl Scene {
                 ring.enable(received, resumption);
                 None
             }
+            Effect::Hold { ring, holder } => {
+                ring.hold(holder);
+                None
+            }
             Effect::Settle(receipt) => {
                 receipt.settle();
                 None
