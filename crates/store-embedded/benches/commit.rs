@@ -16,6 +16,10 @@ use starling_store::{Stamp, Store, Write};
 use starling_store_embedded::{Config, Embedded};
 use starling_xmpp::BareJid;
 
+// That of the program: a tenth of a commit is allocating.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const WRITERS: u64 = 64;
 
 /// In the build folder, so that a real disk is measured and not one in memory.

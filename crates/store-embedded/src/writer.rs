@@ -33,6 +33,10 @@ const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// for two. The benchmark `commit` shows what it is worth.
 const GATHER_MAX: Duration = Duration::from_micros(100);
 
+/// How often it looks meanwhile whether all are back. The system adds its own
+/// slack, some 50 µs, so there are about two looks.
+const GATHER_STEP: Duration = Duration::from_micros(10);
+
 /// What a caller wants written.
 pub(crate) enum Task {
     Commit(Vec<Write>),
@@ -116,13 +120,25 @@ impl Writer {
                 next = self.jobs.try_recv().ok();
                 if next.is_none() && batch.len() < self.gathered && !has_waited {
                     has_waited = true;
-                    std::thread::sleep(GATHER_MAX);
+                    self.gather(batch.len());
                     next = self.jobs.try_recv().ok();
                 }
             }
         }
         self.gathered = batch.len();
         batch
+    }
+
+    /// Waits for those who shared the last sync, beyond the `taken`.
+    fn gather(&self, taken: usize) {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "bounds a wait; decides nothing that is stored"
+        )]
+        let since = std::time::Instant::now();
+        while taken + self.jobs.len() < self.gathered && since.elapsed() < GATHER_MAX {
+            std::thread::sleep(GATHER_STEP);
+        }
     }
 
     fn store(&self, mut batch: Vec<Job>) {

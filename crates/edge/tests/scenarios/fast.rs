@@ -2,8 +2,9 @@
 //! where they are, in `auth`; here is that they reach the store and back.
 
 use starling_link as link;
+use starling_xmpp::credentials::ScramHash;
 
-use crate::support::{Client, PASSWORD, World, base64, between, hmac};
+use crate::support::{Client, PASSWORD, World, base64, between, hmac, plain2};
 
 const AGENT: &str = "<user-agent id='d4565fa7-4d72-4749-b3d3-740edbf87770'/>";
 
@@ -135,6 +136,25 @@ async fn a_token_expires_and_can_be_given_back() {
     let (mut client, _) = world.open().await;
     let refused = outcome(&mut client, with_token("HT-SHA-256-NONE", &second, b"", "")).await;
     assert!(refused.contains("<credentials-expired"), "§4.2: {refused}");
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_takes_no_token_away_and_opens_no_lock() {
+    let world = World::with(|config, _| config.auth.failures_per_account_max = 2).await;
+    world.node.add("romeo@localhost", PASSWORD, &ScramHash::ALL);
+    let token = token(&world, "HT-SHA-256-NONE").await;
+    let (mut client, _) = world.open().await;
+    for _ in 0..2 {
+        let refused = outcome(&mut client, plain2("romeo", "wrong", "")).await;
+        assert!(refused.contains("<not-authorized"), "{refused}");
+    }
+    world.advance_millis(-30 * 24 * 3_600_000);
+    let (mut client, _) = world.open().await;
+    let locked = outcome(&mut client, plain2("romeo", PASSWORD, "")).await;
+    assert!(locked.contains("<temporary-auth-failure"), "{locked}");
+    let request = with_token("HT-SHA-256-NONE", &token, b"", "");
+    let success = outcome(&mut client, request).await;
+    assert!(success.starts_with("<success"), "{success}");
 }
 
 #[tokio::test]

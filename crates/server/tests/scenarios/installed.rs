@@ -23,8 +23,21 @@ pub(crate) struct Installed {
 impl Installed {
     /// A new installation; `name` is unlike that of any other scenario.
     pub(crate) fn new(name: &str) -> Self {
+        Self::with(name, &[])
+    }
+
+    /// One with other settings, by section.
+    pub(crate) fn with(name: &str, settings: &[(&str, &str)]) -> Self {
         let data = new_folder(name);
-        std::fs::write(data.join("starling.toml"), CONFIGURATION).unwrap();
+        let mut configuration = CONFIGURATION.to_owned();
+        for (section, setting) in settings {
+            let heading = format!("[{section}]\n");
+            if !configuration.contains(&heading) {
+                configuration.push_str(&heading);
+            }
+            configuration = configuration.replace(&heading, &format!("{heading}{setting}\n"));
+        }
+        std::fs::write(data.join("starling.toml"), configuration).unwrap();
         Self { data }
     }
 

@@ -27,6 +27,7 @@ macro_rules! scenarios {
 mod blocking;
 mod caps;
 mod cli;
+mod configured;
 mod delivery;
 mod disco;
 mod durability;
@@ -43,6 +44,7 @@ mod rfc6120_streams;
 mod roster;
 mod sasl;
 mod sasl2_bind2_fast;
+mod sasl_upgrade;
 mod stream_management;
 mod subscription;
 mod subscription_tables;

@@ -294,7 +294,7 @@ async fn opened(world: &World) -> Stream {
     stream
 }
 
-fn request(mechanism: &str, response: &[u8], more: &str) -> String {
+pub(crate) fn request(mechanism: &str, response: &[u8], more: &str) -> String {
     let response = BASE64.encode(response);
     format!(
         "<authenticate xmlns='{}' mechanism='{mechanism}'><initial-response>{response}</initial-response>{more}\
