@@ -12,6 +12,8 @@
     reason = "a refused frame is handed back whole so that nothing is lost; refusals are rare"
 )]
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod frame;
 mod local;
@@ -32,7 +34,7 @@ pub use management::{Attach, Enable, Management, MessageId, Resume, Resumed, Res
 pub use node::{Link, SessionNode};
 pub use number::is_ahead;
 pub use outlet::{Close, Full, Outlet};
-pub use receipt::{Issue, Ledger, Receipt};
+pub use receipt::{Issue, Ledger, Receipt, Settle};
 pub use session::{
     Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,
     SessionInfo, SessionKey,

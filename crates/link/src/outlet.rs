@@ -62,4 +62,11 @@ pub trait Outlet: Send + Sync {
 
     /// Ends the stream after all that was delivered before.
     fn close(&self, why: Close);
+
+    /// The session is no longer where it was: its node is gone, or has given
+    /// up the shard. The edge says this to itself, when it finds out. An outlet
+    /// that cannot attach to the new owner lets its client come back.
+    fn lost(&self) {
+        self.close(Close::SystemShutdown);
+    }
 }

@@ -46,9 +46,16 @@ pub struct Receipt {
     entry: Option<Arc<Entry>>,
 }
 
+/// Who is told that a stanza is dealt with: the ledger of its session, or
+/// the node that it came from.
+pub trait Settle: Send + Sync {
+    /// Everybody is done with the stanza of this number.
+    fn settle(&self, number: u64);
+}
+
 struct Entry {
-    ledger: Arc<Ledger>,
-    number: u32,
+    told: Arc<dyn Settle>,
+    number: u64,
     /// Receipts that are not settled yet.
     open: AtomicUsize,
 }
@@ -81,8 +88,8 @@ impl Ledger {
         window.is_settled.push_back(false);
         Issue::Next(Receipt {
             entry: Some(Arc::new(Entry {
-                ledger: Arc::clone(self),
-                number,
+                told: Arc::clone(self) as _,
+                number: u64::from(number),
                 open: AtomicUsize::new(1),
             })),
         })
@@ -111,7 +118,7 @@ impl Ledger {
         self.lock().received()
     }
 
-    fn settle(&self, number: u32) {
+    fn settle_one(&self, number: u32) {
         let mut window = self.lock();
         let place = number.wrapping_sub(window.committed).wrapping_sub(1);
         if let Some(is_settled) = window.is_settled.get_mut(place as usize) {
@@ -142,6 +149,13 @@ impl Ledger {
     }
 }
 
+impl Settle for Ledger {
+    fn settle(&self, number: u64) {
+        // Invariant: it is one of those that were issued, which have 32 bits.
+        self.settle_one(number as u32);
+    }
+}
+
 impl Window {
     /// The number of the last stanza that came.
     fn received(&self) -> u32 {
@@ -151,6 +165,18 @@ impl Window {
 }
 
 impl Receipt {
+    /// A receipt of somebody else than a session.
+    #[must_use]
+    pub fn new(told: Arc<dyn Settle>, number: u64) -> Self {
+        Self {
+            entry: Some(Arc::new(Entry {
+                told,
+                number,
+                open: AtomicUsize::new(1),
+            })),
+        }
+    }
+
     /// One more for another account that the stanza goes on to.
     #[must_use]
     pub fn share(&self) -> Self {
@@ -172,7 +198,7 @@ impl Receipt {
         if let Some(entry) = self.entry.take()
             && entry.open.fetch_sub(1, Ordering::AcqRel) == 1
         {
-            entry.ledger.settle(entry.number);
+            entry.told.settle(entry.number);
         }
     }
 }

@@ -165,6 +165,16 @@ impl TraceContext {
         }
     }
 
+    /// A context that has its delivery timed and makes no trace: what crosses
+    /// the network of one that was not sampled.
+    #[must_use]
+    pub fn timed(received_at: SystemTime) -> Self {
+        Self(Box::new(Watched {
+            received_at,
+            traced: None,
+        }))
+    }
+
     /// The context as W3C Trace Context writes it, to cross the network; none
     /// unless it was sampled.
     #[must_use]

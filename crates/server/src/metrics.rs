@@ -14,6 +14,7 @@ const DECLARING: &[fn()] = &[
     starling_session::describe_metrics,
     starling_store_embedded::describe_metrics,
     starling_telemetry::traces::describe,
+    starling_wire::metrics::describe,
 ];
 
 /// Tells the recorder that is installed what the names mean.

@@ -1,4 +1,4 @@
-//! What can go wrong in opening or reaching a socket.
+//! What can go wrong in opening or reaching a socket, or with certificates.
 //!
 //! Failures of a call itself are `tonic::Status` and belong to the caller.
 
@@ -45,6 +45,17 @@ pub enum Error {
     Connect {
         /// The socket.
         path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A certificate cannot be made or used; the text says which and why.
+    #[error("{0}")]
+    Certificate(String),
+    /// The port for other nodes could not be opened.
+    #[error("cannot listen for other nodes on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
         /// Why.
         source: io::Error,
     },

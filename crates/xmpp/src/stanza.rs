@@ -7,6 +7,7 @@
 
 mod body;
 mod head;
+mod parts;
 mod payload;
 mod read;
 mod rejected;
@@ -20,6 +21,7 @@ use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 pub use head::{Head, Kind, Type};
+pub use parts::{Place, PlaceNs};
 pub use payload::Payload;
 pub use rejected::{Reason, Rejected};
 

@@ -19,6 +19,7 @@ use super::*;
 const UNITS: &[&str] = &[
     "accounts",
     "authentications",
+    "breaks",
     "bytes",
     "changes",
     "commits",
@@ -29,8 +30,10 @@ const UNITS: &[&str] = &[
     "leases",
     "lists",
     "messages",
+    "lanes",
     "moves",
     "nodes",
+    "outlets",
     "reads",
     "reports",
     "requests",

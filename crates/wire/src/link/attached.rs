@@ -1,0 +1,222 @@
+//! One lane at the node that owns shards: what it knows of whoever opened it,
+//! and the way back to the clients behind it.
+//!
+//! Frames that come in are `inbound`'s matter.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use starling_cluster::{Membership, NodeId};
+use starling_link::trace::SpanSink;
+use starling_link::{
+    Attach, Close, Detached, Frame, Full, Management, Outlet, SessionId, SessionKey, SessionNode,
+    Settle, TraceContext,
+};
+use starling_xmpp::{BareJid, Stanza};
+
+use super::Identity;
+use super::down::{self, Fate, Outgoing, ToClient};
+use super::inbound::Inbound;
+use super::outbox::{Batching, Outbox};
+
+/// Names a lane: the node that opened it, in one of its runs, and which of its
+/// lanes it is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LaneKey {
+    pub(super) node: NodeId,
+    pub(super) incarnation: u64,
+    pub(super) lane: u32,
+}
+
+/// One lane.
+pub(super) struct Attached {
+    pub(super) key: LaneKey,
+    pub(super) peer: Identity,
+    pub(super) node: Weak<dyn SessionNode>,
+    pub(super) membership: Arc<dyn Membership>,
+    pub(super) outbox: Arc<Outbox<()>>,
+    pub(super) inbound: Mutex<Inbound>,
+    /// Sessions whose streams are behind this lane. Only they may be spoken for.
+    sessions: Mutex<HashMap<SessionId, (BareJid, Attach)>>,
+    /// Bytes that may wait before a client behind it is closed.
+    bytes_max: usize,
+    /// Where spans go.
+    pub(super) sink: Option<Arc<dyn SpanSink>>,
+    connections: AtomicU64,
+    is_gone: AtomicBool,
+    this: Weak<Self>,
+}
+
+impl Attached {
+    pub(super) fn new(
+        key: LaneKey,
+        peer: Identity,
+        node: Weak<dyn SessionNode>,
+        membership: Arc<dyn Membership>,
+        batching: Batching,
+        bytes_max: usize,
+        sink: Option<Arc<dyn SpanSink>>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            key,
+            peer,
+            node,
+            membership,
+            outbox: Arc::new(Outbox::new(batching)),
+            inbound: Mutex::default(),
+            sessions: Mutex::default(),
+            bytes_max,
+            sink,
+            connections: AtomicU64::new(0),
+            is_gone: AtomicBool::new(false),
+            this: Weak::clone(this),
+        })
+    }
+
+    /// The way to a client behind this lane.
+    pub(super) fn outlet(self: &Arc<Self>, number: u64) -> Arc<dyn Outlet> {
+        Arc::new(RemoteOutlet {
+            lane: Arc::clone(self),
+            number,
+        })
+    }
+
+    /// Another connection carries it now. Returns which one it is.
+    pub(super) fn connected(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Whether no other connection has come since.
+    pub(super) fn is_last(&self, connection: u64) -> bool {
+        self.connections.load(Ordering::Relaxed) == connection
+    }
+
+    /// A session's stream is behind this lane from now on. `false` if the lane
+    /// is gone.
+    pub(super) fn attach(&self, account: BareJid, session: SessionId, attach: Attach) -> bool {
+        let mut sessions = self.sessions();
+        if self.is_gone() {
+            return false;
+        }
+        sessions.insert(session, (account, attach));
+        true
+    }
+
+    /// Whose session this is, if it may be spoken for.
+    pub(super) fn account(&self, session: SessionId, attach: Attach) -> Option<BareJid> {
+        let sessions = self.sessions();
+        let (account, known) = sessions.get(&session)?;
+        (*known == attach).then(|| account.clone())
+    }
+
+    /// The stream of a session has ended.
+    pub(super) fn detach(&self, session: SessionId) {
+        self.sessions().remove(&session);
+    }
+
+    pub(super) fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Acquire)
+    }
+
+    /// Whoever opened it is not coming back: its sessions have lost their
+    /// streams.
+    pub(super) fn let_go(&self) {
+        let sessions = {
+            let mut sessions = self.sessions();
+            if self.is_gone.swap(true, Ordering::AcqRel) {
+                return;
+            }
+            std::mem::take(&mut *sessions)
+        };
+        crate::metrics::let_go();
+        self.outbox.end();
+        self.outbox.reset();
+        let Some(node) = self.node.upgrade() else {
+            return;
+        };
+        for (id, (account, attach)) in sessions {
+            let frame = Frame::Detach {
+                session: SessionKey { account, id },
+                attach,
+                how: Detached::Lost,
+                acked: None,
+            };
+            // Refused only by a node that ends, and its sessions with it.
+            let _ = node.push(frame);
+        }
+    }
+
+    pub(super) fn settler(&self) -> Option<Arc<dyn Settle>> {
+        self.this.upgrade().map(|this| this as _)
+    }
+
+    /// Tells what became of a frame.
+    pub(super) fn tell(&self, frame: u64, fate: Fate) {
+        // Without a bound nothing is refused.
+        let _ = self.say(usize::MAX, &Outgoing::Of(frame, fate));
+    }
+
+    fn say(&self, bytes_max: usize, frame: &Outgoing<'_>) -> Result<(), Full> {
+        if self.is_gone() {
+            return Err(Full);
+        }
+        self.outbox
+            .push(bytes_max, (), |(), out| down::write(frame, out))
+            .map_err(|()| Full)
+    }
+
+    /// Whoever panicked with the lock had nothing half changed.
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, (BareJid, Attach)>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Settle for Attached {
+    fn settle(&self, number: u64) {
+        self.tell(number, Fate::Settled);
+    }
+}
+
+/// The way to a client behind a lane.
+struct RemoteOutlet {
+    lane: Arc<Attached>,
+    number: u64,
+}
+
+impl RemoteOutlet {
+    /// What is bounded elsewhere: a session says these once for many stanzas.
+    fn say(&self, what: ToClient<&Stanza, &Management, &TraceContext>) {
+        let _ = self
+            .lane
+            .say(usize::MAX, &Outgoing::ToClient(self.number, what));
+    }
+}
+
+impl Outlet for RemoteOutlet {
+    fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+        let frame = Outgoing::ToClient(self.number, ToClient::Deliver(stanza, None));
+        self.lane.say(self.lane.bytes_max, &frame)
+    }
+
+    fn deliver_watched(&self, stanza: &Stanza, trace: &TraceContext) -> Result<(), Full> {
+        let frame = Outgoing::ToClient(self.number, ToClient::Deliver(stanza, Some(trace)));
+        self.lane.say(self.lane.bytes_max, &frame)
+    }
+
+    fn committed(&self, number: u32) {
+        self.say(ToClient::Committed(number));
+    }
+
+    fn enabled(&self, management: &Management) {
+        self.say(ToClient::Enabled(management));
+    }
+
+    fn request_ack(&self) {
+        self.say(ToClient::RequestAck);
+    }
+
+    fn close(&self, why: Close) {
+        self.say(ToClient::Close(why));
+    }
+}

@@ -1,0 +1,213 @@
+//! Frames back from the owner of a shard, to and from bytes: `Response` of
+//! `link.proto`.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use starling_cluster::{Epoch, NodeId, Owner};
+use starling_link::{Close, Management, Resumption, TraceContext};
+use starling_xmpp::Stanza;
+
+use super::pb::{self, Malformed, Reader, Value};
+use super::stanza;
+use super::trace::{self, Sink};
+
+/// A frame to be written.
+#[derive(Debug)]
+pub(crate) enum Outgoing<'a> {
+    /// To the client behind an outlet.
+    ToClient(u64, ToClient<&'a Stanza, &'a Management, &'a TraceContext>),
+    /// What became of a frame.
+    Of(u64, Fate),
+}
+
+/// A frame as it came.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// To the client behind an outlet.
+    ToClient(u64, ToClient<Stanza, Management, TraceContext>),
+    /// What became of a frame of ours.
+    Of(u64, Fate),
+}
+
+/// What a session says to its client.
+#[derive(Debug)]
+pub(crate) enum ToClient<S, M, T> {
+    Deliver(S, Option<T>),
+    Committed(u32),
+    RequestAck,
+    Close(Close),
+    Enabled(M),
+}
+
+/// What became of a frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Its account is done with it.
+    Settled,
+    /// It was not taken; this is who owns the shard, if that is known.
+    WrongOwner(Option<Owner>),
+}
+
+/// Writes one frame into a batch.
+pub(crate) fn write(frame: &Outgoing<'_>, out: &mut BytesMut) {
+    pb::message(out, 4, |out| match frame {
+        Outgoing::ToClient(outlet, what) => {
+            let field = match what {
+                ToClient::Deliver(..) => 1,
+                ToClient::Committed(_) => 2,
+                ToClient::RequestAck => 3,
+                ToClient::Close(_) => 4,
+                ToClient::Enabled(_) => 7,
+            };
+            pb::message(out, field, |out| {
+                pb::uint(out, 1, *outlet);
+                match what {
+                    ToClient::Deliver(stanza, trace) => {
+                        pb::message(out, 2, |out| stanza::write(stanza, out));
+                        if let Some(trace) = trace {
+                            pb::message(out, 3, |out| trace::write(trace, out));
+                        }
+                    }
+                    ToClient::Committed(number) => pb::uint(out, 2, u64::from(*number)),
+                    ToClient::RequestAck => {}
+                    ToClient::Close(why) => pb::uint(out, 2, number_of(*why)),
+                    ToClient::Enabled(management) => {
+                        pb::message(out, 2, |out| write_management(management, out));
+                    }
+                }
+            });
+        }
+        Outgoing::Of(frame, Fate::Settled) => {
+            pb::message(out, 5, |out| pb::uint(out, 1, *frame));
+        }
+        Outgoing::Of(frame, Fate::WrongOwner(owner)) => pb::message(out, 6, |out| {
+            pb::uint(out, 1, *frame);
+            if let Some(owner) = owner {
+                pb::bytes(out, 2, owner.node.as_str().as_bytes());
+                pb::uint(out, 3, u64::from(owner.epoch.0));
+            }
+        }),
+    });
+}
+
+fn write_management(management: &Management, out: &mut BytesMut) {
+    pb::uint(out, 1, u64::from(management.received));
+    pb::uint(out, 2, u64::from(management.sent));
+    if let Some(resumption) = &management.resumption {
+        pb::bytes_present(out, 3, resumption.token.as_bytes());
+        let ms = u64::try_from(resumption.timeout.as_millis()).unwrap_or(u64::MAX);
+        pb::uint(out, 4, ms);
+    }
+}
+
+/// Reads one frame, which is a part of `batch`.
+pub(crate) fn read(frame: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<Incoming, Malformed> {
+    let mut what = None;
+    let mut reader = Reader::new(frame);
+    while let Some((field, value)) = reader.next()? {
+        if let 1..=7 = field {
+            what = Some(read_what(field, value.bytes()?, batch, sink)?);
+        }
+    }
+    what.ok_or(Malformed("it says nothing that is known here"))
+}
+
+/// The first field of all of them is a number.
+fn read_what(
+    kind: u32,
+    inside: &[u8],
+    batch: &Bytes,
+    sink: Sink<'_>,
+) -> Result<Incoming, Malformed> {
+    let (mut number, mut second, mut third) = (0, None, None);
+    let mut reader = Reader::new(inside);
+    while let Some((field, value)) = reader.next()? {
+        match field {
+            1 => number = value.uint()?,
+            2 => second = Some(value),
+            3 => third = Some(value),
+            _ => {}
+        }
+    }
+    let inner = |value: Option<Value<'_>>| value.map(u32_of).transpose();
+    let what = match kind {
+        1 => {
+            let stanza = second.ok_or(Malformed("a frame lacks its stanza"))?;
+            let trace = third.map(Value::bytes).transpose()?;
+            let trace = trace.map(|inside| trace::read(inside, sink)).transpose()?;
+            ToClient::Deliver(stanza::read(stanza.bytes()?, batch)?, trace)
+        }
+        2 => ToClient::Committed(inner(second)?.unwrap_or_default()),
+        3 => ToClient::RequestAck,
+        4 => ToClient::Close(close(inner(second)?.unwrap_or_default())?),
+        5 => return Ok(Incoming::Of(number, Fate::Settled)),
+        6 => {
+            let node = second.map(Value::text).transpose()?;
+            let epoch = inner(third)?.unwrap_or_default();
+            let owner = node.map(|node| Owner {
+                node: NodeId::new(node),
+                epoch: Epoch(epoch),
+            });
+            return Ok(Incoming::Of(number, Fate::WrongOwner(owner)));
+        }
+        _ => {
+            let management = second.map(Value::bytes).transpose()?.unwrap_or_default();
+            ToClient::Enabled(read_management(management)?)
+        }
+    };
+    Ok(Incoming::ToClient(number, what))
+}
+
+fn u32_of(value: Value<'_>) -> Result<u32, Malformed> {
+    value.u32()
+}
+
+fn read_management(inside: &[u8]) -> Result<Management, Malformed> {
+    let (mut received, mut sent, mut token, mut timeout) = (0, 0, None, Duration::ZERO);
+    let mut reader = Reader::new(inside);
+    while let Some((field, value)) = reader.next()? {
+        match field {
+            1 => received = value.u32()?,
+            2 => sent = value.u32()?,
+            3 => token = Some(value.text()?),
+            4 => timeout = Duration::from_millis(value.uint()?),
+            _ => {}
+        }
+    }
+    Ok(Management {
+        received,
+        sent,
+        resumption: token.map(|token| Resumption {
+            token: token.into(),
+            timeout,
+        }),
+    })
+}
+
+const fn number_of(why: Close) -> u64 {
+    match why {
+        Close::Conflict => 1,
+        Close::NotAuthorized => 2,
+        Close::ResourceConstraint => 3,
+        Close::SystemShutdown => 4,
+        Close::InternalServerError => 5,
+        Close::HostGone => 6,
+    }
+}
+
+fn close(number: u32) -> Result<Close, Malformed> {
+    Ok(match number {
+        1 => Close::Conflict,
+        2 => Close::NotAuthorized,
+        3 => Close::ResourceConstraint,
+        4 => Close::SystemShutdown,
+        5 => Close::InternalServerError,
+        6 => Close::HostGone,
+        _ => return Err(Malformed("why a stream ends")),
+    })
+}
+
+#[cfg(test)]
+#[path = "down_tests.rs"]
+mod tests;

@@ -1,0 +1,367 @@
+//! Keeps frames on their way: sends each to the owner of its shard, holds those
+//! that have none, and sends again what came back.
+//!
+//! A frame that is sent again may have been taken before: a session knows its
+//! numbers, an account the ids of its messages. None is lost while its sender
+//! lives.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use starling_cluster::{Membership, NodeId, Owner, Placement, Shard};
+use starling_link::trace::SpanSink;
+use starling_link::{Frame, Outlet, Refused, SessionNode};
+use tokio::runtime::Handle;
+use tokio::time::sleep;
+
+use super::connect::Connector;
+use super::envelope::Hello;
+use super::lane::Kept;
+use super::news::News;
+use super::peer::Peer;
+use super::routes::{Route, Routes};
+use super::up::Address;
+use super::{Config, Tls};
+use crate::metrics;
+
+/// Pause between two looks at frames that wait.
+const RETRY_EVERY: Duration = Duration::from_millis(10);
+
+/// How many times the bound of clients holds for stanzas that follow from work
+/// already accepted, as within a node (`link::Mailbox`).
+const FOLLOWING_FACTOR: usize = 8;
+
+/// What the link of this process consists of.
+pub(crate) struct Core {
+    pub(super) config: Config,
+    pub(super) tls: Tls,
+    pub(super) placement: Placement,
+    pub(super) membership: Arc<dyn Membership>,
+    pub(super) incarnation: u64,
+    local: OnceLock<Weak<dyn SessionNode>>,
+    pub(super) peers: ArcSwap<HashMap<NodeId, Arc<Peer>>>,
+    /// Whoever adds a peer holds this.
+    adding: Mutex<()>,
+    pub(super) routes: Routes,
+    /// Outlets whose sessions are no longer where they were, to be told so.
+    lost: Mutex<Vec<Arc<dyn Outlet>>>,
+    /// Where spans go, once that is known.
+    sink: Arc<OnceLock<Arc<dyn SpanSink>>>,
+    runtime: Handle,
+    this: Weak<Self>,
+}
+
+impl Core {
+    pub(crate) fn new(
+        config: Config,
+        tls: Tls,
+        placement: Placement,
+        membership: Arc<dyn Membership>,
+        incarnation: u64,
+        runtime: Handle,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|this| Self {
+            config,
+            tls,
+            placement,
+            membership,
+            incarnation,
+            local: OnceLock::new(),
+            peers: ArcSwap::default(),
+            adding: Mutex::new(()),
+            routes: Routes::new(),
+            lost: Mutex::default(),
+            sink: Arc::default(),
+            runtime,
+            this: Weak::clone(this),
+        })
+    }
+
+    pub(crate) fn join(&self, node: Weak<dyn SessionNode>) {
+        let _ = self.local.set(node);
+    }
+
+    pub(crate) fn trace_to(&self, sink: Arc<dyn SpanSink>) {
+        let _ = self.sink.set(sink);
+    }
+
+    pub(crate) fn local(&self) -> Option<Arc<dyn SessionNode>> {
+        self.local.get().and_then(Weak::upgrade)
+    }
+
+    pub(crate) fn is_local(&self, node: &NodeId) -> bool {
+        node == self.membership.local()
+    }
+
+    /// Puts a frame on its way.
+    pub(crate) fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
+        let shard = self.placement.shard_of(frame.target());
+        let mut route = self.routes.lock(shard);
+        if !route.is_parked {
+            match self.turn(shard, &mut route) {
+                Some(owner) => return self.send(&route, shard, &owner, false, frame),
+                None if matches!(frame, Frame::FromClient { .. }) => {
+                    return Err(Refused::Unavailable(frame));
+                }
+                None => {}
+            }
+        }
+        if let Frame::FromClient { .. } = frame {
+            return Err(Refused::Unavailable(frame));
+        }
+        self.routes
+            .park_new(shard, &mut route, frame)
+            .map_err(Refused::Full)
+    }
+
+    /// Where a shard's frames go now. `None` while they have to wait: there is
+    /// no owner, or earlier ones are still on their way to another.
+    fn turn(&self, shard: Shard, route: &mut Route) -> Option<Owner> {
+        let owner = self.owner(shard, route)?;
+        if route.is_to(&owner) {
+            return Some(owner);
+        }
+        if self.is_waiting(shard, route) {
+            self.routes.park(shard, route);
+            return None;
+        }
+        if let Some(before) = &route.peer {
+            self.lose(before.lane(shard).outlets.take(|other| other == shard));
+        }
+        route.peer = if self.is_local(&owner.node) {
+            None
+        } else {
+            Some(self.peer(&owner.node))
+        };
+        route.owner = Some(owner.clone());
+        Some(owner)
+    }
+
+    /// Takes note of where a shard's frames go, as a session is about to be
+    /// there: it must learn when that changes. `None` if nobody owns it.
+    pub(crate) fn touch(&self, shard: Shard) -> Option<Owner> {
+        let mut route = self.routes.lock(shard);
+        if route.is_parked {
+            return None;
+        }
+        self.turn(shard, &mut route)
+    }
+
+    /// These are told soon, where no lock is held.
+    pub(super) fn lose(&self, outlets: Vec<Arc<dyn Outlet>>) {
+        if !outlets.is_empty() {
+            let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+            lost.extend(outlets);
+            self.routes.parked.notify_one();
+        }
+    }
+
+    fn tell_lost(&self) {
+        let lost = std::mem::take(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner));
+        lost.iter().for_each(|outlet| outlet.lost());
+    }
+
+    /// The newest owner anybody has told of.
+    fn owner(&self, shard: Shard, route: &Route) -> Option<Owner> {
+        let known = self.membership.owner(shard);
+        let hint = route.hint.as_ref().filter(|hint| {
+            let is_newer = known.as_ref().is_none_or(|known| known.epoch < hint.epoch);
+            is_newer && (self.is_local(&hint.node) || self.membership.address(&hint.node).is_some())
+        });
+        hint.cloned().or(known)
+    }
+
+    /// Whether frames are on their way to the owner before, who will say what
+    /// became of them. One that cannot be reached will not.
+    fn is_waiting(&self, shard: Shard, route: &Route) -> bool {
+        let (Some(peer), Some(owner)) = (&route.peer, &route.owner) else {
+            return false;
+        };
+        let lane = peer.lane(shard);
+        lane.is_up() && lane.has_frames(shard, owner.epoch)
+    }
+
+    fn send(
+        &self,
+        route: &Route,
+        shard: Shard,
+        owner: &Owner,
+        is_restart: bool,
+        frame: Frame,
+    ) -> Result<(), Refused<Frame>> {
+        let Some(peer) = &route.peer else {
+            return match self.local() {
+                Some(node) => node.push(frame),
+                None => Err(Refused::Unavailable(frame)),
+            };
+        };
+        let bytes_max = match &frame {
+            Frame::FromClient { .. } => self.config.unacknowledged_bytes_max,
+            Frame::Routed(_) => self.config.unacknowledged_bytes_max * FOLLOWING_FACTOR,
+            // Bounded by the number of sessions.
+            Frame::Answered { .. }
+            | Frame::Acked { .. }
+            | Frame::Enable { .. }
+            | Frame::ClientState { .. }
+            | Frame::Detach { .. } => usize::MAX,
+        };
+        let address = Address {
+            shard,
+            epoch: owner.epoch,
+            is_restart,
+        };
+        peer.lane(shard)
+            .push(bytes_max, Kept { frame, address })
+            .map_err(|kept| Refused::Full(kept.frame))
+    }
+
+    /// The peer of this name; it begins to connect if it is new.
+    pub(crate) fn peer(&self, node: &NodeId) -> Arc<Peer> {
+        if let Some(peer) = self.peers.load().get(node) {
+            return Arc::clone(peer);
+        }
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = HashMap::clone(&self.peers.load());
+        if let Some(peer) = peers.get(node) {
+            return Arc::clone(peer);
+        }
+        let peer = Arc::new(self.connect(node));
+        peers.insert(node.clone(), Arc::clone(&peer));
+        self.peers.store(Arc::new(peers));
+        peer
+    }
+
+    fn connect(&self, node: &NodeId) -> Peer {
+        let _runtime = self.runtime.enter();
+        let connector = Connector {
+            node: node.clone(),
+            tls: self.tls.clone(),
+            membership: Arc::clone(&self.membership),
+        };
+        let identity = self.tls.identity();
+        let hello = Hello {
+            cluster: identity.cluster.clone(),
+            node: identity.node.as_str().to_owned(),
+            incarnation: self.incarnation,
+            lane: 0,
+            received: 0,
+            is_new: true,
+        };
+        let lanes = self.config.lanes;
+        Peer::spawn(&connector, lanes, self.config.batching(), &hello, || {
+            Arc::new(News {
+                core: Weak::clone(&self.this),
+                node: node.clone(),
+                sink: Arc::clone(&self.sink),
+            })
+        })
+    }
+
+    /// Looks after frames that wait, until the link is dropped.
+    pub(crate) async fn keep(this: Weak<Self>) {
+        let Some(core) = this.upgrade() else {
+            return;
+        };
+        let mut changes = core.membership.changes();
+        drop(core);
+        loop {
+            let Some(core) = this.upgrade() else {
+                return;
+            };
+            let parked = core.routes.parked_shards();
+            for shard in &parked {
+                core.resume(*shard);
+            }
+            core.tell_lost();
+            metrics::parked_bytes(core.routes.parked_bytes());
+            let is_parked = !core.routes.parked_shards().is_empty();
+            let routes = Arc::clone(&core);
+            drop(core);
+            tokio::select! {
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    routes.look();
+                }
+                () = routes.routes.parked.notified() => {}
+                () = sleep(RETRY_EVERY), if is_parked => {}
+            }
+        }
+    }
+
+    /// Owners may have changed: what is on its way to one that is not any more
+    /// will be sent again.
+    fn look(&self) {
+        for shard in Shard::all() {
+            let mut route = self.routes.lock(shard);
+            let is_used = route.peer.is_some() && !route.is_parked;
+            if is_used && self.membership.owner(shard) != route.owner {
+                // From here on frames wait, until it is known what became of
+                // those before.
+                self.routes.park(shard, &mut route);
+            }
+        }
+        let known = self.peers.load();
+        if known
+            .keys()
+            .any(|node| self.membership.address(node).is_none())
+        {
+            self.forget_peers();
+        }
+    }
+
+    /// Lets go of nodes that are no longer there and that no shard needs.
+    fn forget_peers(&self) {
+        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = HashMap::clone(&self.peers.load());
+        peers.retain(|node, _| {
+            let is_used = || Shard::all().any(|shard| self.routes.lock(shard).is_by(node));
+            self.membership.address(node).is_some() || is_used()
+        });
+        self.peers.store(Arc::new(peers));
+    }
+
+    /// Sends what waits for a shard, if it can be sent.
+    fn resume(&self, shard: Shard) {
+        let mut route = self.routes.lock(shard);
+        let Some(owner) = self.owner(shard, &route) else {
+            return;
+        };
+        if !route.is_to(&owner) {
+            if self.is_waiting(shard, &route) {
+                return;
+            }
+            self.recall(shard, &mut route);
+        }
+        let Some(owner) = self.turn(shard, &mut route) else {
+            return;
+        };
+        let mut is_restart = true;
+        while let Some(frame) = self.routes.next(&mut route) {
+            match self.send(&route, shard, &owner, is_restart, frame) {
+                Ok(()) => is_restart = false,
+                Err(refused) => {
+                    let frame = refused.into_inner();
+                    self.routes.park_again(shard, &mut route, vec![frame]);
+                    return;
+                }
+            }
+        }
+        self.routes.unpark(shard, &mut route);
+    }
+
+    /// Takes back from the owner before what it has not settled.
+    fn recall(&self, shard: Shard, route: &mut Route) {
+        let Some(peer) = route.peer.clone() else {
+            return;
+        };
+        let lane = peer.lane(shard);
+        let mut frames = lane.take_unsettled(shard);
+        frames.extend(lane.take_frames(shard));
+        metrics::replayed(frames.len());
+        self.routes.park_again(shard, route, frames);
+    }
+}

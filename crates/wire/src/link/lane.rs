@@ -1,0 +1,365 @@
+//! One lane to a node that owns shards, at the side that opened it: frames out,
+//! answers in, over one connection after another.
+//!
+//! What becomes of frames that come back is left to `keeper`.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use starling_cluster::{Epoch, Owner, Shard};
+use starling_link::{Close, Frame};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+use tonic::{Status, Streaming};
+
+use super::connect::{Connector, MESSAGE_BYTES_MAX};
+use super::down::{self, Fate, Incoming, ToClient};
+use super::envelope::{Envelope, Hello, Message, Welcome};
+use super::lanes::lanes_client::LanesClient;
+use super::outbox::{Outbox, Sending};
+use super::outlets::Outlets;
+use super::trace::Sink;
+use super::up::{self, Address};
+use crate::metrics;
+
+/// Pause before a lane that could not connect tries again; it doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+
+/// Longest pause.
+const RETRY_MAX: Duration = Duration::from_millis(500);
+
+/// What was taken is told at the latest after this.
+pub(super) const ACK_DELAY: Duration = Duration::from_millis(20);
+
+/// What was taken is told at once when it is this much.
+pub(super) const ACK_BYTES: usize = 131_072;
+
+/// Frames taken whose accounts are not done with them, at most. Senders have
+/// few open stanzas each, so this many means that the other node is stuck.
+const UNSETTLED_MAX: usize = 65_536;
+
+/// A frame that is kept until it is taken, or settled.
+pub(crate) struct Kept {
+    pub(crate) frame: Frame,
+    pub(crate) address: Address,
+}
+
+/// One lane.
+pub(crate) struct Lane {
+    pub(super) index: u32,
+    pub(super) outbox: Arc<Outbox<Kept>>,
+    pub(super) outlets: Outlets,
+    /// Frames that were taken and whose receipts are open, by their numbers.
+    unsettled: Mutex<BTreeMap<u64, Kept>>,
+    is_up: watch::Sender<bool>,
+}
+
+/// What the link does with the news of a lane.
+pub(crate) trait Events: Send + Sync {
+    /// A frame was not taken; this is who owns its shard, if that is known.
+    fn refused(&self, lane: &Lane, shard: Shard, owner: Option<Owner>);
+    /// The other side knows nothing of the lane any more: everything on it has
+    /// to find its way again. Must call [`Lane::reset`].
+    fn forgotten(&self, lane: &Lane);
+    /// The lane is there, or is not.
+    fn reachable(&self, is_reachable: bool);
+    /// Where spans go.
+    fn sink(&self) -> Sink<'_>;
+}
+
+impl Lane {
+    pub(crate) fn new(index: u32, outbox: Outbox<Kept>) -> Self {
+        Self {
+            index,
+            outbox: Arc::new(outbox),
+            outlets: Outlets::default(),
+            unsettled: Mutex::default(),
+            is_up: watch::Sender::new(false),
+        }
+    }
+
+    /// Puts a frame on its way, if less than `bytes_max` waits.
+    pub(crate) fn push(&self, bytes_max: usize, kept: Kept) -> Result<(), Kept> {
+        if let Frame::Detach {
+            session, attach, ..
+        } = &kept.frame
+        {
+            self.outlets.detach(session.id, *attach);
+        }
+        let is_stuck = bytes_max < usize::MAX && self.unsettled().len() >= UNSETTLED_MAX;
+        if is_stuck {
+            return Err(kept);
+        }
+        self.outbox.push(bytes_max, kept, |kept, out| {
+            up::write(kept.address, &kept.frame, out);
+        })
+    }
+
+    /// Whether the lane is connected.
+    pub(crate) fn is_up(&self) -> bool {
+        *self.is_up.borrow()
+    }
+
+    /// Waits until it is.
+    pub(crate) async fn up(&self) {
+        let mut is_up = self.is_up.subscribe();
+        // The sender lives as long as the lane.
+        let _ = is_up.wait_for(|is_up| *is_up).await;
+    }
+
+    /// Whether frames for a shard are on their way and nobody knows yet whether
+    /// they were taken.
+    pub(crate) fn has_frames(&self, shard: Shard, epoch: Epoch) -> bool {
+        let is_it = |k: &Kept| k.address.shard == shard && k.address.epoch == epoch;
+        self.outbox.has(is_it)
+    }
+
+    /// Takes back frames for a shard that were taken and are not settled.
+    pub(crate) fn take_unsettled(&self, shard: Shard) -> Vec<Frame> {
+        let mut unsettled = self.unsettled();
+        unsettled
+            .extract_if(.., |_, kept| kept.address.shard == shard)
+            .map(|(_, kept)| kept.frame)
+            .collect()
+    }
+
+    /// Takes back frames for a shard that are not taken.
+    pub(crate) fn take_frames(&self, shard: Shard) -> Vec<Frame> {
+        let frames = self.outbox.extract(|kept| kept.address.shard == shard);
+        frames.into_iter().map(|kept| kept.frame).collect()
+    }
+
+    /// Forgets everything: returns all frames that were on their way or not
+    /// settled, oldest first.
+    pub(crate) fn reset(&self) -> Vec<Kept> {
+        let unsettled = std::mem::take(&mut *self.unsettled());
+        let mut all: Vec<Kept> = unsettled.into_values().collect();
+        all.extend(self.outbox.reset());
+        all
+    }
+
+    /// Keeps the lane connected. Ends when it is dropped.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        connector: Connector,
+        hello: Hello,
+        events: Arc<dyn Events>,
+    ) {
+        let mut known = None;
+        let mut received = 0;
+        let mut pause = RETRY_FIRST;
+        loop {
+            let hello = Hello {
+                received,
+                is_new: known.is_none(),
+                ..hello.clone()
+            };
+            let result = self
+                .session(&connector, hello, &mut known, &mut received, &*events)
+                .await;
+            self.outbox.end();
+            if self.is_up.send_replace(false) {
+                pause = RETRY_FIRST;
+            }
+            events.reachable(false);
+            metrics::lane_broken();
+            if let Err(why) = result {
+                let node = connector.node.as_str();
+                tracing::warn!(node, lane = self.index, error = %Chain(&why), "a lane is broken");
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// One connection, from its greeting to its end.
+    async fn session(
+        &self,
+        connector: &Connector,
+        hello: Hello,
+        known: &mut Option<u64>,
+        received: &mut u64,
+        events: &dyn Events,
+    ) -> Result<(), Status> {
+        let failed = |why: tonic::transport::Error| Status::from_error(Box::new(why));
+        let channel = connector.connect().await.map_err(failed)?;
+        let mut client = LanesClient::new(channel)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(usize::MAX);
+        let sending = Sending::after(&self.outbox, Message::hello(&hello));
+        let mut down = client.open(sending).await?.into_inner();
+        let first = down.message().await?;
+        let first = first.ok_or_else(|| Status::aborted("it ended without a greeting"))?;
+        let welcome = Envelope::read(&first.frames)
+            .and_then(|envelope| envelope.welcome())
+            .map_err(malformed)?;
+        self.greet(welcome, known, received, events);
+        events.reachable(true);
+        let result = self.receive(&mut down, received, events).await;
+        result.and(Err(Status::unavailable("the other side ended it")))
+    }
+
+    fn greet(
+        &self,
+        welcome: Welcome,
+        known: &mut Option<u64>,
+        received: &mut u64,
+        events: &dyn Events,
+    ) {
+        let is_other = *known != Some(welcome.incarnation);
+        if welcome.is_new || is_other {
+            *received = 0;
+            if known.is_some() {
+                events.forgotten(self);
+            }
+        }
+        *known = Some(welcome.incarnation);
+        self.outbox.begin(welcome.received);
+        self.is_up.send_replace(true);
+    }
+
+    async fn receive(
+        &self,
+        down: &mut Streaming<Message>,
+        received: &mut u64,
+        events: &dyn Events,
+    ) -> Result<(), Status> {
+        let mut unsaid = 0;
+        let mut said = Instant::now();
+        loop {
+            let message = tokio::select! {
+                message = down.message() => message?,
+                () = sleep(ACK_DELAY), if unsaid > 0 => {
+                    self.outbox.tell_taken(*received, true);
+                    unsaid = 0;
+                    continue;
+                }
+            };
+            let Some(message) = message else {
+                return Ok(());
+            };
+            let batch = message.frames;
+            let before = *received;
+            self.batch(&batch, received, events).map_err(malformed)?;
+            if *received > before {
+                unsaid += batch.len();
+                let is_due = unsaid >= ACK_BYTES || said.elapsed() >= ACK_DELAY;
+                if is_due {
+                    (unsaid, said) = (0, Instant::now());
+                }
+                self.outbox.tell_taken(*received, is_due);
+            }
+        }
+    }
+
+    fn batch(
+        &self,
+        batch: &Bytes,
+        received: &mut u64,
+        events: &dyn Events,
+    ) -> Result<(), super::pb::Malformed> {
+        let mut envelope = Envelope::read(batch)?;
+        let mut number = envelope.first;
+        while let Some(frame) = envelope.next_frame()? {
+            // One that came before the lane broke.
+            if number >= *received {
+                self.frame(down::read(frame, batch, events.sink())?, events);
+                *received = number + 1;
+            }
+            number += 1;
+        }
+        self.taken(envelope.taken);
+        Ok(())
+    }
+
+    /// Everything before this frame was taken.
+    fn taken(&self, before: u64) {
+        // Held all the while: a frame must not be in neither place when the
+        // keeper looks for it.
+        let mut unsettled = self.unsettled();
+        self.outbox.acknowledged(before, |number, kept| {
+            if let Frame::Routed(routed) = &kept.frame
+                && routed.receipt.is_some()
+            {
+                unsettled.insert(number, kept);
+            }
+        });
+    }
+
+    fn frame(&self, frame: Incoming, events: &dyn Events) {
+        match frame {
+            Incoming::ToClient(number, what) => {
+                // One that has left is not told anything more.
+                let Some(outlet) = self.outlets.get(number) else {
+                    return;
+                };
+                match what {
+                    ToClient::Deliver(stanza, trace) => {
+                        let delivered = match &trace {
+                            Some(trace) => outlet.deliver_watched(&stanza, trace),
+                            None => outlet.deliver(&stanza),
+                        };
+                        if delivered.is_err() {
+                            // The session still has it: the client never says
+                            // that it got it.
+                            metrics::overflowed();
+                            self.outlets.remove(number);
+                            outlet.close(Close::ResourceConstraint);
+                        }
+                    }
+                    ToClient::Committed(number) => outlet.committed(number),
+                    ToClient::RequestAck => outlet.request_ack(),
+                    ToClient::Close(why) => outlet.close(why),
+                    ToClient::Enabled(management) => outlet.enabled(&management),
+                }
+            }
+            Incoming::Of(number, Fate::Settled) => {
+                let waiting = self.outbox.with_kept(number, Option::take).flatten();
+                let kept = waiting.or_else(|| self.unsettled().remove(&number));
+                if let Some(Frame::Routed(routed)) = kept.map(|kept| kept.frame)
+                    && let Some(receipt) = routed.receipt
+                {
+                    receipt.settle();
+                }
+            }
+            Incoming::Of(number, Fate::WrongOwner(owner)) => {
+                let shard = |kept: &mut Option<Kept>| kept.as_ref().map(|k| k.address.shard);
+                // They are dealt with in their order: what was not taken of those
+                // before it has been told.
+                self.taken(number);
+                if let Some(shard) = self.outbox.with_kept(number, shard).flatten() {
+                    metrics::misdirected();
+                    events.refused(self, shard, owner);
+                }
+            }
+        }
+    }
+
+    /// Whoever panicked with the lock had nothing half changed.
+    fn unsettled(&self) -> MutexGuard<'_, BTreeMap<u64, Kept>> {
+        self.unsettled
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn malformed(why: super::pb::Malformed) -> Status {
+    Status::data_loss(why.to_string())
+}
+
+/// An error with its causes, for a log.
+struct Chain<'a>(&'a Status);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.message())?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(why) = source {
+            write!(f, ": {why}")?;
+            source = why.source();
+        }
+        Ok(())
+    }
+}

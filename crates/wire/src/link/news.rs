@@ -1,0 +1,85 @@
+//! What lanes tell the keeper: frames that came back, and other sides that
+//! have forgotten everything.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, Weak};
+
+use starling_cluster::{NodeId, Owner, Shard};
+use starling_link::Frame;
+use starling_link::trace::SpanSink;
+
+use super::keeper::Core;
+use super::lane::{Events, Lane};
+use super::peer::Peer;
+use super::trace::Sink;
+use crate::metrics;
+
+/// What the lanes of one peer have to say.
+pub(super) struct News {
+    pub(super) core: Weak<Core>,
+    pub(super) node: NodeId,
+    pub(super) sink: Arc<OnceLock<Arc<dyn SpanSink>>>,
+}
+
+impl Events for News {
+    fn refused(&self, lane: &Lane, shard: Shard, hint: Option<Owner>) {
+        let Some(core) = self.core.upgrade() else {
+            return;
+        };
+        let mut route = core.routes.lock(shard);
+        if hint.is_some() {
+            route.hint = hint;
+        }
+        // All that is on its way will be refused too, so that the order stays.
+        let frames = lane.take_frames(shard);
+        core.routes.park_again(shard, &mut route, frames);
+    }
+
+    fn forgotten(&self, lane: &Lane) {
+        let Some(core) = self.core.upgrade() else {
+            return;
+        };
+        let peer = core.peers.load().get(&self.node).cloned();
+        match peer {
+            Some(peer) => core.forgotten(&peer, lane),
+            None => drop(lane.reset()),
+        }
+    }
+
+    fn sink(&self) -> Sink<'_> {
+        self.sink.get()
+    }
+
+    fn reachable(&self, is_reachable: bool) {
+        if let Some(core) = self.core.upgrade() {
+            core.membership.report(&self.node, is_reachable);
+        }
+    }
+}
+
+impl Core {
+    /// A lane forgot everything: what was on it finds its way again.
+    fn forgotten(&self, peer: &Peer, lane: &Lane) {
+        let shards: Vec<Shard> = Shard::all()
+            .filter(|shard| peer.uses(*shard, lane.index))
+            .collect();
+        // First nothing more may go into it, so that nothing overtakes what
+        // comes back.
+        for shard in &shards {
+            let mut route = self.routes.lock(*shard);
+            if route.is_by(peer.node()) {
+                self.routes.park(*shard, &mut route);
+            }
+        }
+        let mut back: BTreeMap<Shard, Vec<Frame>> = BTreeMap::new();
+        for kept in lane.reset() {
+            back.entry(kept.address.shard).or_default().push(kept.frame);
+        }
+        for (shard, frames) in back {
+            metrics::replayed(frames.len());
+            let mut route = self.routes.lock(shard);
+            self.routes.park_again(shard, &mut route, frames);
+        }
+        self.lose(lane.outlets.take(|_| true));
+    }
+}

@@ -1,0 +1,382 @@
+//! One direction of a lane at its sender: frames are written into a batch as
+//! they come, numbered, kept until the other side has taken them, and sent
+//! again when the lane connects again.
+//!
+//! What the frames mean is not known here. Who keeps more of a frame than its
+//! bytes gives it along and gets it back when the frame was taken.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::Stream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::envelope::Message;
+
+/// The first allocation of a batch.
+const BATCH_BYTES_FIRST: usize = 2_048;
+
+/// When a batch is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batching {
+    /// At once, when it has this many bytes.
+    pub(crate) bytes: usize,
+    /// At the latest, while more keeps coming.
+    pub(crate) delay: Duration,
+}
+
+/// Frames on their way.
+pub(crate) struct Outbox<K> {
+    state: Mutex<State<K>>,
+    batching: Batching,
+    /// There is room again.
+    pub(crate) room: Notify,
+}
+
+struct State<K> {
+    /// The batch that is being written, and how many frames are in it.
+    open: BytesMut,
+    open_frames: u64,
+    /// Batches that the other side has not taken yet.
+    batches: VecDeque<Batch>,
+    /// How many of them were sent on the present stream.
+    sent: usize,
+    /// The number of the first frame that is kept.
+    first: u64,
+    /// What is kept of each frame from `first` on.
+    kept: VecDeque<Option<K>>,
+    /// Bytes in `batches` and `open`.
+    bytes: usize,
+    /// What the other side is told of the frames that came from it.
+    taken: u64,
+    is_ack_due: bool,
+    /// Which stream sends; an earlier one has ended.
+    stream: Option<u64>,
+    streams: u64,
+    waker: Option<Waker>,
+    /// The size of the last batch: the next one is likely to be as large.
+    bytes_last: usize,
+}
+
+struct Batch {
+    first: u64,
+    frames: u64,
+    /// What had been taken when it was closed. A batch must not say more than
+    /// that: why a frame was not taken may be told in the next one.
+    taken: u64,
+    bytes: Bytes,
+}
+
+impl<K> Outbox<K> {
+    pub(crate) fn new(batching: Batching) -> Self {
+        Self {
+            state: Mutex::new(State {
+                open: BytesMut::new(),
+                open_frames: 0,
+                batches: VecDeque::new(),
+                sent: 0,
+                first: 0,
+                kept: VecDeque::new(),
+                bytes: 0,
+                taken: 0,
+                is_ack_due: false,
+                stream: None,
+                streams: 0,
+                waker: None,
+                bytes_last: 0,
+            }),
+            batching,
+            room: Notify::new(),
+        }
+    }
+
+    /// Bytes that wait to be taken.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Adds a frame if no more than `bytes_max` wait. Gives back what was to be
+    /// kept if there is no room.
+    pub(crate) fn push(
+        &self,
+        bytes_max: usize,
+        kept: K,
+        write: impl FnOnce(&K, &mut BytesMut),
+    ) -> Result<(), K> {
+        let mut state = self.lock();
+        if state.bytes >= bytes_max {
+            return Err(kept);
+        }
+        let before = state.open.len();
+        if before == 0 {
+            let room = state.bytes_last.max(BATCH_BYTES_FIRST);
+            state.open.reserve(room.min(self.batching.bytes));
+        }
+        write(&kept, &mut state.open);
+        state.bytes += state.open.len() - before;
+        state.kept.push_back(Some(kept));
+        state.open_frames += 1;
+        if state.open.len() >= self.batching.bytes {
+            state.seal();
+        }
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Ok(())
+    }
+
+    /// The other side has taken everything before `taken`: gives back what was
+    /// kept of it, with its numbers.
+    pub(crate) fn acknowledged(&self, taken: u64, mut each: impl FnMut(u64, K)) {
+        let mut done = VecDeque::new();
+        let mut state = self.lock();
+        // A number that was never given is no reason to forget anything else.
+        let taken = taken.min(state.first + state.kept.len() as u64);
+        let first = state.first;
+        if taken <= first {
+            return;
+        }
+        let count = usize::try_from(taken - first).unwrap_or(usize::MAX);
+        done.extend(state.kept.drain(..count));
+        state.first = taken;
+        while let Some(batch) = state.batches.front() {
+            if batch.first + batch.frames > taken {
+                break;
+            }
+            state.bytes -= batch.bytes.len();
+            state.batches.pop_front();
+            state.sent = state.sent.saturating_sub(1);
+        }
+        drop(state);
+        self.room.notify_waiters();
+        for (number, kept) in (first..).zip(done) {
+            if let Some(kept) = kept {
+                each(number, kept);
+            }
+        }
+    }
+
+    /// Looks at what is kept of a frame.
+    pub(crate) fn with_kept<T>(
+        &self,
+        number: u64,
+        look: impl FnOnce(&mut Option<K>) -> T,
+    ) -> Option<T> {
+        let mut state = self.lock();
+        let place = usize::try_from(number.checked_sub(state.first)?).ok()?;
+        state.kept.get_mut(place).map(look)
+    }
+
+    /// Takes what is kept of the frames that `is_wanted` picks, in order.
+    pub(crate) fn extract(&self, mut is_wanted: impl FnMut(&K) -> bool) -> Vec<K> {
+        let mut state = self.lock();
+        let wanted = |slot: &mut Option<K>| slot.take_if(|kept| is_wanted(kept));
+        state.kept.iter_mut().filter_map(wanted).collect()
+    }
+
+    /// Whether any frame that `is_wanted` picks is not taken yet.
+    pub(crate) fn has(&self, mut is_wanted: impl FnMut(&K) -> bool) -> bool {
+        let state = self.lock();
+        state.kept.iter().flatten().any(&mut is_wanted)
+    }
+
+    /// Notes how much of the other direction was taken. It is told with the
+    /// next batch, or alone if `is_due`.
+    pub(crate) fn tell_taken(&self, taken: u64, is_due: bool) {
+        let mut state = self.lock();
+        state.taken = taken;
+        state.is_ack_due |= is_due;
+        let waker = if is_due { state.waker.take() } else { None };
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Begins to send: from the frame on that the other side lacks.
+    pub(crate) fn begin(&self, received: u64) -> u64 {
+        let mut state = self.lock();
+        let has = |batch: &Batch| batch.first + batch.frames <= received;
+        state.sent = state.batches.iter().take_while(|batch| has(batch)).count();
+        state.streams += 1;
+        state.stream = Some(state.streams);
+        let waker = state.waker.take();
+        let stream = state.streams;
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        stream
+    }
+
+    /// Ends the stream that sends; what waits, waits.
+    pub(crate) fn end(&self) {
+        let mut state = self.lock();
+        state.stream = None;
+        state.sent = 0;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Forgets everything and counts from 0: the other side knows nothing.
+    /// Gives back what was kept, in order.
+    pub(crate) fn reset(&self) -> Vec<K> {
+        let mut state = self.lock();
+        let kept = std::mem::take(&mut state.kept);
+        state.batches.clear();
+        state.open.clear();
+        (state.open_frames, state.sent, state.first) = (0, 0, 0);
+        (state.bytes, state.taken, state.is_ack_due) = (0, 0, false);
+        drop(state);
+        self.room.notify_waiters();
+        kept.into_iter().flatten().collect()
+    }
+
+    /// Whoever panicked while writing has left a frame torn: it is the last in
+    /// its batch, and the receiver refuses the batch.
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K> State<K> {
+    /// Closes the open batch.
+    fn seal(&mut self) {
+        self.bytes_last = self.open.len();
+        let bytes = std::mem::take(&mut self.open).freeze();
+        let frames = std::mem::take(&mut self.open_frames);
+        let first = self.first + self.kept.len() as u64 - frames;
+        self.batches.push_back(Batch {
+            first,
+            frames,
+            taken: self.taken,
+            bytes,
+        });
+        self.is_ack_due = false;
+    }
+
+    fn next_message(&mut self) -> Option<Message> {
+        if let Some(batch) = self.batches.get(self.sent) {
+            self.sent += 1;
+            return Some(Message::batch(
+                batch.first,
+                batch.taken,
+                batch.bytes.clone(),
+            ));
+        }
+        if self.open_frames == 0 && std::mem::take(&mut self.is_ack_due) {
+            return Some(Message::batch(0, self.taken, Bytes::new()));
+        }
+        None
+    }
+}
+
+/// The messages of one stream, as tonic wants them: the greeting, then batches.
+pub(crate) struct Sending<K> {
+    outbox: Arc<Outbox<K>>,
+    greeting: Option<Message>,
+    /// Which stream this is, once it may send.
+    stream: Stage,
+    /// The open batch when it was last looked at, and since when it is open.
+    seen: usize,
+    since: Option<Instant>,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// It waits for the next [`Outbox::begin`] after this many.
+    Waiting(u64),
+    /// It sends.
+    Sending(u64),
+}
+
+impl<K> Sending<K> {
+    /// A stream that says `greeting` and sends once [`Outbox::begin`] is
+    /// called after this.
+    pub(crate) fn after(outbox: &Arc<Outbox<K>>, greeting: Message) -> Self {
+        let stage = Stage::Waiting(outbox.lock().streams);
+        Self::at(outbox, greeting, stage)
+    }
+
+    /// A stream that sends as the one that [`Outbox::begin`] returned.
+    pub(crate) fn of(outbox: &Arc<Outbox<K>>, greeting: Message, stream: u64) -> Self {
+        Self::at(outbox, greeting, Stage::Sending(stream))
+    }
+
+    fn at(outbox: &Arc<Outbox<K>>, greeting: Message, stream: Stage) -> Self {
+        Self {
+            outbox: Arc::clone(outbox),
+            greeting: Some(greeting),
+            stream,
+            seen: 0,
+            since: None,
+        }
+    }
+
+    /// Whether to let others write into the open batch first: as long as each
+    /// look finds more, and not for long.
+    fn is_growing(&mut self, bytes: usize, delay: Duration) -> bool {
+        let now = Instant::now();
+        let since = *self.since.get_or_insert(now);
+        let is_growing = bytes > self.seen && now.duration_since(since) < delay;
+        self.seen = bytes;
+        if !is_growing {
+            self.seen = 0;
+            self.since = None;
+        }
+        is_growing
+    }
+}
+
+impl<K: Send> Stream for Sending<K> {
+    type Item = Message;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        if let Some(greeting) = this.greeting.take() {
+            return Poll::Ready(Some(greeting));
+        }
+        let outbox = Arc::clone(&this.outbox);
+        let mut state = outbox.lock();
+        match (this.stream, state.stream) {
+            (Stage::Waiting(before), Some(stream)) if stream > before => {
+                this.stream = Stage::Sending(stream);
+            }
+            (Stage::Waiting(before), _) if state.streams == before => {
+                state.waker = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            (Stage::Sending(own), Some(stream)) if own == stream => {}
+            _ => return Poll::Ready(None),
+        }
+        if let Some(message) = state.next_message() {
+            return Poll::Ready(Some(message));
+        }
+        if state.open_frames == 0 {
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        if this.is_growing(state.open.len(), outbox.batching.delay) {
+            // The others that are ready to run come first.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        state.seal();
+        Poll::Ready(state.next_message())
+    }
+}
+
+#[cfg(test)]
+#[path = "outbox_tests.rs"]
+mod tests;

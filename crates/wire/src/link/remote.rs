@@ -1,0 +1,314 @@
+//! A session node in another process, as its callers see it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use starling_cluster::Shard;
+use starling_link::{
+    Attach, Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Outlet, Refused,
+    Registration, Resume, ResumeError, Resumed, SessionId, SessionInfo, SessionKey, SessionNode,
+};
+use starling_xmpp::BareJid;
+use starling_xmpp::credentials::{Credentials, Fingerprint};
+use starling_xmpp::time::UnixMillis;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use tonic::Status;
+
+use super::keeper::Core;
+use super::peer::Peer;
+use super::{convert, v1};
+use crate::status;
+
+/// How long a stream that wants a session waits for the lane it will use.
+const LANE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Another node.
+#[derive(Clone)]
+pub(super) struct RemoteNode {
+    core: Arc<Core>,
+    peer: Arc<Peer>,
+}
+
+/// A stream that asks for a session, and may not wait for the answer.
+struct Attaching {
+    node: RemoteNode,
+    account: BareJid,
+    shard: Shard,
+    outlet: u64,
+}
+
+impl RemoteNode {
+    pub(super) fn new(core: &Arc<Core>, peer: Arc<Peer>) -> Self {
+        Self {
+            core: Arc::clone(core),
+            peer,
+        }
+    }
+
+    /// Names an account to its owner; there is no use in asking another.
+    fn target(&self, account: &BareJid) -> Result<Option<v1::Target>, Error> {
+        let shard = self.core.placement.shard_of(account);
+        let owner = self.core.membership.owner(shard);
+        let owner = owner.filter(|owner| owner.node == *self.peer.node());
+        Ok(Some(v1::Target {
+            account: account.as_str().to_owned(),
+            shard: u32::from(shard.number()),
+            epoch: owner.ok_or(Error::Unavailable)?.epoch.0,
+        }))
+    }
+
+    /// Makes everything ready for a session of this account.
+    async fn attaching(
+        &self,
+        account: &BareJid,
+        outlet: Arc<dyn Outlet>,
+    ) -> Result<Attaching, Error> {
+        let shard = self.core.placement.shard_of(account);
+        let owner = self.core.touch(shard).ok_or(Error::Unavailable)?;
+        if owner.node != *self.peer.node() {
+            return Err(Error::Unavailable);
+        }
+        let lane = self.peer.lane(shard);
+        let up = timeout(LANE_TIMEOUT, lane.up()).await;
+        up.map_err(|_| Error::Unavailable)?;
+        Ok(Attaching {
+            node: self.clone(),
+            account: account.clone(),
+            shard,
+            outlet: lane.outlets.add(shard, outlet),
+        })
+    }
+
+    async fn bind_now(self, bind: Bind) -> Result<(Bound, Attaching), BindError> {
+        let attaching = self
+            .attaching(&bind.account, Arc::clone(&bind.outlet))
+            .await?;
+        let request = v1::BindRequest {
+            target: self.target(&bind.account)?,
+            lane: self.peer.lane(attaching.shard).index,
+            outlet: attaching.outlet,
+            incarnation: self.core.incarnation,
+            resource: bind.resource.map(Into::into),
+            tag: bind.tag.map(Into::into),
+            basis: convert::basis(bind.basis),
+            is_anonymous: bind.is_anonymous,
+            conflict: convert::conflict(bind.conflict).into(),
+            client: Some(convert::client(&bind.client)),
+            management: bind.management.map(convert::enable),
+            inline: convert::elements(&bind.inline),
+        };
+        let asked = self.peer.control().bind(request).await;
+        let answer = asked.map_err(|why| status::bind_error(&why))?.into_inner();
+        let session = SessionId(answer.session);
+        attaching.attached(session, Attach::default());
+        let bound = (|| {
+            Ok::<_, Status>(Bound {
+                session,
+                jid: convert::jid(&answer.jid)?,
+                at: UnixMillis(answer.at_ms),
+                management: answer.management.map(convert::of_management),
+                inline: convert::of_elements(&answer.inline)?,
+            })
+        })();
+        let bound = bound.map_err(|why| status::bind_error(&why))?;
+        Ok((bound, attaching))
+    }
+
+    async fn resume_now(self, resume: Resume) -> Result<(Resumed, Attaching), ResumeError> {
+        let attaching = self
+            .attaching(&resume.account, Arc::clone(&resume.outlet))
+            .await?;
+        let request = v1::ResumeRequest {
+            target: self.target(&resume.account)?,
+            lane: self.peer.lane(attaching.shard).index,
+            outlet: attaching.outlet,
+            incarnation: self.core.incarnation,
+            token: resume.token.into(),
+            h: resume.h,
+            basis: convert::basis(resume.basis),
+            client: Some(convert::client(&resume.client)),
+        };
+        let asked = self.peer.control().resume(request).await;
+        let answer = asked
+            .map_err(|why| status::resume_error(&why))?
+            .into_inner();
+        let (session, attach) = (SessionId(answer.session), Attach(answer.attach));
+        attaching.attached(session, attach);
+        let resumed = (|| {
+            let management = answer.management.map(convert::of_management);
+            Ok::<_, Status>(Resumed {
+                session,
+                attach,
+                jid: convert::jid(&answer.jid)?,
+                committed: answer.committed,
+                acked: answer.acked,
+                management: management.ok_or_else(|| convert::bad("no management"))?,
+            })
+        })();
+        let resumed = resumed.map_err(|why| status::resume_error(&why))?;
+        Ok((resumed, attaching))
+    }
+}
+
+impl Attaching {
+    fn attached(&self, session: SessionId, attach: Attach) {
+        let lane = self.node.peer.lane(self.shard);
+        // If the lane was lost meanwhile, the outlet was told.
+        let _ = lane.outlets.attach(self.outlet, session, attach);
+    }
+
+    /// Nobody wants the session any more.
+    fn abandon(self, session: SessionId, attach: Attach) {
+        let session = SessionKey {
+            account: self.account.clone(),
+            id: session,
+        };
+        let frame = Frame::Detach {
+            session,
+            attach,
+            how: Detached::Lost,
+            acked: None,
+        };
+        // Refused only without an owner, and so without the session.
+        let _ = self.node.core.push(frame);
+    }
+}
+
+/// Only a session keeps its outlet.
+impl Drop for Attaching {
+    fn drop(&mut self) {
+        let lane = self.node.peer.lane(self.shard);
+        lane.outlets.remove_unattached(self.outlet);
+    }
+}
+
+fn infos(infos: Vec<v1::SessionInfo>) -> Result<Vec<SessionInfo>, Error> {
+    let infos = infos.into_iter().map(convert::of_info);
+    infos
+        .collect::<Result<_, _>>()
+        .map_err(|why| status::error(&why))
+}
+
+#[async_trait]
+impl SessionNode for RemoteNode {
+    fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
+        self.core.push(frame)
+    }
+
+    async fn room(&self, account: &BareJid) {
+        let lane = self.peer.lane(self.core.placement.shard_of(account));
+        loop {
+            let room = lane.outbox.room.notified();
+            if lane.outbox.bytes() < self.core.config.unacknowledged_bytes_max {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    async fn credentials(&self, account: &BareJid) -> Result<Option<Credentials>, Error> {
+        let target = self.target(account)?;
+        let request = v1::CredentialsRequest { target };
+        let answer = self.peer.control().credentials(request).await;
+        answer
+            .and_then(|answer| convert::of_credentials(answer.into_inner()))
+            .map_err(|why| status::error(&why))
+    }
+
+    async fn change_credentials(
+        &self,
+        account: &BareJid,
+        basis: Option<Fingerprint>,
+        changes: Vec<CredentialChange>,
+    ) -> Result<Fingerprint, Error> {
+        let request = v1::ChangeCredentialsRequest {
+            target: self.target(account)?,
+            basis: convert::basis(basis),
+            changes: changes.into_iter().map(convert::change).collect(),
+        };
+        let answer = self.peer.control().change_credentials(request).await;
+        answer
+            .and_then(|answer| convert::of_fingerprint(&answer.into_inner().fingerprint))
+            .map_err(|why| status::error(&why))
+    }
+
+    async fn register(&self, registration: Registration) -> Result<bool, Error> {
+        let request = v1::RegisterRequest {
+            target: self.target(&registration.account)?,
+            verifiers: convert::verifiers(registration.verifiers),
+        };
+        let answer = self.peer.control().register(request).await;
+        let answer = answer.map_err(|why| status::error(&why))?;
+        Ok(answer.into_inner().is_made)
+    }
+
+    async fn remove(&self, account: &BareJid) -> Result<bool, Error> {
+        let target = self.target(account)?;
+        let request = v1::RemoveRequest { target };
+        let answer = self.peer.control().remove(request).await;
+        let answer = answer.map_err(|why| status::error(&why))?;
+        Ok(answer.into_inner().is_removed)
+    }
+
+    async fn bind(&self, bind: Bind) -> Result<Bound, BindError> {
+        let (answer, answered) = oneshot::channel();
+        let this = self.clone();
+        // It runs to its end even if the caller does not: the other node would
+        // keep a session that nobody knows of.
+        tokio::spawn(async move {
+            let (result, attaching) = match this.bind_now(bind).await {
+                Ok((bound, attaching)) => (Ok(bound), Some(attaching)),
+                Err(why) => (Err(why), None),
+            };
+            if let (Err(Ok(bound)), Some(attaching)) = (answer.send(result), attaching) {
+                attaching.abandon(bound.session, Attach::default());
+            }
+        });
+        let unavailable = Err(BindError::Link(Error::Unavailable));
+        answered.await.unwrap_or(unavailable)
+    }
+
+    async fn resume(&self, resume: Resume) -> Result<Resumed, ResumeError> {
+        let (answer, answered) = oneshot::channel();
+        let this = self.clone();
+        tokio::spawn(async move {
+            let (result, attaching) = match this.resume_now(resume).await {
+                Ok((resumed, attaching)) => (Ok(resumed), Some(attaching)),
+                Err(why) => (Err(why), None),
+            };
+            if let (Err(Ok(resumed)), Some(attaching)) = (answer.send(result), attaching) {
+                attaching.abandon(resumed.session, resumed.attach);
+            }
+        });
+        let unavailable = Err(ResumeError::Link(Error::Unavailable));
+        answered.await.unwrap_or(unavailable)
+    }
+
+    async fn sessions(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error> {
+        let target = self.target(account)?;
+        let request = v1::SessionsRequest { target };
+        let answer = self.peer.control().sessions(request).await;
+        let answer = answer.map_err(|why| status::error(&why))?.into_inner();
+        infos(answer.sessions)
+    }
+
+    async fn all_sessions(&self, limit: usize) -> Result<Vec<SessionInfo>, Error> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let request = v1::AllSessionsRequest { limit };
+        let answer = self.peer.control().all_sessions(request).await;
+        let answer = answer.map_err(|why| status::error(&why))?.into_inner();
+        infos(answer.sessions)
+    }
+
+    async fn kick(&self, session: &SessionKey) -> Result<bool, Error> {
+        let request = v1::KickRequest {
+            target: self.target(&session.account)?,
+            session: session.id.0,
+        };
+        let answer = self.peer.control().kick(request).await;
+        let answer = answer.map_err(|why| status::error(&why))?;
+        Ok(answer.into_inner().is_kicked)
+    }
+}

@@ -1,0 +1,155 @@
+//! Where the frames of each shard go, and those that cannot go anywhere yet.
+//!
+//! Invariant: frames for one shard go one way at a time. While there are frames
+//! that wait, later ones wait behind them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use starling_cluster::{NodeId, Owner, SHARDS, Shard};
+use starling_link::Frame;
+use tokio::sync::Notify;
+
+use super::peer::Peer;
+
+/// Bytes of stanzas that may wait for shards without an owner, all together.
+const PARKED_BYTES_MAX: usize = 64 * 1_048_576;
+
+/// What a frame weighs besides its stanza.
+const FRAME_BYTES: usize = 128;
+
+/// The way of one shard.
+#[derive(Default)]
+pub(crate) struct Route {
+    /// The owner that frames went to last.
+    pub(crate) owner: Option<Owner>,
+    /// Its lanes; `None` if it is this process.
+    pub(crate) peer: Option<Arc<Peer>>,
+    /// A newer owner that the one before told of.
+    pub(crate) hint: Option<Owner>,
+    /// Frames that wait, oldest first.
+    parked: VecDeque<Frame>,
+    /// Whether frames have to wait.
+    pub(crate) is_parked: bool,
+}
+
+/// The ways of all shards.
+pub(crate) struct Routes {
+    routes: Vec<Mutex<Route>>,
+    parked_bytes: AtomicUsize,
+    parked_shards: Mutex<BTreeSet<Shard>>,
+    /// Some shard has frames that wait.
+    pub(crate) parked: Notify,
+}
+
+impl Routes {
+    pub(crate) fn new() -> Self {
+        Self {
+            routes: (0..SHARDS).map(|_| Mutex::default()).collect(),
+            parked_bytes: AtomicUsize::new(0),
+            parked_shards: Mutex::default(),
+            parked: Notify::new(),
+        }
+    }
+
+    /// The way of a shard; nothing is sent to it by others meanwhile.
+    pub(crate) fn lock(&self, shard: Shard) -> MutexGuard<'_, Route> {
+        // Invariant: there is one for every shard.
+        let route = &self.routes[usize::from(shard.number())];
+        route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shards with frames that wait.
+    pub(crate) fn parked_shards(&self) -> Vec<Shard> {
+        self.shards().iter().copied().collect()
+    }
+
+    /// Bytes of frames that wait.
+    pub(crate) fn parked_bytes(&self) -> usize {
+        self.parked_bytes.load(Ordering::Relaxed)
+    }
+
+    /// From now on frames of this shard wait.
+    pub(crate) fn park(&self, shard: Shard, route: &mut Route) {
+        route.is_parked = true;
+        self.shards().insert(shard);
+        self.parked.notify_one();
+    }
+
+    /// Lets a new frame wait behind the others, unless too much waits.
+    pub(crate) fn park_new(
+        &self,
+        shard: Shard,
+        route: &mut Route,
+        frame: Frame,
+    ) -> Result<(), Frame> {
+        let is_owed = !matches!(frame, Frame::Routed(_) | Frame::FromClient { .. });
+        if !is_owed && self.parked_bytes() >= PARKED_BYTES_MAX {
+            return Err(frame);
+        }
+        self.parked_bytes
+            .fetch_add(weight(&frame), Ordering::Relaxed);
+        route.parked.push_back(frame);
+        self.park(shard, route);
+        Ok(())
+    }
+
+    /// Puts frames that came back before all that wait: they are older.
+    pub(crate) fn park_again(&self, shard: Shard, route: &mut Route, frames: Vec<Frame>) {
+        for frame in frames.into_iter().rev() {
+            self.parked_bytes
+                .fetch_add(weight(&frame), Ordering::Relaxed);
+            route.parked.push_front(frame);
+        }
+        self.park(shard, route);
+    }
+
+    /// The oldest frame that waits.
+    pub(crate) fn next(&self, route: &mut Route) -> Option<Frame> {
+        let frame = route.parked.pop_front()?;
+        self.parked_bytes
+            .fetch_sub(weight(&frame), Ordering::Relaxed);
+        Some(frame)
+    }
+
+    /// No frame waits any longer.
+    pub(crate) fn unpark(&self, shard: Shard, route: &mut Route) {
+        route.is_parked = false;
+        self.shards().remove(&shard);
+    }
+
+    fn shards(&self) -> MutexGuard<'_, BTreeSet<Shard>> {
+        self.parked_shards
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Route {
+    /// Whether frames went to this owner last.
+    pub(crate) fn is_to(&self, owner: &Owner) -> bool {
+        self.owner.as_ref() == Some(owner)
+    }
+
+    /// Whether frames went to this node last.
+    pub(crate) fn is_by(&self, node: &NodeId) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.node() == node)
+    }
+}
+
+/// What a frame counts against the bound.
+pub(crate) fn weight(frame: &Frame) -> usize {
+    FRAME_BYTES
+        + match frame {
+            Frame::FromClient { stanza, .. } => stanza.len_estimate(),
+            Frame::Answered { answer, .. } => {
+                answer.as_ref().map_or(0, |answer| answer.len_estimate())
+            }
+            Frame::Routed(routed) => routed.stanza.len_estimate(),
+            Frame::Acked { .. }
+            | Frame::Enable { .. }
+            | Frame::ClientState { .. }
+            | Frame::Detach { .. } => 0,
+        }
+}

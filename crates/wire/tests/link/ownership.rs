@@ -1,0 +1,121 @@
+//! Shards that move, and nodes that know of it at different times.
+
+use starling_link::contract::{self, Event, Recorder, push, routed};
+use starling_link::{Error, Frame, Link as _, Refused};
+
+use crate::support::{OwnerNode, World};
+
+async fn second(world: &World) -> OwnerNode {
+    let second = OwnerNode::start("second", &world.authority, &world.known, 5).await;
+    world.known.set_address("second", &second.address);
+    second
+}
+
+fn ids(frames: &[Frame]) -> Vec<String> {
+    let id = |frame: &Frame| match frame {
+        Frame::Routed(routed) => routed.stanza.head.id.as_deref().unwrap().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    frames.iter().map(id).collect()
+}
+
+/// The edge still believes in the old owner: it is told, and everything comes
+/// to the new one, in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stale_belief_costs_a_detour_and_no_frame() {
+    let world = World::new().await;
+    let second = second(&world).await;
+    push(&*world.edge, routed("0", None)).await;
+    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["0"]);
+    world.known.believe("edge", "owner", 1);
+    world.known.own_all("second", 2);
+    let sent: Vec<String> = (1..=200).map(|n| n.to_string()).collect();
+    for id in &sent {
+        push(&*world.edge, routed(id, None)).await;
+        tokio::task::yield_now().await;
+    }
+    let found = second.node.wait_for(sent.len()).await;
+    assert_eq!(ids(&found), sent);
+    assert_eq!(world.owner.node.waiting(), 0);
+}
+
+/// The edge knows of the new owner before the new owner does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frame_of_a_new_epoch_waits_until_its_owner_knows() {
+    let world = World::new().await;
+    let second = second(&world).await;
+    world.known.believe("second", "owner", 1);
+    world.known.own_all("second", 2);
+    for id in ["1", "2", "3"] {
+        push(&*world.edge, routed(id, None)).await;
+    }
+    world.known.learn("second");
+    assert_eq!(ids(&second.node.wait_for(3).await), ["1", "2", "3"]);
+}
+
+/// Without an owner stanzas wait, clients are not read, and questions fail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_an_owner_stanzas_wait_for_one() {
+    let world = World::new().await;
+    let outlet = Recorder::new();
+    let (session, _) = contract::bound(&*world.edge, &outlet).await;
+    world.known.own_none();
+    push(&*world.edge, routed("1", None)).await;
+    let refused = world.edge.push(contract::from_client(&session, 1));
+    assert!(matches!(refused, Err(Refused::Unavailable(_))));
+    let owner = world.edge.owner(&contract::account());
+    assert!(matches!(owner.map(|_| ()), Err(Error::Unavailable)));
+    let second = second(&world).await;
+    world.known.own_all("second", 2);
+    assert_eq!(ids(&second.node.wait_for(1).await), ["1"]);
+    // The session was with the old owner.
+    outlet.wait_for(&[Event::Lost]).await;
+}
+
+/// A node that gives its shards away refuses; nothing overtakes what it refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_shard_keeps_its_order() {
+    let world = World::new().await;
+    push(&*world.edge, routed("0", None)).await;
+    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["0"]);
+    world.owner.node.freeze(true);
+    let sent: Vec<String> = (1..=100).map(|n| n.to_string()).collect();
+    for id in &sent[..50] {
+        push(&*world.edge, routed(id, None)).await;
+        tokio::task::yield_now().await;
+    }
+    // It changes its mind while more is coming.
+    world.owner.node.freeze(false);
+    for id in &sent[50..] {
+        push(&*world.edge, routed(id, None)).await;
+        tokio::task::yield_now().await;
+    }
+    let mut found = Vec::new();
+    while found.len() < sent.len() {
+        found.extend(ids(&world.owner.node.wait_for(1).await));
+    }
+    assert_eq!(found, sent);
+}
+
+/// The old owner had taken it, and the shard moved before it was settled.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_settled_goes_to_the_new_owner() {
+    let world = World::new().await;
+    let second = second(&world).await;
+    let told = Recorder::new();
+    let ledger = starling_link::Ledger::new(std::sync::Arc::clone(&told) as _);
+    let starling_link::Issue::Next(receipt) = ledger.issue(1) else {
+        panic!("it is the first");
+    };
+    push(&*world.edge, routed("1", Some(receipt))).await;
+    let before = world.owner.node.wait_for(1).await;
+    world.known.own_all("second", 2);
+    let mut again = second.node.wait_for(1).await;
+    assert_eq!(ids(&again), ["1"]);
+    drop(before);
+    let Frame::Routed(frame) = again.remove(0) else {
+        panic!("it was a stanza");
+    };
+    frame.receipt.unwrap().settle();
+    told.wait_for(&[Event::Committed(1)]).await;
+}

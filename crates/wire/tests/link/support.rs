@@ -1,0 +1,165 @@
+//! A small cluster: an edge and session nodes in this process, with real TLS
+//! between them, and a proxy that can break what lies between.
+
+mod membership;
+mod proxy;
+
+use std::sync::Arc;
+
+use starling_cluster::{Incarnation, NodeId, Placement, Role};
+use starling_link::contract::ScriptedNode;
+use starling_wire::certificates::{self, Pair};
+use starling_wire::link::{Bound, Config, GrpcLink, Identity, Server, Tls};
+use time::OffsetDateTime;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use membership::{Known, Member};
+pub(crate) use proxy::Proxy;
+
+pub(crate) const CLUSTER: &str = "test";
+
+/// The authority of the cluster.
+pub(crate) struct Authority(Pair);
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        Self(certificates::authority(CLUSTER, now()).unwrap())
+    }
+
+    pub(crate) fn tls(&self, node: &str, roles: &[Role]) -> Tls {
+        self.tls_of(CLUSTER, node, roles)
+    }
+
+    pub(crate) fn tls_of(&self, cluster: &str, node: &str, roles: &[Role]) -> Tls {
+        let identity = Identity {
+            cluster: cluster.to_owned(),
+            node: NodeId::new(node),
+            roles: roles.to_vec(),
+        };
+        let Pair { certificate, key } = certificates::node(&identity, &self.0.key, now()).unwrap();
+        Tls::new(&certificate, &key, &self.0.certificate).unwrap()
+    }
+}
+
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+pub(crate) fn config() -> Config {
+    Config {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..Config::default()
+    }
+}
+
+/// A node that owns shards.
+pub(crate) struct OwnerNode {
+    pub(crate) link: Arc<GrpcLink>,
+    pub(crate) node: Arc<ScriptedNode>,
+    pub(crate) address: String,
+    shutdown: CancellationToken,
+    served: JoinHandle<Result<(), starling_wire::Error>>,
+}
+
+impl OwnerNode {
+    pub(crate) async fn start(
+        name: &str,
+        authority: &Authority,
+        known: &Arc<Known>,
+        incarnation: u64,
+    ) -> Self {
+        Self::start_with(config(), name, authority, known, incarnation).await
+    }
+
+    async fn start_with(
+        config: Config,
+        name: &str,
+        authority: &Authority,
+        known: &Arc<Known>,
+        incarnation: u64,
+    ) -> Self {
+        let tls = authority.tls(name, &[Role::Session]);
+        let member = Member::new(name, known);
+        let node = ScriptedNode::new();
+        let link = GrpcLink::new(
+            config.clone(),
+            tls.clone(),
+            placement(),
+            Arc::clone(&member) as _,
+            Incarnation(incarnation),
+        );
+        link.join(&node);
+        let bound = Bound::bind(&config).await.unwrap();
+        let address = bound.address().to_string();
+        let server = Server::new(config, tls, &node, member, Incarnation(incarnation));
+        let shutdown = CancellationToken::new();
+        let served = tokio::spawn(server.serve(bound, shutdown.clone()));
+        Self {
+            link,
+            node,
+            address,
+            shutdown,
+            served,
+        }
+    }
+
+    /// As if it had been killed: nothing is said to anybody.
+    pub(crate) async fn kill(self) {
+        self.served.abort();
+        self.shutdown.cancel();
+        let _ = self.served.await;
+    }
+}
+
+pub(crate) fn placement() -> Placement {
+    Placement::new([7; 16])
+}
+
+/// An edge and the owner of everything, with a proxy between them.
+pub(crate) struct World {
+    pub(crate) authority: Authority,
+    pub(crate) known: Arc<Known>,
+    pub(crate) edge: Arc<GrpcLink>,
+    pub(crate) owner: OwnerNode,
+    pub(crate) proxy: Proxy,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        Self::with(config()).await
+    }
+
+    /// Without a proxy in between, for measuring.
+    #[allow(dead_code, reason = "only the benchmark measures")]
+    pub(crate) async fn direct() -> Self {
+        let world = Self::new().await;
+        world.known.set_address("owner", &world.owner.address);
+        world
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
+        let authority = Authority::new();
+        let known = Known::new();
+        let owner = OwnerNode::start_with(config.clone(), "owner", &authority, &known, 1).await;
+        let proxy = Proxy::start(&owner.address).await;
+        known.set_address("owner", &proxy.address());
+        known.own_all("owner", 1);
+        // It does everything an edge and an administrator may.
+        let roles = [Role::Edge, Role::Session, Role::Api];
+        let edge = GrpcLink::new(
+            config,
+            authority.tls("edge", &roles),
+            placement(),
+            Member::new("edge", &known),
+            Incarnation(2),
+        );
+        Self {
+            authority,
+            known,
+            edge,
+            owner,
+            proxy,
+        }
+    }
+}

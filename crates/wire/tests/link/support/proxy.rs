@@ -1,0 +1,99 @@
+//! What lies between two nodes, and can be cut.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// A TCP proxy.
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    state: Arc<State>,
+    accepting: JoinHandle<()>,
+}
+
+struct State {
+    target: Mutex<String>,
+    connections: AtomicUsize,
+    /// Everything that is open ends when this changes.
+    cuts: watch::Sender<u64>,
+    is_open: watch::Sender<bool>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(target: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let state = Arc::new(State {
+            target: Mutex::new(target.to_owned()),
+            connections: AtomicUsize::new(0),
+            cuts: watch::Sender::new(0),
+            is_open: watch::Sender::new(true),
+        });
+        let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
+        Self {
+            address,
+            state,
+            accepting,
+        }
+    }
+
+    pub(crate) fn address(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// How many connections there were.
+    pub(crate) fn connections(&self) -> usize {
+        self.state.connections.load(Ordering::Relaxed)
+    }
+
+    /// Cuts every connection; new ones are possible at once.
+    pub(crate) fn cut(&self) {
+        self.state.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Whether new connections get through.
+    pub(crate) fn open(&self, is_open: bool) {
+        self.state.is_open.send_replace(is_open);
+        if !is_open {
+            self.cut();
+        }
+    }
+
+    /// Where connections go from now on.
+    pub(crate) fn lead_to(&self, target: &str) {
+        *self.state.target.lock().unwrap() = target.to_owned();
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+        self.cut();
+    }
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>) {
+    loop {
+        let (mut here, _) = listener.accept().await.unwrap();
+        if !*state.is_open.borrow() {
+            continue;
+        }
+        state.connections.fetch_add(1, Ordering::Relaxed);
+        let mut cuts = state.cuts.subscribe();
+        let target = state.target.lock().unwrap().clone();
+        tokio::spawn(async move {
+            let Ok(mut there) = TcpStream::connect(target).await else {
+                return;
+            };
+            tokio::select! {
+                _ = copy_bidirectional(&mut here, &mut there) => {}
+                _ = cuts.changed() => {}
+            }
+        });
+    }
+}
