@@ -13,6 +13,7 @@ const DECLARING: &[fn()] = &[
     starling_features::describe_metrics,
     starling_session::describe_metrics,
     starling_store_embedded::describe_metrics,
+    starling_store_scylla::describe_metrics,
     starling_telemetry::traces::describe,
     starling_wire::metrics::describe,
 ];

@@ -72,8 +72,10 @@ impl fmt::Display for Position {
 ///
 /// `(epoch << 40) + n`, so that whatever an owner of an earlier epoch writes
 /// late loses: forty bits count for more than a year at any speed, and leave
-/// room for eight million epochs in the signed timestamp of CQL. A backend with a single writer may rely on commit order
-/// instead, because there the owner of a shard never changes.
+/// room for four million epochs in the signed timestamp of CQL, where a stamp is
+/// two timestamps: one for what it deletes, the later one for what it puts. A
+/// backend with a single writer may rely on commit order instead, because there
+/// the owner of a shard never changes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp(u64);
 
@@ -81,8 +83,8 @@ impl Stamp {
     /// Low bits that count the writes of one owner within one epoch.
     pub const COUNTER_BITS: u32 = 40;
 
-    /// The last epoch that has room in a signed timestamp.
-    pub const EPOCH_MAX: u32 = (1 << (63 - Self::COUNTER_BITS)) - 1;
+    /// The last epoch whose stamps have room twice in a signed timestamp.
+    pub const EPOCH_MAX: u32 = (1 << (62 - Self::COUNTER_BITS)) - 1;
 
     /// The stamp of the `n`th write of an owner under `epoch`.
     #[must_use]
@@ -122,7 +124,7 @@ mod tests {
             new: u32,
         ) {
             prop_assert!(Stamp::new(epoch, old) < Stamp::new(epoch + 1, u64::from(new)));
-            prop_assert!(i64::try_from(Stamp::new(epoch + 1, old).value()).is_ok());
+            prop_assert!(i64::try_from(Stamp::new(epoch + 1, old).value() * 2 + 1).is_ok());
         }
     }
 }

@@ -10,6 +10,7 @@
 //! - [`client`]: a bound session and its everyday requests.
 //! - [`world`]: the server under test: where to connect, how to make accounts.
 //! - [`caps`]: the hash of XEP-0115, worked out once more.
+//! - [`cassandra`]: a real CQL database, fetched and run on loopback.
 //! - [`process`]: the real program as a child process that can be killed.
 //! - [`mod@etcd`]: a real etcd of one or more members.
 //! - [`gate`]: a connection that can be cut.
@@ -20,6 +21,7 @@
 //! by something that must come after it, see [`Client::settle`] and [`relay`].
 
 pub mod caps;
+pub mod cassandra;
 pub mod client;
 pub mod element;
 pub mod etcd;

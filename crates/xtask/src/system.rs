@@ -40,6 +40,20 @@ pub(crate) const ETCD: Need = Need {
     name: "etcd 3.4 or later",
 };
 
+/// What runs Apache Cassandra.
+pub(crate) const JAVA: Need = Need {
+    probes: &[&["java", "-version"]],
+    packages: &["openjdk-17-jre-headless"],
+    name: "Java 17",
+};
+
+/// What fetches it.
+pub(crate) const MAVEN: Need = Need {
+    probes: &[&["mvn", "--version"]],
+    packages: &["maven"],
+    name: "Maven",
+};
+
 impl Need {
     /// Sees to it that it is there.
     pub(crate) fn provide(&self) -> Result<()> {

@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::Command;
 use crate::report::{Outcome, Report};
-use crate::{clients, etcd, tools, workspace};
+use crate::{cassandra, clients, etcd, tools, workspace};
 
 /// What to leave out.
 #[derive(Args)]
@@ -41,6 +41,8 @@ enum Step {
     Test,
     /// Tests on a real etcd, installed when it is missing.
     Etcd,
+    /// The CQL store against Apache Cassandra, which is fetched and started.
+    Cql,
     /// A Python client, slixmpp, against the binary.
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
@@ -84,8 +86,10 @@ impl Step {
             Self::Deny => tools::deny(&["check", "bans", "licenses", "sources"]),
             Self::Advisories => tools::advisories(),
             Self::Test => cargo(&["test", "--workspace", "--locked", "--no-fail-fast"])
+                .args(&["--exclude", cassandra::PACKAGE])
                 .counted(libtest_counts),
             Self::Etcd => etcd::tests(),
+            Self::Cql => cassandra::tests(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
             Self::Otlp => clients::otlp(),

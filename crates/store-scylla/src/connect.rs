@@ -1,0 +1,176 @@
+//! From settings to a connection that has its keyspace.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use scylla::client::execution_profile::ExecutionProfile;
+use scylla::client::session::Session;
+use scylla::client::session_builder::SessionBuilder;
+use scylla::policies::load_balancing::DefaultPolicy;
+use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::statement::{Consistency, SerialConsistency};
+
+use crate::config::Consistency as Wanted;
+use crate::{Config, ConnectError};
+
+/// How long the nodes of the database may take to agree on a schema.
+pub(crate) const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A statement of the schema may take longer than one on data.
+pub(crate) const SCHEMA_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often an idle connection is tried, and how long that may take: a node
+/// that hangs is found even if nobody asks it anything.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a new keyspace may take to be usable, and how often that is tried.
+const KEYSPACE_TIMEOUT: Duration = Duration::from_secs(5);
+const KEYSPACE_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Connects and selects the keyspace, creating it if the settings say so.
+pub(crate) async fn session(config: &Config) -> Result<Session, ConnectError> {
+    let problems = config.problems();
+    if !problems.is_empty() {
+        return Err(ConnectError::Config { problems });
+    }
+    let mut builder = SessionBuilder::new()
+        .known_nodes(&config.contact_points)
+        .connection_timeout(config.connect_timeout)
+        .default_execution_profile_handle(profile(config).into_handle())
+        .keepalive_interval(KEEPALIVE_INTERVAL)
+        .keepalive_timeout(KEEPALIVE_INTERVAL)
+        .schema_agreement_timeout(AGREEMENT_TIMEOUT)
+        // Once at the end, not after each table.
+        .refresh_metadata_on_auto_schema_agreement(false);
+    if let Some(path) = &config.password_file {
+        let password = fs::read_to_string(path).map_err(|error| file(path, error))?;
+        builder = builder.user(&config.username, password.trim_end_matches(['\r', '\n']));
+    }
+    if let Some(path) = &config.ca {
+        builder = builder.tls_context(Some(tls(path)?));
+    }
+    let session = builder
+        .build()
+        .await
+        .map_err(|error| unreachable(config, error))?;
+    keyspace(&session, config).await?;
+    Ok(session)
+}
+
+fn profile(config: &Config) -> ExecutionProfile {
+    let (consistency, serial) = match config.consistency {
+        Wanted::Quorum => (Consistency::Quorum, SerialConsistency::Serial),
+        Wanted::LocalQuorum => (Consistency::LocalQuorum, SerialConsistency::LocalSerial),
+    };
+    let mut nodes = DefaultPolicy::builder().token_aware(true);
+    if !config.local_datacenter.is_empty() {
+        nodes = nodes.prefer_datacenter(config.local_datacenter.clone());
+    }
+    let speculation = SimpleSpeculativeExecutionPolicy {
+        max_retry_count: 1,
+        retry_interval: config.speculative_delay,
+    };
+    ExecutionProfile::builder()
+        .consistency(consistency)
+        .serial_consistency(Some(serial))
+        .request_timeout(Some(config.request_timeout))
+        .load_balancing_policy(nodes.build())
+        .speculative_execution_policy(Some(Arc::new(speculation)))
+        .build()
+}
+
+fn tls(path: &Path) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| file(path, error))?;
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| file(path, error))?;
+        roots.add(certificate).map_err(|error| file(path, error))?;
+    }
+    if roots.is_empty() {
+        return Err(file(path, "there is no certificate in it"));
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| file(path, error))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Sees to it that the keyspace is there and used.
+async fn keyspace(session: &Session, config: &Config) -> Result<(), ConnectError> {
+    let name = &config.keyspace;
+    let has = |session: &Session| session.get_cluster_state().get_keyspace(name).is_some();
+    if !has(session) {
+        if config.replication.is_empty() {
+            let keyspace = name.clone();
+            return Err(ConnectError::NoKeyspace { keyspace });
+        }
+        let replicas = config.replication.iter();
+        let replicas: String = replicas
+            .map(|(name, n)| format!(", '{name}': {n}"))
+            .collect();
+        let create = format!(
+            "CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = \
+             {{'class': 'NetworkTopologyStrategy'{replicas}}} AND durable_writes = true"
+        );
+        execute(session, config, &create).await?;
+    }
+    // One that others create at the same moment is there a moment later.
+    let began = SystemTime::now();
+    loop {
+        match session.use_keyspace(name, false).await {
+            Ok(()) => return Ok(()),
+            Err(error) if began.elapsed().unwrap_or_default() > KEYSPACE_TIMEOUT => {
+                return Err(schema(config, error));
+            }
+            Err(_) => tokio::time::sleep(KEYSPACE_POLL_INTERVAL).await,
+        }
+    }
+}
+
+/// Executes a statement of the schema; the driver waits until the nodes agree.
+pub(crate) async fn execute(
+    session: &Session,
+    config: &Config,
+    text: &str,
+) -> Result<scylla::response::query_result::QueryResult, ConnectError> {
+    let mut statement = scylla::statement::unprepared::Statement::new(text);
+    statement.set_request_timeout(Some(SCHEMA_TIMEOUT));
+    statement.set_is_idempotent(true);
+    let result = session.query_unpaged(statement, ()).await;
+    result.map_err(|error| schema(config, error))
+}
+
+/// Looks at the cluster as it is now.
+pub(crate) async fn refresh(session: &Session, config: &Config) -> Result<(), ConnectError> {
+    let refreshed = session.refresh_metadata().await;
+    refreshed.map_err(|error| unreachable(config, error))
+}
+
+/// What went wrong with the schema.
+pub(crate) fn schema(config: &Config, reason: impl std::fmt::Display) -> ConnectError {
+    ConnectError::Schema {
+        keyspace: config.keyspace.clone(),
+        reason: reason.to_string(),
+    }
+}
+
+fn unreachable(config: &Config, reason: impl std::fmt::Display) -> ConnectError {
+    ConnectError::Unreachable {
+        contact_points: config.contact_points.join(", "),
+        reason: reason.to_string(),
+    }
+}
+
+fn file(path: &Path, reason: impl std::fmt::Display) -> ConnectError {
+    ConnectError::File {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}

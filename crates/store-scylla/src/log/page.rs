@@ -1,0 +1,342 @@
+//! Reading a log: which buckets a query concerns, and where in them.
+
+use std::collections::BTreeMap;
+
+use futures_util::FutureExt as _;
+use starling_store::archive::{Entry, Order, Query, TALLY_ENTRIES_MAX, Tally};
+use starling_store::{Error, Position, record};
+use starling_xmpp::jid::BareJid;
+
+use super::ENTRIES;
+use super::index::{Bucket, Index};
+use crate::client::{Client, together};
+use crate::value::{Value, behind_all, just_behind, position, values};
+
+/// Most rows one statement reads: an entry may be as large as a stanza.
+pub(super) const ROWS_MAX: usize = 256;
+
+/// Fewest, so that a query that finds little does not ask too often.
+const ROWS_MIN: usize = 32;
+
+/// Positions that one statement may name: what ScyllaDB takes by default.
+const NAMED_MAX: usize = 100;
+
+/// A reader of one owner's log.
+pub(crate) struct Reader<'a> {
+    client: &'a Client,
+    owner: &'a BareJid,
+    index: &'a Index,
+}
+
+/// A stretch of positions, both ends excluded, as the database compares them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Range {
+    behind: Vec<u8>,
+    ahead: Vec<u8>,
+}
+
+impl Range {
+    fn of(query: &Query) -> Self {
+        Range {
+            behind: query.after.unwrap_or(Position::START).to_bytes().to_vec(),
+            ahead: query
+                .before
+                .map_or_else(behind_all, |before| before.to_bytes().to_vec()),
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.behind >= self.ahead
+    }
+
+    /// Ends it ahead of these bytes, unless it ends before.
+    pub(super) fn end_at(&mut self, ahead: Vec<u8>) {
+        if ahead < self.ahead {
+            self.ahead = ahead;
+        }
+    }
+
+    /// Goes on where reading stopped.
+    pub(super) fn go_on(&mut self, order: Order, last: Position) {
+        match order {
+            Order::Ascending => self.behind = last.to_bytes().to_vec(),
+            Order::Descending => self.ahead = last.to_bytes().to_vec(),
+        }
+    }
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(client: &'a Client, owner: &'a BareJid, index: &'a Index) -> Self {
+        Reader {
+            client,
+            owner,
+            index,
+        }
+    }
+
+    /// A page of entries.
+    pub(crate) async fn page(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+        if query.limit_capped() == 0 || Range::of(query).is_empty() {
+            return Ok(Vec::new());
+        }
+        if query.is_offline_only {
+            return self.offline(query).await;
+        }
+        let mut page = Vec::new();
+        for bucket in self.buckets(query) {
+            self.bucket(query, bucket, &mut page).await?;
+            if page.len() >= query.limit_capped() {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// The buckets that may have entries the query asks for, in its order.
+    pub(super) fn buckets(&self, query: &Query) -> Vec<&Bucket> {
+        let concerns = |bucket: &&Bucket| {
+            let next = self.index.next_of(bucket);
+            let begins = query.before.is_none_or(|before| bucket.start < before);
+            let ends = next.is_none_or(|next| query.after.is_none_or(|after| next.start > after));
+            begins && ends
+        };
+        let mut buckets: Vec<_> = self.index.live().filter(concerns).collect();
+        if query.order == Order::Descending {
+            buckets.reverse();
+        }
+        buckets
+    }
+
+    /// Adds what one bucket has.
+    async fn bucket(
+        &self,
+        query: &Query,
+        bucket: &Bucket,
+        page: &mut Vec<Entry>,
+    ) -> Result<(), Error> {
+        let limit = query.limit_capped();
+        let mut range = self.within(query, bucket);
+        while page.len() < limit && !range.is_empty() {
+            let rows_max = (limit - page.len()).clamp(ROWS_MIN, ROWS_MAX);
+            let (places, entries) = self.entries(query.order, bucket, &range, rows_max).await?;
+            let admitted = entries
+                .into_iter()
+                .filter(|entry| entry.is_offline || !query.is_offline_only);
+            page.extend(admitted.take(limit - page.len()));
+            match places.last() {
+                Some(last) if places.len() == rows_max => range.go_on(query.order, *last),
+                _ => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// The part of a bucket that the query asks for and that counts.
+    pub(super) fn within(&self, query: &Query, bucket: &Bucket) -> Range {
+        let mut range = Range::of(query);
+        if let Some(cap) = self.index.cap(bucket.start.epoch) {
+            range.ahead = range.ahead.min(just_behind(cap));
+        }
+        range
+    }
+
+    /// Rows of a bucket: where they are, and those that can be read.
+    pub(super) async fn entries(
+        &self,
+        order: Order,
+        bucket: &Bucket,
+        range: &Range,
+        rows_max: usize,
+    ) -> Result<(Vec<Position>, Vec<Entry>), Error> {
+        let all = &self.client.statements;
+        let statement = match order {
+            Order::Ascending => &all.log_up,
+            Order::Descending => &all.log_down,
+        };
+        let values = self.range_values(bucket, ENTRIES, range, rows_max);
+        let rows = self
+            .client
+            .rows::<(Vec<u8>, Option<Vec<u8>>), _>(statement, values, Ok)
+            .await?;
+        let mut places = Vec::with_capacity(rows.len());
+        let mut entries = Vec::with_capacity(rows.len());
+        for (at, value) in rows {
+            let Some(at) = position(&at) else { continue };
+            places.push(at);
+            entries.extend(self.decode(at, &value.unwrap_or_default()));
+        }
+        Ok((places, entries))
+    }
+
+    /// Where a bucket has entries of one peer.
+    async fn places(
+        &self,
+        order: Order,
+        bucket: &Bucket,
+        facet: &str,
+        range: &Range,
+        rows_max: usize,
+    ) -> Result<Vec<Position>, Error> {
+        let all = &self.client.statements;
+        let statement = match order {
+            Order::Ascending => &all.places_up,
+            Order::Descending => &all.places_down,
+        };
+        let values = self.range_values(bucket, facet, range, rows_max);
+        let read = |(at,): (Vec<u8>,)| Ok(position(&at));
+        let places = self
+            .client
+            .rows::<(Vec<u8>,), _>(statement, values, read)
+            .await?;
+        Ok(places.into_iter().flatten().collect())
+    }
+
+    fn range_values(
+        &self,
+        bucket: &Bucket,
+        facet: &str,
+        range: &Range,
+        rows_max: usize,
+    ) -> Vec<Value> {
+        values![
+            self.owner.as_str(),
+            bucket.start,
+            facet,
+            range.behind.clone(),
+            range.ahead.clone(),
+            i32::try_from(rows_max).unwrap_or(i32::MAX),
+        ]
+    }
+
+    /// What waits for the owner.
+    async fn offline(&self, query: &Query) -> Result<Vec<Entry>, Error> {
+        let limit = query.limit_capped();
+        let (mut page, mut range) = (Vec::new(), Range::of(query));
+        while page.len() < limit && !range.is_empty() {
+            let rows_max = (limit - page.len()).clamp(ROWS_MIN, ROWS_MAX);
+            let waiting = self.waiting(query.order, &range, rows_max).await?;
+            let places: Vec<Position> = waiting.iter().map(|(at, _)| *at).collect();
+            let entries = self.at(query.order, &places).await?;
+            let admitted = entries
+                .into_iter()
+                .filter(|entry| entry.is_offline || !query.is_offline_only);
+            page.extend(admitted.take(limit - page.len()));
+            match places.last() {
+                Some(last) if places.len() == rows_max => range.go_on(query.order, *last),
+                _ => break,
+            }
+        }
+        Ok(page)
+    }
+
+    /// Which entries wait, and how large they are.
+    async fn waiting(
+        &self,
+        order: Order,
+        range: &Range,
+        rows_max: usize,
+    ) -> Result<Vec<(Position, usize)>, Error> {
+        let all = &self.client.statements;
+        let statement = match order {
+            Order::Ascending => &all.offline_up,
+            Order::Descending => &all.offline_down,
+        };
+        let values = values![
+            self.owner.as_str(),
+            range.behind.clone(),
+            range.ahead.clone(),
+            i32::try_from(rows_max).unwrap_or(i32::MAX),
+        ];
+        let read = |(at, bytes): (Vec<u8>, Option<i32>)| {
+            let bytes = usize::try_from(bytes.unwrap_or_default()).unwrap_or(0);
+            Ok(position(&at).map(|at| (at, bytes)))
+        };
+        let rows = self
+            .client
+            .rows::<(Vec<u8>, Option<i32>), _>(statement, values, read)
+            .await?;
+        Ok(rows.into_iter().flatten().collect())
+    }
+
+    /// How much waits behind a position.
+    pub(crate) async fn tally(&self, after: Position) -> Result<Tally, Error> {
+        let range = Range::of(&Query::after(after, 0));
+        let rows_max = usize::try_from(TALLY_ENTRIES_MAX).unwrap_or(usize::MAX);
+        let waiting = self.waiting(Order::Ascending, &range, rows_max).await?;
+        let mut tally = Tally::default();
+        for (at, bytes) in waiting {
+            if !self.index.is_void(at) {
+                tally.add(bytes);
+            }
+        }
+        Ok(tally)
+    }
+
+    /// The last entry that counts.
+    pub(crate) async fn last(&self) -> Result<Option<Position>, Error> {
+        let query = Query::before(None, 1);
+        for bucket in self.buckets(&query) {
+            let range = self.within(&query, bucket);
+            let places = self.places(query.order, bucket, ENTRIES, &range, 1).await?;
+            if let Some(last) = places.first() {
+                return Ok(Some(*last));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The entries at these positions, as far as there are any that count.
+    pub(crate) async fn at(&self, order: Order, places: &[Position]) -> Result<Vec<Entry>, Error> {
+        let mut by_bucket: BTreeMap<Position, Vec<Position>> = BTreeMap::new();
+        for place in places.iter().filter(|place| !self.index.is_void(**place)) {
+            if let Some(bucket) = self.index.bucket_of(*place) {
+                by_bucket.entry(bucket.start).or_default().push(*place);
+            }
+        }
+        let mut wanted = Vec::new();
+        for (bucket, places) in &by_bucket {
+            wanted.extend(places.chunks(NAMED_MAX).map(|places| (*bucket, places)));
+        }
+        let reads = wanted.into_iter();
+        let reads = reads.map(|(bucket, places)| self.at_in(bucket, places).boxed());
+        let found = together(reads.collect()).await?;
+        let mut entries = found.concat();
+        entries.sort_by_key(|entry| entry.position);
+        entries.dedup_by_key(|entry| entry.position);
+        if order == Order::Descending {
+            entries.reverse();
+        }
+        Ok(entries)
+    }
+
+    async fn at_in(&self, bucket: Position, places: &[Position]) -> Result<Vec<Entry>, Error> {
+        let named = places
+            .iter()
+            .map(|place| place.to_bytes().to_vec())
+            .collect();
+        let mut values = values![self.owner.as_str(), bucket, ENTRIES];
+        values.push(Value::Blobs(named));
+        let rows = self
+            .client
+            .rows::<(Vec<u8>, Option<Vec<u8>>), _>(&self.client.statements.log_at, values, Ok)
+            .await?;
+        let entries = rows
+            .into_iter()
+            .filter_map(|(at, value)| self.decode(position(&at)?, &value.unwrap_or_default()));
+        Ok(entries.collect())
+    }
+
+    /// One bad record must not keep its owner from all behind it.
+    fn decode(&self, at: Position, value: &[u8]) -> Option<Entry> {
+        let entry = record::decode_entry(at, value);
+        entry
+            .inspect_err(|malformed| {
+                tracing::error!(
+                    owner = %self.owner, %at, %malformed,
+                    "an entry of the log cannot be read; it is left out. Restore a snapshot of \
+                     the database to get it back"
+                );
+            })
+            .ok()
+    }
+}
