@@ -1,10 +1,12 @@
 //! What each change does to the tables, inside the writer's transaction.
 //!
 //! Changes that touch part of a row read it first. That is safe here, because
-//! one thread writes; owners never rely on it.
+//! one thread writes; owners never rely on it. The logs are written in [`log`].
+
+pub(crate) mod log;
 
 use starling_store::{Account, Change, Write};
-use starling_store::{account, archive, blocklist, cursor, private_xml, roster, vcard};
+use starling_store::{account, blocklist, cursor, private_xml, roster, vcard};
 use starling_xmpp::jid::BareJid;
 
 use crate::fault::Fault;
@@ -17,7 +19,7 @@ pub(crate) fn write(tables: &mut Tables<'_>, write: &Write) -> Result<(), Fault>
     let owner = &write.owner;
     match &write.change {
         Change::Account(change) => account(tables, owner, change),
-        Change::Archive(change) => archive(tables, owner, change),
+        Change::Archive(change) => log::apply(tables, owner, change),
         Change::Blocklist(change) => blocklist(tables, owner, change),
         Change::Cursor(change) => cursor(tables, owner, change),
         Change::PrivateXml(change) => private_xml(tables, owner, change),
@@ -120,43 +122,6 @@ fn erase(tables: &mut Tables<'_>, owner: &BareJid) -> Result<(), Fault> {
         tables.remove_range(name, &prefix, &end)?;
     }
     Ok(())
-}
-
-fn archive(
-    tables: &mut Tables<'_>,
-    owner: &BareJid,
-    change: &archive::Change,
-) -> Result<(), Fault> {
-    match change {
-        archive::Change::Append(entry) => {
-            let key = key::entry(owner, entry.position);
-            tables.put(Name::Archive, &key, &record::encode_entry(entry))
-        }
-        archive::Change::Purge { through } => {
-            // The key with a zero appended is the first behind `through`.
-            let mut end = key::entry(owner, *through);
-            end.push(0);
-            // What cannot be read was never delivered: it stays for whoever can
-            // repair it.
-            let is_lost = |value: &[u8]| record::decode_entry(*through, value).is_err();
-            tables.remove_range_unless(Name::Archive, &key::owner(owner), &end, is_lost)
-        }
-        archive::Change::Sweep {
-            after,
-            through,
-            is_offline,
-        } => {
-            let (mut start, mut end) = (key::entry(owner, *after), key::entry(owner, *through));
-            // As above.
-            start.push(0);
-            end.push(0);
-            let is_kept = |value: &[u8]| {
-                let entry = record::decode_entry(*through, value);
-                entry.map_or(true, |entry| !entry.is_swept(*is_offline))
-            };
-            tables.remove_range_unless(Name::Archive, &start, &end, is_kept)
-        }
-    }
 }
 
 fn blocklist(

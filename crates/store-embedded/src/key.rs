@@ -6,7 +6,7 @@
 //! key is the beginning of another's.
 
 use starling_store::Position;
-use starling_xmpp::jid::BareJid;
+use starling_xmpp::jid::{BareJid, Jid};
 
 use crate::codec::Malformed;
 
@@ -81,6 +81,28 @@ pub(crate) fn entry(of: &BareJid, position: Position) -> Vec<u8> {
     let mut key = owner(of);
     key.extend_from_slice(&position.to_bytes());
     key
+}
+
+/// The beginning of the pointers to what an owner has with an address,
+/// whatever the resource. No address contains a zero byte.
+pub(crate) fn peer(of: &BareJid, peer: &Jid) -> Vec<u8> {
+    let mut key = named(of, peer.bare_str());
+    key.push(END);
+    key
+}
+
+/// A pointer's row.
+pub(crate) fn peer_entry(of: &BareJid, with: &Jid, position: Position) -> Vec<u8> {
+    let mut key = peer(of, with);
+    key.extend_from_slice(&position.to_bytes());
+    key
+}
+
+/// The owner and the place that a key of the log names.
+pub(crate) fn entry_of(key: &[u8]) -> Result<(BareJid, Position), Malformed> {
+    let bad = Malformed("a key that names no entry");
+    let (owner, position) = key.split_last_chunk().ok_or(bad)?;
+    Ok((account_of(owner)?, Position::from_bytes(*position)))
 }
 
 /// The first key behind everything that begins with `prefix`.

@@ -3,6 +3,7 @@
 
 use redb::{Database, ReadableDatabase, WriteTransaction};
 
+use crate::apply::log;
 use crate::codec::Malformed;
 use crate::fault::Fault;
 use crate::table::{self, Name, Tables};
@@ -14,7 +15,7 @@ const KEY: &[u8] = b"\0schema";
 ///
 /// All steps a file needs run in one transaction: a crash on the way leaves
 /// the old version. Steps are only ever added.
-const MIGRATIONS: [Migration; 1] = [table::create_all];
+const MIGRATIONS: [Migration; 2] = [table::create_all, log::point_to_all];
 
 type Migration = fn(&WriteTransaction) -> Result<(), Fault>;
 

@@ -9,7 +9,7 @@ use crate::writer::Task;
 /// Largest value of one record. Far above any stanza a server accepts.
 const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Room for a record's key and its small fields.
+/// Room for a record's key, its small fields, and a pointer to it.
 const RECORD_BYTES: usize = 256;
 
 /// Refuses what would not fit a record.

@@ -1,16 +1,17 @@
 //! Reads of one consistent state of the file: a read transaction, and how each
-//! domain's records are found in it.
+//! domain's records are found in it. The logs are read in [`log`].
+
+mod log;
 
 use std::ops::Range;
 
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use smol_str::SmolStr;
-use starling_store::archive::{Entry, Order, Query, Tally};
 use starling_store::blocklist::Blocklist;
 use starling_store::cursor::Cursors;
 use starling_store::roster::Roster;
-use starling_store::{Account, LoginBundle, Position, private_xml};
+use starling_store::{Account, LoginBundle, private_xml};
 use starling_xmpp::credentials::FastToken;
 use starling_xmpp::jid::{BareJid, Jid};
 
@@ -186,84 +187,6 @@ impl Snapshot {
         Ok(cursors)
     }
 
-    pub(crate) fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Fault> {
-        let range = log_range(owner, query.after.unwrap_or_default(), query.before);
-        let (limit, mut page) = (query.limit_capped(), Vec::new());
-        if limit == 0 || range.start >= range.end {
-            return Ok(page);
-        }
-        let prefix = range.start.len() - Position::BYTES - 1;
-        let table = table::read(&self.transaction, Name::Archive)?;
-        let mut rows = table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())?;
-        while page.len() < limit {
-            let row = match query.order {
-                Order::Ascending => rows.next(),
-                Order::Descending => rows.next_back(),
-            };
-            let Some(row) = row else { break };
-            let (key, value) = row?;
-            match entry_of(&key.value()[prefix..], value.value(), query) {
-                Ok(entry) => page.extend(entry),
-                // One bad record must not keep its owner from all behind it.
-                Err(malformed) => tracing::error!(
-                    %owner,
-                    key = %hex(&key.value()[prefix..]),
-                    %malformed,
-                    "an entry of the log cannot be read; it is left out. Restore a backup \
-                     to get it back"
-                ),
-            }
-        }
-        Ok(page)
-    }
-
-    pub(crate) fn archive_entry(
-        &self,
-        owner: &BareJid,
-        at: Position,
-    ) -> Result<Option<Entry>, Fault> {
-        self.value(Name::Archive, &key::entry(owner, at), |row| {
-            record::decode_entry(at, row)
-        })
-    }
-
-    pub(crate) fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Fault> {
-        let prefix = key::owner(owner);
-        let end = key::end_of(&prefix);
-        let table = table::read(&self.transaction, Name::Archive)?;
-        let last = table
-            .range::<&[u8]>(prefix.as_slice()..end.as_slice())?
-            .next_back();
-        let Some(row) = last else { return Ok(None) };
-        let (key, _) = row?;
-        Ok(Some(record::decode_position(&key.value()[prefix.len()..])?))
-    }
-
-    pub(crate) fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Fault> {
-        let tally = self.offline_tally_within(owner, after, usize::MAX)?;
-        Ok(tally.unwrap_or_default())
-    }
-
-    /// The same, unless more than so many octets have to be looked at for it.
-    fn offline_tally_within(
-        &self,
-        owner: &BareJid,
-        after: Position,
-        bytes_max: usize,
-    ) -> Result<Option<Tally>, Fault> {
-        let (mut tally, mut seen_bytes) = (Tally::default(), 0_usize);
-        self.scan(Name::Archive, log_range(owner, after, None), |_, value| {
-            seen_bytes = seen_bytes.saturating_add(value.len());
-            // What cannot be read cannot be delivered, so it does not wait.
-            if let Ok((true, stanza_bytes)) = record::peek_entry(value) {
-                tally.add(stanza_bytes);
-            }
-            let is_enough = tally.is_at_least() || seen_bytes > bytes_max;
-            Ok(if is_enough { Step::Stop } else { Step::Next })
-        })?;
-        Ok((seen_bytes <= bytes_max).then_some(tally))
-    }
-
     pub(crate) fn private_xml(
         &self,
         owner: &BareJid,
@@ -331,30 +254,6 @@ fn host_range(host: &str) -> Range<Vec<u8>> {
     let prefix = key::host(host);
     let end = key::end_of(&prefix);
     prefix..end
-}
-
-/// A row of the log, if the query asks for it.
-fn entry_of(position: &[u8], value: &[u8], query: &Query) -> Result<Option<Entry>, Malformed> {
-    if query.is_offline_only && !record::peek_entry(value)?.0 {
-        return Ok(None);
-    }
-    record::decode_entry(record::decode_position(position)?, value).map(Some)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Keys behind `after` and ahead of `before`.
-fn log_range(owner: &BareJid, after: Position, before: Option<Position>) -> Range<Vec<u8>> {
-    // The key with a zero appended is the first behind `after`.
-    let mut start = key::entry(owner, after);
-    start.push(0);
-    let end = match before {
-        Some(before) => key::entry(owner, before),
-        None => key::end_of(&key::owner(owner)),
-    };
-    start..end
 }
 
 fn name_of(bytes: &[u8]) -> Result<SmolStr, Malformed> {

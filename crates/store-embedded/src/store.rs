@@ -20,7 +20,7 @@ use starling_store::{
     Account, Backup, Creation, Error, Fence, LoginBundle, Position, Store, Write, account, meta,
     private_xml, vcard,
 };
-use starling_xmpp::jid::BareJid;
+use starling_xmpp::jid::{BareJid, Jid};
 use tokio::sync::oneshot;
 
 use crate::fault::{Fault, Health};
@@ -195,7 +195,16 @@ impl account::Read for Embedded {
 #[async_trait]
 impl archive::Read for Embedded {
     async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error> {
-        self.read(owner, |snapshot| snapshot.archive_page(owner, query))
+        // Nothing but the pointers tells one resource from another, and there
+        // may be many.
+        if query.with.as_ref().is_none_or(Jid::is_bare) {
+            return self.read(owner, |snapshot| snapshot.archive_page(owner, query));
+        }
+        let (name, query) = (owner.clone(), query.clone());
+        self.read_long(owner.to_string(), move |snapshot| {
+            snapshot.archive_page(&name, &query)
+        })
+        .await
     }
 
     async fn archive_entry(&self, owner: &BareJid, at: Position) -> Result<Option<Entry>, Error> {

@@ -16,6 +16,8 @@ pub(crate) enum Name {
     AccountExtra,
     /// The logs.
     Archive,
+    /// Pointers into the logs, by the other side.
+    ArchivePeer,
     /// One row per blocked address.
     Blocklist,
     /// Offline and device cursors.
@@ -32,13 +34,14 @@ pub(crate) enum Name {
 
 impl Name {
     /// How many there are.
-    const COUNT: usize = 9;
+    const COUNT: usize = 10;
 
     /// Every table.
     pub(crate) const ALL: [Name; Name::COUNT] = [
         Name::Account,
         Name::AccountExtra,
         Name::Archive,
+        Name::ArchivePeer,
         Name::Blocklist,
         Name::Cursor,
         Name::Meta,
@@ -58,6 +61,7 @@ impl Name {
             Name::Account => "account",
             Name::AccountExtra => "account_extra",
             Name::Archive => "archive",
+            Name::ArchivePeer => "archive_peer",
             Name::Blocklist => "blocklist",
             Name::Cursor => "cursor",
             Name::Meta => "meta",
@@ -109,6 +113,17 @@ impl<'txn> Tables<'txn> {
         Ok(())
     }
 
+    /// Puts a value and returns a copy of the one it replaces.
+    pub(crate) fn replace(
+        &mut self,
+        name: Name,
+        key: &[u8],
+        value: &[u8],
+    ) -> Result<Option<Vec<u8>>, Fault> {
+        let old = self.get(name)?.insert(key, value)?;
+        Ok(old.map(|old| old.value().to_vec()))
+    }
+
     /// Removes a value, if there is one.
     pub(crate) fn remove(&mut self, name: Name, key: &[u8]) -> Result<(), Fault> {
         self.get(name)?.remove(key)?;
@@ -117,19 +132,18 @@ impl<'txn> Tables<'txn> {
 
     /// Removes every key from `from` up to, but without, `to`.
     pub(crate) fn remove_range(&mut self, name: Name, from: &[u8], to: &[u8]) -> Result<(), Fault> {
-        self.remove_range_unless(name, from, to, |_| false)
+        self.remove_range_unless(name, from, to, |_, _| false)
     }
 
-    /// Removes every row of a range except those whose value is to be kept.
+    /// Removes every row of a range except those that are to be kept.
     pub(crate) fn remove_range_unless(
         &mut self,
         name: Name,
         from: &[u8],
         to: &[u8],
-        mut is_kept: impl FnMut(&[u8]) -> bool,
+        is_kept: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Fault> {
-        self.get(name)?
-            .retain_in::<&[u8], _>(from..to, |_, value| is_kept(value))?;
+        self.get(name)?.retain_in::<&[u8], _>(from..to, is_kept)?;
         Ok(())
     }
 }

@@ -159,10 +159,18 @@ proptest! {
                     store.commit(batch.clone()).await.unwrap();
                     for owner in OWNERS.map(sample::bare) {
                         let log = archive::Query::before(None, 99);
+                        let romeo = log.clone().archived_only().with(sample::jid("romeo@montague.example"));
+                        let middle = archive::Query {
+                            start: Some(sample::entry(1, 3, false).stored_at),
+                            end: Some(sample::entry(2, 5, false).stored_at),
+                            ..romeo.clone()
+                        };
                         seen.push((
                             store.login(&owner).await.unwrap(),
                             store.roster(&owner).await.unwrap(),
                             store.archive_page(&owner, &log).await.unwrap(),
+                            store.archive_page(&owner, &romeo).await.unwrap(),
+                            store.archive_page(&owner, &middle).await.unwrap(),
                             store.vcard(&owner).await.unwrap(),
                             store.cursors(&owner).await.unwrap(),
                         ));

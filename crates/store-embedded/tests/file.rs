@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use starling_store::account::Read as _;
+use starling_store::archive::{Change, Query, Read as _};
 use starling_store::contract::sample;
 use starling_store::meta::Meta;
 use starling_store::roster::Read as _;
@@ -156,6 +157,33 @@ fn a_newer_file_is_not_touched() {
         matches!(error, OpenError::Newer { found: 99, .. }),
         "{error}"
     );
+}
+
+/// A file from before conversations were found by pointers gets them.
+#[tokio::test]
+async fn an_older_file_is_brought_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let owner = sample::bare("juliet@capulet.example");
+    let entry = sample::entry(1, 2, false);
+    let store = open(folder.path()).unwrap();
+    sample::commit(&store, owner.as_str(), [Change::Append(entry.clone())]).await;
+    drop(store);
+    let database = redb::Database::open(folder.path().join(FILE_NAME)).unwrap();
+    let table = redb::TableDefinition::<&[u8], &[u8]>::new;
+    let transaction = database.begin_write().unwrap();
+    transaction.delete_table(table("archive_peer")).unwrap();
+    let version = 1u32.to_be_bytes();
+    transaction
+        .open_table(table("meta"))
+        .unwrap()
+        .insert(&b"\0schema"[..], &version[..])
+        .unwrap();
+    transaction.commit().unwrap();
+    drop(database);
+
+    let store = open(folder.path()).unwrap();
+    let query = Query::before(None, 9).archived_only().with(entry.peer.clone());
+    assert_eq!(store.archive_page(&owner, &query).await.unwrap(), [entry]);
 }
 
 #[test]

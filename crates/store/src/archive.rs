@@ -28,7 +28,8 @@ pub struct Entry {
     pub direction: Direction,
     /// The whole stanza, standalone, as it was accepted.
     pub stanza: Bytes,
-    /// When it was accepted; never goes back within a log.
+    /// When it was accepted; never goes back within a log, so that a time
+    /// names a place in it.
     pub stored_at: UnixMillis,
     /// Whether it waits for a resource of the owner (XEP-0160) as long as the
     /// account's cursor stands before it.
@@ -80,8 +81,8 @@ impl Entry {
     }
 }
 
-/// Which entries of a log to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which entries of a log to read: all that pass every one of these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Only entries behind this one.
     pub after: Option<Position>,
@@ -93,6 +94,19 @@ pub struct Query {
     pub limit: usize,
     /// Only entries that wait for delivery.
     pub is_offline_only: bool,
+    /// Only entries of the archive that users read.
+    pub is_archived_only: bool,
+    /// Only entries whose other side is this: a bare JID stands for all of its
+    /// resources, a full one for itself. Backends find archived entries this
+    /// way without reading the others; without [`Query::is_archived_only`] they
+    /// may read the whole range.
+    pub with: Option<Jid>,
+    /// Only entries accepted then or later.
+    pub start: Option<UnixMillis>,
+    /// Only entries accepted then or earlier.
+    pub end: Option<UnixMillis>,
+    /// Only entries at these positions, in whatever order they are named.
+    pub only: Option<Vec<Position>>,
 }
 
 /// From which end of the range to read.
@@ -111,10 +125,8 @@ impl Query {
     pub fn after(after: Position, limit: usize) -> Self {
         Query {
             after: Some(after),
-            before: None,
-            order: Order::Ascending,
             limit,
-            is_offline_only: false,
+            ..Query::default()
         }
     }
 
@@ -123,11 +135,10 @@ impl Query {
     #[must_use]
     pub fn before(before: Option<Position>, limit: usize) -> Self {
         Query {
-            after: None,
             before,
             order: Order::Descending,
             limit,
-            is_offline_only: false,
+            ..Query::default()
         }
     }
 
@@ -138,10 +149,52 @@ impl Query {
         self
     }
 
+    /// The same, of archived entries only.
+    #[must_use]
+    pub fn archived_only(mut self) -> Self {
+        self.is_archived_only = true;
+        self
+    }
+
+    /// The same, of entries with this other side only.
+    #[must_use]
+    pub fn with(mut self, with: Jid) -> Self {
+        self.with = Some(with);
+        self
+    }
+
     /// The limit that holds.
     #[must_use]
     pub fn limit_capped(&self) -> usize {
         self.limit.min(PAGE_ENTRIES_MAX)
+    }
+
+    /// Whether it asks for this entry, as far as an entry alone can tell:
+    /// backends find entries as they like and agree on which.
+    #[must_use]
+    pub fn admits(&self, entry: &Entry) -> bool {
+        let position = entry.position;
+        self.after.is_none_or(|after| position > after)
+            && self.before.is_none_or(|before| position < before)
+            && self.start.is_none_or(|start| entry.stored_at >= start)
+            && self.end.is_none_or(|end| entry.stored_at <= end)
+            && (entry.is_offline || !self.is_offline_only)
+            && (entry.is_archived || !self.is_archived_only)
+            && self.admits_peer(&entry.peer)
+            && self
+                .only
+                .as_ref()
+                .is_none_or(|only| only.contains(&position))
+    }
+
+    /// Whether it asks for entries with this other side.
+    #[must_use]
+    pub fn admits_peer(&self, peer: &Jid) -> bool {
+        match &self.with {
+            None => true,
+            Some(with) if with.is_full() => peer == with,
+            Some(with) => peer.is_same_bare(with),
+        }
     }
 }
 

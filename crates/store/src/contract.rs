@@ -13,6 +13,7 @@
 
 pub mod accounts;
 pub mod archive;
+pub mod archive_queries;
 pub mod fences;
 pub mod rest;
 pub mod rosters;
@@ -44,6 +45,14 @@ macro_rules! contract_suite {
             fences: a_fence_is_seen_and_stays,
             fences: no_epoch_is_used_twice,
             fences: a_seal_keeps_what_it_found,
+            archive_queries: a_conversation_is_found_by_its_address,
+            archive_queries: a_conversation_keeps_to_its_owner_and_its_address,
+            archive_queries: what_is_purged_or_replaced_is_in_no_conversation,
+            archive_queries: a_time_is_a_place_in_the_log,
+            archive_queries: only_archived_entries_when_asked,
+            archive_queries: entries_are_fetched_by_their_positions,
+            archive_queries: filters_combine,
+            archive_queries: pages_from_both_ends_hold_while_the_log_grows,
             rosters: items_are_replaced_whole,
             rosters: removals_are_remembered_until_forgotten,
             rosters: a_pending_request_is_kept_whole_and_unlisted,

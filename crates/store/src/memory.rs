@@ -126,20 +126,19 @@ impl Space {
     }
 
     fn page(&self, query: &Query) -> Vec<Entry> {
-        let (after, before) = (query.after.unwrap_or_default(), query.before);
-        if before.is_some_and(|before| before <= after) {
+        let after = query.after.unwrap_or_default();
+        if query.before.is_some_and(|before| before <= after) {
             return Vec::new();
         }
-        let until = before.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = self
-            .archive
-            .range((Bound::Excluded(after), until))
-            .map(|(_, entry)| entry);
-        let admits = |entry: &&Entry| entry.is_offline || !query.is_offline_only;
+        let until = query.before.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.archive.range((Bound::Excluded(after), until));
+        let entries = range
+            .map(|(_, entry)| entry)
+            .filter(|entry| query.admits(entry));
         let limit = query.limit_capped();
         match query.order {
-            Order::Ascending => range.filter(admits).take(limit).cloned().collect(),
-            Order::Descending => range.rev().filter(admits).take(limit).cloned().collect(),
+            Order::Ascending => entries.take(limit).cloned().collect(),
+            Order::Descending => entries.rev().take(limit).cloned().collect(),
         }
     }
 

@@ -300,15 +300,44 @@ pub fn decode_entry(position: Position, bytes: &[u8]) -> Result<Entry, Malformed
     from.finish().map(|()| entry)
 }
 
-/// Only what a tally needs: whether the entry is offline, and its stanza's
-/// length. Spares parsing the peer and copying the stanza.
-pub fn peek_entry(bytes: &[u8]) -> Result<(bool, usize), Malformed> {
+/// What can be seen of an entry without parsing its peer or copying its
+/// stanza.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// As in [`Entry`].
+    pub is_offline: bool,
+    /// As in [`Entry`].
+    pub is_archived: bool,
+    /// As in [`Entry`].
+    pub stored_at: UnixMillis,
+    /// Length of its stanza.
+    pub stanza_bytes: usize,
+}
+
+/// Only what a tally or a search needs.
+pub fn peek_entry(bytes: &[u8]) -> Result<Glance, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     from.array::<16>()?;
     let bits = from.byte()?;
-    from.signed()?;
+    let stored_at = UnixMillis(from.signed()?);
     from.bytes()?;
-    Ok((bits & ENTRY_OFFLINE != 0, from.bytes()?.len()))
+    Ok(Glance {
+        is_offline: bits & ENTRY_OFFLINE != 0,
+        is_archived: bits & ENTRY_ARCHIVED != 0,
+        stored_at,
+        stanza_bytes: from.bytes()?.len(),
+    })
+}
+
+/// The other side of an entry that can be read.
+pub fn peek_peer(bytes: &[u8]) -> Result<Jid, Malformed> {
+    let mut from = Decoder::new(bytes, VERSION)?;
+    from.array::<16>()?;
+    from.byte()?;
+    from.signed()?;
+    let peer = from.jid()?;
+    from.bytes()?;
+    from.finish().map(|()| peer)
 }
 
 /// The inverse of [`Position::to_bytes`].

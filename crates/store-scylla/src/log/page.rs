@@ -6,6 +6,7 @@ use futures_util::FutureExt as _;
 use starling_store::archive::{Entry, Order, Query, TALLY_ENTRIES_MAX, Tally};
 use starling_store::{Error, Position, record};
 use starling_xmpp::jid::BareJid;
+use starling_xmpp::time::UnixMillis;
 
 use super::ENTRIES;
 use super::index::{Bucket, Index};
@@ -79,6 +80,12 @@ impl<'a> Reader<'a> {
         if query.limit_capped() == 0 || Range::of(query).is_empty() {
             return Ok(Vec::new());
         }
+        if let Some(only) = &query.only {
+            let mut page = self.at(query.order, only).await?;
+            page.retain(|entry| query.admits(entry));
+            page.truncate(query.limit_capped());
+            return Ok(page);
+        }
         if query.is_offline_only {
             return self.offline(query).await;
         }
@@ -98,7 +105,11 @@ impl<'a> Reader<'a> {
             let next = self.index.next_of(bucket);
             let begins = query.before.is_none_or(|before| bucket.start < before);
             let ends = next.is_none_or(|next| query.after.is_none_or(|after| next.start > after));
-            begins && ends
+            // Times never go back within a log.
+            let is_soon = query.end.is_none_or(|end| bucket.first_at <= end);
+            let is_late = next
+                .is_none_or(|next| query.start.is_none_or(|start| next.first_at >= start));
+            begins && ends && is_soon && is_late
         };
         let mut buckets: Vec<_> = self.index.live().filter(concerns).collect();
         if query.order == Order::Descending {
@@ -118,13 +129,27 @@ impl<'a> Reader<'a> {
         let mut range = self.within(query, bucket);
         while page.len() < limit && !range.is_empty() {
             let rows_max = (limit - page.len()).clamp(ROWS_MIN, ROWS_MAX);
-            let (places, entries) = self.entries(query.order, bucket, &range, rows_max).await?;
-            let admitted = entries
-                .into_iter()
-                .filter(|entry| entry.is_offline || !query.is_offline_only);
+            let (places, entries) = match &query.with {
+                // Only what is archived has pointers.
+                Some(with) if query.is_archived_only => {
+                    let facet = with.bare_str();
+                    let places = self
+                        .places(query.order, bucket, facet, &range, rows_max)
+                        .await?;
+                    let entries = self.at(query.order, &places).await?;
+                    (places, entries)
+                }
+                _ => self.entries(query.order, bucket, &range, rows_max).await?,
+            };
+            let is_beyond = entries
+                .last()
+                .is_some_and(|last| is_beyond(query, last.stored_at));
+            let admitted = entries.into_iter().filter(|entry| query.admits(entry));
             page.extend(admitted.take(limit - page.len()));
             match places.last() {
-                Some(last) if places.len() == rows_max => range.go_on(query.order, *last),
+                Some(last) if places.len() == rows_max && !is_beyond => {
+                    range.go_on(query.order, *last);
+                }
                 _ => break,
             }
         }
@@ -217,9 +242,7 @@ impl<'a> Reader<'a> {
             let waiting = self.waiting(query.order, &range, rows_max).await?;
             let places: Vec<Position> = waiting.iter().map(|(at, _)| *at).collect();
             let entries = self.at(query.order, &places).await?;
-            let admitted = entries
-                .into_iter()
-                .filter(|entry| entry.is_offline || !query.is_offline_only);
+            let admitted = entries.into_iter().filter(|entry| query.admits(entry));
             page.extend(admitted.take(limit - page.len()));
             match places.last() {
                 Some(last) if places.len() == rows_max => range.go_on(query.order, *last),
@@ -338,5 +361,14 @@ impl<'a> Reader<'a> {
                 );
             })
             .ok()
+    }
+}
+
+/// Whether nothing behind an entry of this time, in the order of the query, can
+/// be asked for.
+fn is_beyond(query: &Query, at: UnixMillis) -> bool {
+    match query.order {
+        Order::Ascending => query.end.is_some_and(|end| at > end),
+        Order::Descending => query.start.is_some_and(|start| at < start),
     }
 }

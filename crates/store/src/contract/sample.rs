@@ -82,7 +82,8 @@ pub fn entry(epoch: u32, seq: u64, is_offline: bool) -> Entry {
         stanza: Bytes::from(format!(
             "<message xmlns='jabber:client'><body>{position}</body></message>"
         )),
-        stored_at: UnixMillis(NOW.0 + i64::try_from(seq).unwrap()),
+        // Never back within a log, whatever the epoch.
+        stored_at: UnixMillis(NOW.0 + i64::from(epoch) * 1_000_000 + i64::try_from(seq).unwrap()),
         is_offline,
         is_archived: !seq.is_multiple_of(3),
     }

@@ -139,7 +139,14 @@ proptest! {
     #[test]
     fn entries_come_back(entry in any_entry()) {
         let bytes = encode_entry(&entry);
-        prop_assert_eq!(peek_entry(&bytes), Ok((entry.is_offline, entry.stanza.len())));
+        let glance = Glance {
+            is_offline: entry.is_offline,
+            is_archived: entry.is_archived,
+            stored_at: entry.stored_at,
+            stanza_bytes: entry.stanza.len(),
+        };
+        prop_assert_eq!(peek_entry(&bytes), Ok(glance));
+        prop_assert_eq!(peek_peer(&bytes), Ok(entry.peer.clone()));
         prop_assert_eq!(decode_entry(entry.position, &bytes), Ok(entry));
     }
 
@@ -158,6 +165,7 @@ proptest! {
         let _ = decode_roster_row(&bytes);
         let _ = decode_entry(Position::START, &bytes);
         let _ = peek_entry(&bytes);
+        let _ = peek_peer(&bytes);
         let _ = decode_position(&bytes);
     }
 

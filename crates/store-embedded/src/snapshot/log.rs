@@ -1,0 +1,296 @@
+//! Reads of the logs: pages of them by place, by time and by the other side,
+//! and what waits.
+
+use std::ops::Range;
+
+use starling_store::Position;
+use starling_store::archive::{Entry, Order, Query, Tally};
+use starling_xmpp::jid::{BareJid, Jid};
+use starling_xmpp::time::UnixMillis;
+
+use super::{Snapshot, Step};
+use crate::codec::Malformed;
+use crate::fault::Fault;
+use crate::key;
+use crate::record;
+use crate::table::{self, Name};
+
+type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+impl Snapshot {
+    pub(crate) fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Fault> {
+        if query.limit_capped() == 0 {
+            return Ok(Vec::new());
+        }
+        let log = Log {
+            table: table::read(&self.transaction, Name::Archive)?,
+            owner,
+        };
+        match (&query.only, &query.with) {
+            (Some(only), _) => log.page_of(only, query),
+            // Only what is archived has pointers.
+            (None, Some(with)) if query.is_archived_only => {
+                let pointers = table::read(&self.transaction, Name::ArchivePeer)?;
+                log.page_with(&pointers, with, query)
+            }
+            (None, _) => log.page(query),
+        }
+    }
+
+    pub(crate) fn archive_entry(
+        &self,
+        owner: &BareJid,
+        at: Position,
+    ) -> Result<Option<Entry>, Fault> {
+        self.value(Name::Archive, &key::entry(owner, at), |row| {
+            record::decode_entry(at, row)
+        })
+    }
+
+    pub(crate) fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Fault> {
+        let prefix = key::owner(owner);
+        let end = key::end_of(&prefix);
+        let table = table::read(&self.transaction, Name::Archive)?;
+        let last = table
+            .range::<&[u8]>(prefix.as_slice()..end.as_slice())?
+            .next_back();
+        let Some(row) = last else { return Ok(None) };
+        let (key, _) = row?;
+        Ok(Some(record::decode_position(&key.value()[prefix.len()..])?))
+    }
+
+    pub(crate) fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Fault> {
+        let tally = self.offline_tally_within(owner, after, usize::MAX)?;
+        Ok(tally.unwrap_or_default())
+    }
+
+    /// The same, unless more than so many octets have to be looked at for it.
+    pub(super) fn offline_tally_within(
+        &self,
+        owner: &BareJid,
+        after: Position,
+        bytes_max: usize,
+    ) -> Result<Option<Tally>, Fault> {
+        let (mut tally, mut seen_bytes) = (Tally::default(), 0_usize);
+        let range = Places::behind(after).keys(&key::owner(owner));
+        self.scan(Name::Archive, range, |_, value| {
+            seen_bytes = seen_bytes.saturating_add(value.len());
+            // What cannot be read cannot be delivered, so it does not wait.
+            if let Ok(entry) = record::peek_entry(value)
+                && entry.is_offline
+            {
+                tally.add(entry.stanza_bytes);
+            }
+            let is_enough = tally.is_at_least() || seen_bytes > bytes_max;
+            Ok(if is_enough { Step::Stop } else { Step::Next })
+        })?;
+        Ok((seen_bytes <= bytes_max).then_some(tally))
+    }
+}
+
+/// The log of one owner.
+struct Log<'a> {
+    table: Table,
+    owner: &'a BareJid,
+}
+
+impl Log<'_> {
+    /// All that the query admits, whoever the other side is.
+    fn page(&self, query: &Query) -> Result<Vec<Entry>, Fault> {
+        let prefix = key::owner(self.owner);
+        let range = self.places(query)?.keys(&prefix);
+        let mut page = Vec::new();
+        each(&self.table, &range, query.order, |key, value| {
+            page.extend(self.entry_of(&key[prefix.len()..], value, query));
+            page.len() < query.limit_capped()
+        })?;
+        Ok(page)
+    }
+
+    /// What the query admits of the conversation with one address: its
+    /// pointers first, then only the entries that count.
+    fn page_with(
+        &self,
+        pointers: &Table,
+        with: &Jid,
+        query: &Query,
+    ) -> Result<Vec<Entry>, Fault> {
+        let prefix = key::peer(self.owner, with);
+        let range = self.places(query)?.keys(&prefix);
+        let (mut page, mut fault) = (Vec::new(), None);
+        let resource = with.resource().map(str::as_bytes);
+        each(pointers, &range, query.order, |key, value| {
+            if resource.is_none_or(|resource| resource == value) {
+                match self.entry_at(&key[prefix.len()..], query) {
+                    Ok(entry) => page.extend(entry),
+                    Err(found) => fault = Some(found),
+                }
+            }
+            page.len() < query.limit_capped() && fault.is_none()
+        })?;
+        fault.map_or(Ok(page), Err)
+    }
+
+    /// What the query admits of the entries at these positions.
+    fn page_of(&self, only: &[Position], query: &Query) -> Result<Vec<Entry>, Fault> {
+        let mut places = only.to_vec();
+        places.sort_unstable();
+        places.dedup();
+        if query.order == Order::Descending {
+            places.reverse();
+        }
+        let mut page = Vec::new();
+        for place in places {
+            page.extend(self.entry_at(&place.to_bytes(), query)?);
+            if page.len() == query.limit_capped() {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    fn entry_at(&self, position: &[u8], query: &Query) -> Result<Option<Entry>, Fault> {
+        let mut key = key::owner(self.owner);
+        key.extend_from_slice(position);
+        let row = self.table.get(key.as_slice())?;
+        Ok(row.and_then(|row| self.entry_of(position, row.value(), query)))
+    }
+
+    /// A row of the log, if the query asks for it. One bad record must not
+    /// keep its owner from all behind it.
+    fn entry_of(&self, position: &[u8], value: &[u8], query: &Query) -> Option<Entry> {
+        admitted(position, value, query).unwrap_or_else(|malformed| {
+            tracing::error!(
+                owner = %self.owner,
+                key = %hex(position),
+                %malformed,
+                "an entry of the log cannot be read; it is left out. Restore a backup to get it \
+                 back"
+            );
+            None
+        })
+    }
+
+    /// Where the query's entries are. Times never go back within a log, so
+    /// those that bound it are found by halving instead of by reading.
+    fn places(&self, query: &Query) -> Result<Places, Fault> {
+        let mut places = Places::of(query);
+        if let Some(start) = query.start {
+            places.start = self.first(&places, |at| at >= start)?;
+        }
+        if let Some(end) = query.end {
+            places.end = self.first(&places, |at| at > end)?;
+        }
+        Ok(places)
+    }
+
+    /// The first place from which on `is_it` holds for every entry's time; it
+    /// does not hold for any before.
+    fn first(
+        &self,
+        within: &Places,
+        is_it: impl Fn(UnixMillis) -> bool,
+    ) -> Result<u128, Fault> {
+        let prefix = key::owner(self.owner);
+        let Places { mut start, mut end } = *within;
+        // Invariant: `is_it` is false for entries before `start` and true for
+        // those from `end` on.
+        while start < end {
+            let middle = start + (end - start) / 2;
+            let half = Places { start: middle, end };
+            let mut found = None;
+            each(&self.table, &half.keys(&prefix), Order::Ascending, |key, value| {
+                let place = record::decode_position(&key[prefix.len()..]);
+                let entry = record::peek_entry(value);
+                found = place.ok().zip(entry.ok().map(|entry| entry.stored_at));
+                found.is_none()
+            })?;
+            match found {
+                Some((place, at)) if !is_it(at) => start = number(place) + 1,
+                _ => end = middle,
+            }
+        }
+        Ok(start)
+    }
+}
+
+/// A stretch of a log, places as numbers: those from `start` on, without
+/// `end`.
+struct Places {
+    start: u128,
+    end: u128,
+}
+
+/// Behind the last place there can be.
+const PLACES_END: u128 = 1 << (8 * Position::BYTES);
+
+impl Places {
+    fn of(query: &Query) -> Self {
+        Places {
+            start: query.after.map_or(0, |after| number(after) + 1),
+            end: query.before.map_or(PLACES_END, number),
+        }
+    }
+
+    fn behind(after: Position) -> Self {
+        Places {
+            start: number(after) + 1,
+            end: PLACES_END,
+        }
+    }
+
+    /// The keys of these places behind a prefix.
+    fn keys(&self, prefix: &[u8]) -> Range<Vec<u8>> {
+        let key = |place: u128| {
+            if place >= PLACES_END {
+                return key::end_of(prefix);
+            }
+            let bytes = place.to_be_bytes();
+            [prefix, &bytes[bytes.len() - Position::BYTES..]].concat()
+        };
+        key(self.start)..key(self.end)
+    }
+}
+
+fn number(place: Position) -> u128 {
+    u128::from(place.epoch) << 64 | u128::from(place.seq)
+}
+
+/// Reads rows of a range from one end until `read` says that it is enough.
+fn each(
+    table: &Table,
+    range: &Range<Vec<u8>>,
+    order: Order,
+    mut read: impl FnMut(&[u8], &[u8]) -> bool,
+) -> Result<(), Fault> {
+    if range.start >= range.end {
+        return Ok(());
+    }
+    let mut rows = table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())?;
+    loop {
+        let row = match order {
+            Order::Ascending => rows.next(),
+            Order::Descending => rows.next_back(),
+        };
+        let Some(row) = row else { return Ok(()) };
+        let (key, value) = row?;
+        if !read(key.value(), value.value()) {
+            return Ok(());
+        }
+    }
+}
+
+fn admitted(position: &[u8], value: &[u8], query: &Query) -> Result<Option<Entry>, Malformed> {
+    let glance = record::peek_entry(value)?;
+    let is_passed = (glance.is_offline || !query.is_offline_only)
+        && (glance.is_archived || !query.is_archived_only);
+    if !is_passed {
+        return Ok(None); // Without copying its stanza.
+    }
+    let entry = record::decode_entry(record::decode_position(position)?, value)?;
+    Ok(query.admits(&entry).then_some(entry))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
