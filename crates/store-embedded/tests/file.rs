@@ -182,7 +182,9 @@ async fn an_older_file_is_brought_forward() {
     drop(database);
 
     let store = open(folder.path()).unwrap();
-    let query = Query::before(None, 9).archived_only().with(entry.peer.clone());
+    let query = Query::before(None, 9)
+        .archived_only()
+        .with(entry.peer.clone());
     assert_eq!(store.archive_page(&owner, &query).await.unwrap(), [entry]);
 }
 

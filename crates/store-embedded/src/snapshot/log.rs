@@ -109,12 +109,7 @@ impl Log<'_> {
 
     /// What the query admits of the conversation with one address: its
     /// pointers first, then only the entries that count.
-    fn page_with(
-        &self,
-        pointers: &Table,
-        with: &Jid,
-        query: &Query,
-    ) -> Result<Vec<Entry>, Fault> {
+    fn page_with(&self, pointers: &Table, with: &Jid, query: &Query) -> Result<Vec<Entry>, Fault> {
         let prefix = key::peer(self.owner, with);
         let range = self.places(query)?.keys(&prefix);
         let (mut page, mut fault) = (Vec::new(), None);
@@ -186,11 +181,7 @@ impl Log<'_> {
 
     /// The first place from which on `is_it` holds for every entry's time; it
     /// does not hold for any before.
-    fn first(
-        &self,
-        within: &Places,
-        is_it: impl Fn(UnixMillis) -> bool,
-    ) -> Result<u128, Fault> {
+    fn first(&self, within: &Places, is_it: impl Fn(UnixMillis) -> bool) -> Result<u128, Fault> {
         let prefix = key::owner(self.owner);
         let Places { mut start, mut end } = *within;
         // Invariant: `is_it` is false for entries before `start` and true for
@@ -199,12 +190,17 @@ impl Log<'_> {
             let middle = start + (end - start) / 2;
             let half = Places { start: middle, end };
             let mut found = None;
-            each(&self.table, &half.keys(&prefix), Order::Ascending, |key, value| {
-                let place = record::decode_position(&key[prefix.len()..]);
-                let entry = record::peek_entry(value);
-                found = place.ok().zip(entry.ok().map(|entry| entry.stored_at));
-                found.is_none()
-            })?;
+            each(
+                &self.table,
+                &half.keys(&prefix),
+                Order::Ascending,
+                |key, value| {
+                    let place = record::decode_position(&key[prefix.len()..]);
+                    let entry = record::peek_entry(value);
+                    found = place.ok().zip(entry.ok().map(|entry| entry.stored_at));
+                    found.is_none()
+                },
+            )?;
             match found {
                 Some((place, at)) if !is_it(at) => start = number(place) + 1,
                 _ => end = middle,

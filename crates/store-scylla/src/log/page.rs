@@ -107,8 +107,8 @@ impl<'a> Reader<'a> {
             let ends = next.is_none_or(|next| query.after.is_none_or(|after| next.start > after));
             // Times never go back within a log.
             let is_soon = query.end.is_none_or(|end| bucket.first_at <= end);
-            let is_late = next
-                .is_none_or(|next| query.start.is_none_or(|start| next.first_at >= start));
+            let is_late =
+                next.is_none_or(|next| query.start.is_none_or(|start| next.first_at >= start));
             begins && ends && is_soon && is_late
         };
         let mut buckets: Vec<_> = self.index.live().filter(concerns).collect();

@@ -93,7 +93,11 @@ pub async fn a_conversation_keeps_to_its_owner_and_its_address(store: &dyn Store
     for (n, peer) in peers.iter().enumerate() {
         assert_eq!(places(store, with(peer)).await, [n as u64 + 1], "{peer}");
     }
-    assert!(places(store, with("nobody@montague.example")).await.is_empty());
+    assert!(
+        places(store, with("nobody@montague.example"))
+            .await
+            .is_empty()
+    );
 }
 
 /// Also when the same place gets an entry with another address.
@@ -130,8 +134,9 @@ pub async fn what_is_purged_or_replaced_is_in_no_conversation(store: &dyn Store)
 /// XEP-0313 §4.1.2: both ends belong to it; several entries may share a time.
 pub async fn a_time_is_a_place_in_the_log(store: &dyn Store) {
     let at = |epoch, seq, millis| Entry {
+        position: Position::new(epoch, seq),
         stored_at: UnixMillis(millis),
-        ..entry(epoch, seq, false)
+        ..entry(1, 1, false)
     };
     let log = [
         at(1, 1, 1_000),
@@ -141,7 +146,17 @@ pub async fn a_time_is_a_place_in_the_log(store: &dyn Store) {
         at(2, 4_000_000_000_000, 3_000),
         at(7, u64::MAX, 4_000),
     ];
-    assert!(places(store, Query { start: Some(UnixMillis(0)), ..all() }).await.is_empty());
+    assert!(
+        places(
+            store,
+            Query {
+                start: Some(UnixMillis(0)),
+                ..all()
+            }
+        )
+        .await
+        .is_empty()
+    );
     fill(store, &log).await;
     for (start, end, expected) in [
         (None, Some(999), &log[..0]),
@@ -159,7 +174,11 @@ pub async fn a_time_is_a_place_in_the_log(store: &dyn Store) {
             end: end.map(UnixMillis),
             ..all()
         };
-        assert_eq!(page(store, query.clone()).await, expected, "{start:?} {end:?}");
+        assert_eq!(
+            page(store, query.clone()).await,
+            expected,
+            "{start:?} {end:?}"
+        );
         let backwards = Query {
             order: Order::Descending,
             ..query
@@ -236,7 +255,11 @@ pub async fn filters_combine(store: &dyn Store) {
         ..query.clone()
     };
     assert_eq!(places(store, resource(peers[1])).await, [3, 7, 9]);
-    assert!(places(store, resource("nurse@capulet.example/a")).await.is_empty());
+    assert!(
+        places(store, resource("nurse@capulet.example/a"))
+            .await
+            .is_empty()
+    );
     let only = Query {
         only: Some([1, 3, 4, 5, 9].map(|seq| Position::new(1, seq)).to_vec()),
         ..query
@@ -270,7 +293,9 @@ pub async fn pages_from_both_ends_hold_while_the_log_grows(store: &dyn Store) {
         after = next.last().map_or(after, |last| last.position);
         forwards.extend(next);
 
-        let query = Query::before(before, PAGE).archived_only().with(peer.clone());
+        let query = Query::before(before, PAGE)
+            .archived_only()
+            .with(peer.clone());
         let next = page(store, query.clone()).await;
         grow(1).await;
         if before.is_some() {
