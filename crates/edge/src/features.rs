@@ -4,6 +4,7 @@
 pub(crate) mod bind;
 pub(crate) mod bind2;
 pub(crate) mod channel_binding;
+pub(crate) mod csi;
 pub(crate) mod exchange;
 pub(crate) mod fast;
 pub(crate) mod limits;
@@ -30,6 +31,7 @@ const OFFERS: &[Offer] = &[
     bind::offer,
     bind::offer_session,
     sm::offer,
+    csi::offer,
     limits::offer,
 ];
 

@@ -7,16 +7,24 @@
 
 mod blocking;
 mod caps;
+mod carbons;
 mod config;
 mod contact;
 mod content;
+mod corrections;
+mod csi;
 mod disco;
 mod last;
+mod markers;
 mod metrics;
 mod offline;
 mod ping;
 mod private;
+mod reactions;
+mod receipts;
 mod register;
+mod replies;
+mod retraction;
 mod roster;
 mod stanza_id;
 mod time;
@@ -52,13 +60,21 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
     let mut features: Vec<Box<dyn Feature>> = vec![
         Box::new(blocking::Blocking),
         Box::new(caps::EntityCaps::default()),
+        Box::new(carbons::Carbons),
         Box::new(contact::Contact),
+        Box::new(corrections::Corrections),
+        Box::new(csi::ClientState),
         Box::new(disco::Disco),
         Box::new(last::Last::new(started_at)),
+        Box::new(markers::Markers),
         Box::new(offline::Offline::new(config.offline.clone())),
         Box::new(ping::Ping),
         Box::new(private::Private),
+        Box::new(reactions::Reactions),
+        Box::new(receipts::Receipts),
         Box::new(register::Register),
+        Box::new(replies::Replies),
+        Box::new(retraction::Retraction),
         Box::new(roster::Roster),
         Box::new(stanza_id::StanzaIds),
         Box::new(time::Time),

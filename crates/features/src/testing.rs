@@ -68,3 +68,29 @@ pub(crate) fn check_from_romeo(scene: &mut Scene, iq: &str, expected: &str) {
     assert!(answer.starts_with("out: <iq "), "{answer}");
     assert!(answer.contains(expected), "{iq}\n{answer}\n{expected}");
 }
+
+/// What Romeo sends with this content reaches the client it is for, another one
+/// as a copy, and, if nobody is there, whoever comes next.
+pub(crate) fn check_stored_and_copied(content: &str) {
+    let message = |to| {
+        format!(
+            "<message type='chat' to='{to}' from='romeo@example.net/a' id='1'>{content}</message>"
+        )
+    };
+    let mut scene = juliet();
+    scene.online("balcony");
+    scene.online("chamber");
+    let enable = "<iq type='set' id='1'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
+    scene.sends("chamber", enable);
+    let said = scene.gets(&message("juliet@example.com/balcony"));
+    assert_eq!(said.len(), 2, "{said:#?}");
+    for line in &said {
+        assert!(line.contains(content), "{line}");
+        assert_eq!(line.contains("carbons"), line.starts_with("chamber: "));
+    }
+    let mut scene = juliet();
+    let said = scene.gets(&message("juliet@example.com"));
+    assert!(said.is_empty(), "{said:#?}");
+    let said = scene.bind_and_send("balcony", "<presence/>");
+    assert!(said.iter().any(|line| line.contains(content)), "{said:#?}");
+}

@@ -26,6 +26,7 @@ macro_rules! scenarios {
 
 mod blocking;
 mod caps;
+mod carbons;
 mod cli;
 mod configured;
 mod delivery;

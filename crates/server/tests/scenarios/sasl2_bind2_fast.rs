@@ -14,6 +14,7 @@ scenarios![
     an_exchange_can_be_aborted,
     nobody_acts_for_another,
     bind2_binds_at_once,
+    bind2_turns_on_what_is_asked_for,
     a_session_of_the_same_user_agent_ends,
     a_token_logs_in_and_is_bound_to_its_mechanism,
     an_old_token_lasts_until_the_new_one_is_used,
@@ -156,6 +157,29 @@ async fn bind2_binds_at_once(world: &World) {
     client.gets_nothing().await;
     client.chat(&jid, "to myself").await;
     client.next_is(message().body("to myself").from(&jid)).await;
+}
+
+/// XEP-0386 §3.2; XEP-0280 §4, XEP-0352 §4.2.
+async fn bind2_turns_on_what_is_asked_for(world: &World) {
+    let account = world.account("romeo").await;
+    let mut other = world.connect_available(&account, "other").await;
+    let mut stream = opened(world).await;
+    let wish = format!(
+        "{USER_AGENT}<bind xmlns='{}'><enable xmlns='urn:xmpp:carbons:2'/><inactive xmlns='urn:xmpp:csi:0'/></bind>",
+        ns::BIND2
+    );
+    let success = authenticate(&mut stream, &account, &wish).await.unwrap();
+    let jid = success.need(ns::SASL2, "authorization-identifier").text();
+    let features = stream.next_is(element(ns::STREAM, "features")).await;
+    assert!(features.child("urn:xmpp:csi:0", "csi").is_some());
+    let mut client = Client::new(stream, account, jid);
+    client.become_available().await;
+    let mut juliet = world.online("juliet").await;
+    other.chat(juliet.jid(), "copied").await;
+    juliet.find(message().body("copied")).await;
+    client
+        .find(message().has("urn:xmpp:carbons:2", "sent"))
+        .await;
 }
 
 /// XEP-0386 §3.2: one device, one session.
