@@ -1,3 +1,5 @@
+//! XEP-0280: who gets copies, of what, and what they look like.
+
 use starling_session::testing::Scene;
 
 use crate::testing::{check_from_romeo, juliet, only};

@@ -1,3 +1,5 @@
+//! XEP-0424: what becomes of a message in the log, and of what stays.
+
 use starling_session::testing::Scene;
 use starling_store::Change;
 use starling_store::archive::{self, Entry};
