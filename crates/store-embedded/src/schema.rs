@@ -50,7 +50,11 @@ pub(crate) fn prepare(database: &Database) -> Result<(), Unfit> {
     }
     let transaction = database.begin_write()?;
     for (from, migrate) in MIGRATIONS.iter().enumerate().skip(found as usize) {
-        tracing::info!(from, to = from + 1, "migrating the data file");
+        if found == 0 {
+            tracing::info!("making a new data file");
+        } else {
+            tracing::info!(from, to = from + 1, "migrating the data file");
+        }
         migrate(&transaction)?;
     }
     Tables::new(&transaction).put(Name::Meta, KEY, &CURRENT.to_be_bytes())?;

@@ -4,6 +4,7 @@
 //! - [`reader`]: bytes to stream items.
 //! - [`pattern`]: what a test awaits, in words and as a check.
 //! - [`wire`]: TCP and TLS.
+//! - [`identity`]: certificates of clients, and who makes them.
 //! - [`stream`]: one stream: send anything, await exactly something.
 //! - [`scram`] and [`login`]: SASL, and the ways to a bound session.
 //! - [`sm`]: stream management.
@@ -26,6 +27,7 @@ pub mod client;
 pub mod element;
 pub mod etcd;
 pub mod gate;
+pub mod identity;
 pub mod login;
 pub mod pattern;
 pub mod process;

@@ -3,6 +3,8 @@
 //! Every wait ends at [`DEADLINE`]. A wait that fails panics at the line of the
 //! test that waited, with what was awaited and everything the stream carried.
 
+mod connecting;
+
 use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::future::Future;
@@ -16,14 +18,11 @@ use crate::element::Element;
 use crate::ns;
 use crate::pattern::{Pattern, element};
 use crate::reader::{Item, Reader};
-use crate::wire::{self, Tls, Wire};
-use crate::world::Entrance;
+use crate::wire::{Tls, Wire};
 
 /// How long anything may take before the test fails. Not a wait: a bound.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// ALPN protocol of direct TLS (XEP-0368 §3).
-const ALPN: &[&str] = &["xmpp-client"];
 const READ_BYTES: usize = 16 * 1024;
 /// Lines of the log that a failure shows.
 const LOG_LINES_SHOWN: usize = 40;
@@ -39,39 +38,6 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Connects to the STARTTLS port for `host` and sends nothing.
-    #[track_caller]
-    pub fn connect(entrance: &Entrance, host: &str) -> impl Future<Output = Self> + use<> {
-        let at = Location::caller();
-        let (address, host) = (entrance.starttls, host.to_owned());
-        async move {
-            match timeout(DEADLINE, wire::connect(address)).await {
-                Ok(Ok(wire)) => Self::new(wire, None, host),
-                other => panic!(
-                    "{at}: cannot connect to {address}: {:?}",
-                    other.map(|done| done.err())
-                ),
-            }
-        }
-    }
-
-    /// Connects to the direct TLS port for `host` and sends nothing (XEP-0368).
-    #[track_caller]
-    pub fn connect_tls(entrance: &Entrance, host: &str) -> impl Future<Output = Self> + use<> {
-        let at = Location::caller();
-        let (address, host) = (entrance.tls, host.to_owned());
-        async move {
-            let connect = async { wire::secure(wire::connect(address).await?, &host, ALPN).await };
-            match timeout(DEADLINE, connect).await {
-                Ok(Ok((wire, tls))) => Self::new(wire, Some(tls), host),
-                other => panic!(
-                    "{at}: no TLS at {address}: {:?}",
-                    other.map(|done| done.err())
-                ),
-            }
-        }
-    }
-
     fn new(wire: Box<dyn Wire>, tls: Option<Tls>, host: String) -> Self {
         let (reader, items) = (Reader::new(), VecDeque::new());
         Self {
@@ -185,25 +151,6 @@ impl Stream {
         self.send(header).await;
         self.header_from(at).await;
         self.take(at, &element(ns::STREAM, "features")).await
-    }
-
-    /// Starts TLS on the connection, after the server said to proceed.
-    #[track_caller]
-    pub fn start_tls(&mut self) -> impl Future<Output = ()> + '_ {
-        let at = Location::caller();
-        async move {
-            let Some(wire) = self.wire.take() else {
-                self.fail(at, "a connection to start TLS on");
-            };
-            match timeout(DEADLINE, wire::secure(wire, &self.host, &[])).await {
-                Ok(Ok((wire, tls))) => {
-                    self.wire = Some(wire);
-                    self.tls = Some(tls);
-                    self.restart();
-                }
-                _ => self.fail(at, "a TLS handshake"),
-            }
-        }
     }
 
     /// The next thing on the stream, whatever it is.

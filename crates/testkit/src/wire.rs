@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::identity::Identity;
+
 /// A connection, plain or not.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 
@@ -45,7 +47,8 @@ pub async fn connect(address: SocketAddr) -> Result<Box<dyn Wire>> {
     Ok(Box::new(stream))
 }
 
-/// Starts TLS on a connection, naming `host` (RFC 6066 §3).
+/// Starts TLS on a connection, naming `host` (RFC 6066 §3), and shows a
+/// certificate if there is one and the server asks.
 ///
 /// # Errors
 /// If the handshake fails.
@@ -53,9 +56,13 @@ pub async fn secure(
     wire: Box<dyn Wire>,
     host: &str,
     alpn: &[&str],
+    identity: Option<&Identity>,
 ) -> Result<(Box<dyn Wire>, Tls)> {
     let mut config = base_config()?.as_ref().clone();
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    if let Some(identity) = identity {
+        config.client_auth_cert_resolver = identity.resolver(config.crypto_provider())?;
+    }
     let name = ServerName::try_from(host.to_owned()).map_err(Error::other)?;
     let stream = TlsConnector::from(Arc::new(config))
         .connect(name, wire)

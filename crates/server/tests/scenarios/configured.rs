@@ -72,6 +72,37 @@ async fn a_silent_client_is_asked_and_let_go() {
     node.kill().await;
 }
 
+/// RFC 6120 §8.1.3; PROTOCOL B.4 45: an answer counts from whom was asked.
+#[tokio::test]
+async fn nobody_answers_for_another() {
+    let installed = Installed::with(
+        "forged-answer",
+        &[
+            ("edge.keepalive", "ping_after = \"300ms\""),
+            ("edge.keepalive", "ping_timeout = \"1s\""),
+        ],
+    );
+    let node = installed.start().await;
+    let (romeo, tybalt) = (
+        installed.account("romeo").await,
+        installed.account("tybalt").await,
+    );
+    let mut romeo = installed.connect(&romeo).await;
+    let asked = romeo.find(iq().type_("get").has(ns::PING, "ping")).await;
+    let id = asked.need_attr("id");
+    let mut tybalt = installed.connect(&tybalt).await;
+    let from = romeo.jid();
+    for to in ["", " to='localhost'", &format!(" to='{from}'")] {
+        tybalt
+            .send(format!("<iq type='result' id='{id}'{to}/>"))
+            .await;
+    }
+    let forged = iq().type_("result").from(tybalt.jid()).id(id);
+    romeo.find(forged).await;
+    romeo.ends_with("connection-timeout").await;
+    node.kill().await;
+}
+
 /// XEP-0160 §2: what does not fit is told to its sender, and nothing else lost.
 #[tokio::test]
 async fn messages_for_the_absent_have_a_bound() {

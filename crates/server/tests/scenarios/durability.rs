@@ -83,6 +83,35 @@ async fn kill_9_loses_no_account() {
     node.kill().await;
 }
 
+/// RFC 6121 §2.6; PROTOCOL B.6 63: a version that was given out stands for the
+/// same roster ever after, and for no other.
+#[tokio::test]
+async fn kill_9_repeats_no_version_of_a_roster() {
+    let versioned = |ver: &str| format!("<query xmlns='{}' ver='{ver}'/>", ns::ROSTER);
+    let installed = Installed::new("kill-9-versions");
+    let mut node = installed.start().await;
+    let account = installed.account("romeo").await;
+    let mut seen: Vec<String> = Vec::new();
+    for round in 0..3 {
+        let mut client = installed.connect(&account).await;
+        if let Some(last) = seen.last() {
+            let reply = client.get("", &versioned(last)).await;
+            assert!(reply.child(ns::ROSTER, "query").is_none(), "{reply}");
+        }
+        client.fetch_roster().await;
+        client.send(sets(&[format!("c{round}")])).await;
+        let push = client
+            .find(iq().type_("set").has(ns::ROSTER, "query"))
+            .await;
+        let version = push.need(ns::ROSTER, "query").need_attr("ver").to_owned();
+        assert!(!seen.contains(&version), "{version} again: {seen:?}");
+        seen.push(version);
+        node.kill().await;
+        node = installed.start().await;
+    }
+    node.kill().await;
+}
+
 /// RFC 6120 §4.9.3.20: streams are told, and the program ends well.
 #[tokio::test]
 async fn sigterm_lets_clients_go() {

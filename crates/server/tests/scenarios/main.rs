@@ -32,6 +32,7 @@ mod configured;
 mod delivery;
 mod disco;
 mod durability;
+mod external;
 mod hosts;
 mod installed;
 mod monitoring;

@@ -108,20 +108,52 @@ async fn metrics_tell_what_happened_each_with_its_sentence() {
     node.kill().await;
 }
 
+/// A load balancer is told at once, and for as long as somebody is still here.
 #[tokio::test]
 async fn a_node_is_ready_until_it_drains() {
-    let installed = Installed::new("ready");
-    configure(&installed, "");
+    // More than what the system holds for a connection of its own accord.
+    const MESSAGES: usize = 150;
+    let body = "x".repeat(200_000);
+    let installed = Installed::with(
+        "ready",
+        &[
+            ("api.http", "listen = \"127.0.0.1:0\""),
+            ("edge.limits", "outbound_bytes_max = 134_217_728"),
+            ("edge.tcp", "drain_timeout = \"1m\""),
+        ],
+    );
     let node = installed.start().await;
-    let account = installed.account("romeo").await;
+    let (romeo, juliet) = (
+        installed.account("romeo").await,
+        installed.account("juliet").await,
+    );
     let port = port(&installed).await;
     assert_eq!(get(port, "/ready").await.0, "HTTP/1.1 200 OK");
     assert_eq!(get(port, "/health").await.0, "HTTP/1.1 200 OK");
-    // A client that does not go keeps the node draining.
-    let mut client = installed.connect(&account).await;
+    // A client that takes nothing keeps the node draining.
+    let mut romeo = installed.connect(&romeo).await;
+    let mut juliet = installed.connect(&juliet).await;
+    juliet.become_available().await;
+    for _ in 0..MESSAGES {
+        let to = juliet.jid();
+        romeo
+            .send(format!(
+                "<message to='{to}' type='headline'><body>{body}</body></message>"
+            ))
+            .await;
+    }
+    romeo.settle().await;
     node.signal("TERM").await;
-    client.ends_with("system-shutdown").await;
-    node.ends().await;
+    romeo.ends_with("system-shutdown").await;
+    // It was told to go before the first client was.
+    let (line, why) = get(port, "/ready").await;
+    assert_eq!(line, "HTTP/1.1 503 Service Unavailable", "{why}");
+    assert!(why.contains("draining"), "{why}");
+    assert_eq!(get(port, "/health").await.0, "HTTP/1.1 200 OK");
+    let status = status(&installed).await;
+    assert_eq!(status["is_draining"], true, "{status}");
+    drop(juliet);
+    assert_eq!(node.ends().await, Some(0));
 }
 
 /// While the disk is full, everything that is asked says so.

@@ -13,6 +13,7 @@ scenarios![
     rosters_of_others_are_closed,
     a_client_that_refuses_a_push_disturbs_nobody,
     versions_spare_what_is_known,
+    a_request_sees_what_those_before_it_did,
 ];
 
 /// RFC 6121 §2.2.
@@ -246,6 +247,25 @@ async fn versions_spare_what_is_known(world: &World) {
     let mut strange = world.connect(&account, "crypt").await;
     let reply = strange.get("", &versioned("never given out")).await;
     assert_eq!(reply.need(ns::ROSTER, "query").children().count(), 3);
+}
+
+/// RFC 6120 §10.1; PROTOCOL B.4 46: also when both come at once.
+async fn a_request_sees_what_those_before_it_did(world: &World) {
+    let mut client = world.online("romeo").await;
+    for number in 0..20 {
+        let contact = format!("c{number}@verona.example");
+        let set = query(&format!("<item jid='{contact}'/>"));
+        let get = query("");
+        client
+            .send(format!(
+                "<iq type='set' id='s{number}'>{set}</iq><iq type='get' id='g{number}'>{get}</iq>"
+            ))
+            .await;
+        let reply = client
+            .find(iq().type_("result").id(&format!("g{number}")))
+            .await;
+        assert!(reply.raw.contains(&contact), "{reply}");
+    }
 }
 
 fn query(content: &str) -> String {
