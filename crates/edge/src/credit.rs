@@ -5,12 +5,17 @@
 
 use std::collections::VecDeque;
 
+use starling_link::is_ahead;
+
 /// The account of one connection.
 #[derive(Debug)]
 pub(crate) struct Credit {
     /// The size of each stanza that is on its way, oldest first.
     uncommitted: VecDeque<u32>,
-    /// The number of the last stanza that is dealt with.
+    /// The number of the last stanza that came.
+    received: u32,
+    /// The number of the last stanza that is dealt with. It can be ahead: what
+    /// an earlier stream brought, and the client is about to send again.
     committed: u32,
     bytes: usize,
     stanzas_max: usize,
@@ -22,6 +27,7 @@ impl Credit {
     pub(crate) fn new(stanzas_max: usize, bytes_max: usize, committed: u32) -> Self {
         Self {
             uncommitted: VecDeque::new(),
+            received: committed,
             committed,
             bytes: 0,
             stanzas_max,
@@ -36,21 +42,28 @@ impl Credit {
 
     /// A stanza of so many bytes is on its way, under the number returned.
     pub(crate) fn spend(&mut self, bytes: usize) -> u32 {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.bytes += bytes as usize;
-        self.uncommitted.push_back(bytes);
-        self.received()
+        self.received = self.received.wrapping_add(1);
+        if is_ahead(self.received, self.committed) {
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            self.bytes += bytes as usize;
+            self.uncommitted.push_back(bytes);
+        }
+        self.received
     }
 
     /// The number of the last stanza that came.
     pub(crate) fn received(&self) -> u32 {
-        let waiting = u32::try_from(self.uncommitted.len()).unwrap_or(u32::MAX);
-        self.committed.wrapping_add(waiting)
+        self.received
     }
 
-    /// Everything up to this number is dealt with.
+    /// Everything up to this number came on this stream, or before it, and is
+    /// dealt with.
     pub(crate) fn committed(&self) -> u32 {
-        self.committed
+        if is_ahead(self.committed, self.received) {
+            self.received
+        } else {
+            self.committed
+        }
     }
 
     /// It is now; gives the credit of those back.
@@ -87,6 +100,23 @@ mod tests {
         assert!(!credit.is_left(), "too many stanzas");
         credit.give_back(5);
         assert!(credit.is_left());
+    }
+
+    /// XEP-0198 §5: an earlier stream brought 5 and 6, which are dealt with
+    /// only after the client has resumed behind 4 and before it sends them
+    /// again. They keep their numbers, and it is not told of more than it sent.
+    #[test]
+    fn what_comes_again_keeps_its_number_though_it_is_dealt_with_already() {
+        let mut credit = Credit::new(3, 1_000, 4);
+        credit.give_back(6);
+        assert_eq!((credit.committed(), credit.received()), (4, 4));
+        assert_eq!(credit.spend(10), 5);
+        assert_eq!((credit.committed(), credit.received()), (5, 5));
+        assert_eq!(credit.spend(10), 6);
+        assert_eq!(credit.spend(10), 7);
+        assert_eq!((credit.committed(), credit.received()), (6, 7));
+        credit.give_back(7);
+        assert_eq!(credit.committed(), 7);
     }
 
     /// XEP-0198 §4: numbers go round.

@@ -21,6 +21,7 @@ use starling_xmpp::{BareJid, Jid};
 
 use crate::commit::CycleNumber;
 use crate::management::Managed;
+use crate::recent::Recent;
 use crate::ring::Ring;
 use crate::{Session, Slots};
 
@@ -68,6 +69,8 @@ pub struct Account {
     pub(crate) closing: Vec<Closing>,
     /// Places of messages that will come back from sessions that are over.
     pub(crate) owed: Vec<Position>,
+    /// The last messages that came.
+    pub(crate) recent: Recent,
     /// Sessions that ended and could have been resumed, oldest first.
     ended: VecDeque<Ended>,
     /// How far the log has arrived will be written soon.
@@ -154,6 +157,7 @@ impl Account {
             is_listed_idle: false,
             closing: Vec::new(),
             owed: Vec::new(),
+            recent: Recent::default(),
             ended: VecDeque::new(),
             is_cursor_due: false,
             roster: Roster::default(),

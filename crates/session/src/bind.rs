@@ -79,7 +79,8 @@ fn admit(ctx: &Ctx, request: &Bind) -> Result<(), BindError> {
     // The older session of the same user agent makes way, too.
     let is_returning = same_agent(ctx, request).is_some();
     let is_in_place = is_replacing || is_returning;
-    if ctx.account.sessions.len() >= ctx.env.config.sessions_per_account_max && !is_in_place {
+    let is_full = ctx.account.sessions.len() >= ctx.env.config.sessions_per_account_max;
+    if is_full && !is_in_place && waiting(ctx).is_none() {
         return Err(BindError::TooManySessions);
     }
     Ok(())
@@ -102,7 +103,16 @@ fn choose(ctx: &mut Ctx, request: &Bind) -> Result<Jid, BindError> {
     let Some(older) = ctx.account.session_by_jid(&jid).map(|session| session.id) else {
         return Ok(jid);
     };
+    // One whose client is gone is in nobody's way: most likely it is this one.
+    let is_waiting = ctx
+        .account
+        .session(older)
+        .is_some_and(Session::is_hibernating);
     match request.conflict {
+        _ if is_waiting => {
+            returned::end(ctx, older, Close::Conflict);
+            Ok(jid)
+        }
         ConflictPolicy::Replace => {
             returned::end(ctx, older, Close::Conflict);
             Ok(jid)
@@ -149,15 +159,18 @@ fn open(ctx: &mut Ctx, request: Bind) {
     if let Some(older) = older {
         returned::end(ctx, older, Close::Conflict);
     }
+    if ctx.account.sessions.len() >= ctx.env.config.sessions_per_account_max
+        && let Some(older) = waiting(ctx)
+    {
+        returned::end(ctx, older, Close::Conflict);
+    }
     let config = &ctx.env.config;
     let bounds = (
         config.unacknowledged_stanzas_max,
         config.unacknowledged_bytes_max,
     );
-    let timeout_max = config.resume_timeout;
-    let managed = request
-        .management
-        .map(|request| Managed::grant(request, 0, timeout_max));
+    let managed = request.management;
+    let managed = managed.map(|request| Managed::grant(ctx, request, 0));
     if let (Some(managed), Some(binding)) = (&managed, &mut ctx.binding) {
         binding.bound.management = Some(Management {
             received: 0,
@@ -190,6 +203,14 @@ fn open(ctx: &mut Ctx, request: Bind) {
     pipeline::fire(ctx, session, &Event::Bound { inline });
 }
 
+/// The oldest session whose client is gone: where there are too many, a client
+/// that is there goes before one that may come back.
+fn waiting(ctx: &Ctx) -> Option<SessionId> {
+    let mut sessions = ctx.account.sessions.iter();
+    let waiting = sessions.find(|session| session.is_hibernating());
+    waiting.map(|session| session.id)
+}
+
 /// The older session of the user agent that asks.
 fn same_agent(ctx: &Ctx, request: &Bind) -> Option<SessionId> {
     let agent = request.client.user_agent_id.as_ref()?;
@@ -198,3 +219,6 @@ fn same_agent(ctx: &Ctx, request: &Bind) -> Option<SessionId> {
         .find(|session| session.client.user_agent_id.as_ref() == Some(agent))
         .map(|session| session.id)
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ mod outgoing;
 mod password;
 mod pipeline;
 pub mod presence;
+mod recent;
 mod registry;
 mod reject;
 mod returned;

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use smol_str::{SmolStr, format_smolstr};
 use starling_link::{
-    Attach, Detached, Enable, Management, Resume, ResumeError, Resumed, Resumption, SessionId,
+    Attach, Close, Detached, Enable, Management, Resume, ResumeError, Resumed, Resumption,
+    SessionId,
 };
 use tokio::sync::oneshot;
 
+use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::ring::Unresumable;
 use crate::work::Alarm;
@@ -37,10 +39,13 @@ pub(crate) struct Resumable {
 }
 
 impl Managed {
-    /// What a client gets of what it asks for.
-    pub(crate) fn grant(request: Enable, received: u32, timeout_max: Duration) -> Self {
+    /// What a client of an account gets of what it asks for.
+    pub(crate) fn grant(ctx: &Ctx, request: Enable, received: u32) -> Self {
+        let timeout_max = ctx.env.config.resume_timeout;
         let timeout = request.max.unwrap_or(timeout_max).min(timeout_max);
-        let is_granted = request.wants_resume && !timeout.is_zero();
+        // Nobody can log in to an anonymous account again.
+        let can_return = ctx.account.lasting == Lasting::Stored;
+        let is_granted = request.wants_resume && can_return && !timeout.is_zero();
         Self {
             received,
             resumable: is_granted.then(|| Resumable {
@@ -80,14 +85,13 @@ fn parse_token(token: &str) -> Option<(SessionId, u128)> {
 
 /// A bound client asks for stream management.
 pub(crate) fn enable(ctx: &mut Ctx, id: SessionId, received: u32, request: Enable) {
-    let timeout_max = ctx.env.config.resume_timeout;
+    let managed = Managed::grant(ctx, request, received);
     let Some(session) = ctx.account.session_mut(id) else {
         return;
     };
     if session.managed.is_some() {
         return; // Once (§3): its edge has said so.
     }
-    let managed = Managed::grant(request, received, timeout_max);
     let resumption = managed.resumption(id);
     session.managed = Some(Box::new(managed));
     let ring = Arc::clone(&session.ring);
@@ -148,18 +152,30 @@ pub(crate) fn resume(
     request: Resume,
     answer: oneshot::Sender<Result<Resumed, ResumeError>>,
 ) {
-    let resumed = attach(ctx, request);
-    if let Ok(resumed) = &resumed {
+    let resumed = attach(ctx, request).map(|(mut resumed, is_awaited)| {
+        let id = resumed.session;
         // XEP-0352 §5.2: it counts as active until it says otherwise.
-        ctx.hold(resumed.session, None);
-        pipeline::fire(ctx, resumed.session, &Event::Resumed);
-    }
+        ctx.hold(id, None);
+        pipeline::fire(ctx, id, &Event::Resumed);
+        if is_awaited {
+            pipeline::fire(ctx, id, &Event::Drained);
+        }
+        let ledger = ctx.account.session(id).map(|of| Arc::clone(&of.ledger));
+        move || {
+            // What became durable meanwhile need not be sent again.
+            if let Some(ledger) = ledger {
+                resumed.committed = ledger.committed();
+            }
+            resumed
+        }
+    });
     ctx.effects.releases.push(Effect::Tell(Box::new(move || {
-        let _ = answer.send(resumed);
+        let _ = answer.send(resumed.map(|tell| tell()));
     })));
 }
 
-fn attach(ctx: &mut Ctx, request: Resume) -> Result<Resumed, ResumeError> {
+/// Also says whether the client turned out to have all that was awaited.
+fn attach(ctx: &mut Ctx, request: Resume) -> Result<(Resumed, bool), ResumeError> {
     let (h, account) = (request.h, &mut ctx.account);
     let basis = request.basis;
     if account.is_disabled || basis.is_some_and(|basis| basis != account.fingerprint) {
@@ -175,12 +191,14 @@ fn attach(ctx: &mut Ctx, request: Resume) -> Result<Resumed, ResumeError> {
         return Err(unknown);
     }
     let outlet = Arc::clone(&request.outlet);
-    let (acked, sent) = match session.ring.resume(h, request.outlet) {
-        Ok(numbers) => numbers,
+    let continued = match session.ring.resume(h, request.outlet) {
+        Ok(continued) => continued,
         Err(Unresumable::TooHigh { sent }) => return Err(ResumeError::TooHigh { h, sent }),
         Err(Unresumable::Forgotten) => {
-            // It is as good as over, and its client binds another.
+            // It is as good as over: its client binds another, and what it
+            // lacks must not wait for this one to expire.
             let h = session.ledger.committed().wrapping_sub(managed.received);
+            returned::end(ctx, id, Close::Conflict);
             return Err(ResumeError::Unknown { h: Some(h) });
         }
     };
@@ -192,13 +210,13 @@ fn attach(ctx: &mut Ctx, request: Resume) -> Result<Resumed, ResumeError> {
         attach: session.attach,
         jid: session.jid.clone(),
         committed: session.ledger.attach(outlet),
-        acked,
+        acked: continued.acked,
         management: Management {
             received: managed.received,
-            sent,
+            sent: continued.base,
             resumption: managed.resumption(id),
         },
     };
     returned::note_delivered(ctx);
-    Ok(resumed)
+    Ok((resumed, continued.is_awaited))
 }

@@ -107,6 +107,10 @@ pub(crate) fn recover(ctx: &mut Ctx, lost: Vec<Outgoing>) {
         "messages were on their way when the node ended; they are delivered again"
     );
     for outgoing in lost {
+        if let Some(logged) = &outgoing.logged {
+            // Whoever sent it may not know that it is here.
+            ctx.account.recent.note(logged.id);
+        }
         handle(ctx, outgoing);
     }
     write_delivered(ctx);

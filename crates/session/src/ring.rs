@@ -88,6 +88,17 @@ pub(crate) struct Acked {
     pub(crate) has_moved: bool,
 }
 
+/// Where a client goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Continued {
+    /// The number of the last stanza it has.
+    pub(crate) acked: u32,
+    /// The number at which it began to count.
+    pub(crate) base: u32,
+    /// It has everything that was awaited.
+    pub(crate) is_awaited: bool,
+}
+
 /// Why a client cannot go on where it says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unresumable {
@@ -211,18 +222,20 @@ impl Ring {
         self.lock().acked(number)
     }
 
-    /// Asks to be told when the client has all that was delivered so far.
-    pub(crate) fn request_ack(&self) {
+    /// Asks to be told when the client has all that was delivered so far. What
+    /// waited for somebody to look is among it.
+    pub(crate) fn request_ack(&self) -> Delivery {
         let mut state = self.lock();
         let due = match &mut state.held {
             Some(held) => held.take(),
             None => Vec::new(),
         };
-        self.pass_all(&mut state, due);
+        let delivery = self.pass_all(&mut state, due);
         state.awaited = Some(state.sent);
         if let Some(outlet) = &state.outlet {
             outlet.request_ack();
         }
+        delivery
     }
 
     /// Stream management is on behind all stanzas so far.
@@ -251,13 +264,8 @@ impl Ring {
 
     /// Goes on with another stream, whose client has `h` of the stanzas it
     /// counted: drops those, hands over the others, and closes the stream
-    /// before, if there still is one. Tells the numbers of the last stanza the
-    /// client has and of the one at which it began to count.
-    pub(crate) fn resume(
-        &self,
-        h: u32,
-        outlet: Arc<dyn Outlet>,
-    ) -> Result<(u32, u32), Unresumable> {
+    /// before, if there still is one.
+    pub(crate) fn resume(&self, h: u32, outlet: Arc<dyn Outlet>) -> Result<Continued, Unresumable> {
         let mut state = self.lock();
         let number = state.base.wrapping_add(h);
         if is_ahead(number, state.sent) {
@@ -267,7 +275,7 @@ impl Ring {
         if is_ahead(state.acked, number) || state.stage != Stage::Open {
             return Err(Unresumable::Forgotten);
         }
-        state.acked(number);
+        let Acked { is_awaited, .. } = state.acked(number);
         let mut slots = state.slots.iter();
         if !slots.all(|slot| outlet.deliver(&slot.outgoing.stanza).is_ok()) {
             return Err(Unresumable::Forgotten);
@@ -278,7 +286,11 @@ impl Ring {
         if let Some(before) = state.outlet.replace(outlet) {
             before.close(Close::Conflict);
         }
-        Ok((number, state.base))
+        Ok(Continued {
+            acked: number,
+            base: state.base,
+            is_awaited,
+        })
     }
 
     /// Ends the stream behind all that was delivered before.

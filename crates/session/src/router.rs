@@ -36,7 +36,7 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
             trace,
         } => deliver(env, inbox, &ring, outgoing, trace.as_ref()),
         Effect::Settle(receipt) => receipt.settle(),
-        Effect::ReportDrained { ring } => ring.request_ack(),
+        Effect::ReportDrained { ring } => delivered(env, inbox, &ring, ring.request_ack()),
         Effect::Enable {
             ring,
             received,

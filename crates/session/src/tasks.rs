@@ -225,7 +225,13 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanz
 
 fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
     ctx.id = routed.id;
-    let handling = inbound::handle(ctx, routed.stanza);
+    let is_known = routed.id.is_some_and(|id| !ctx.account.recent.note(id));
+    let handling = if is_known {
+        // It came again: what it led to is on its way to the store, or there.
+        Handling::Done(ctx)
+    } else {
+        inbound::handle(ctx, routed.stanza)
+    };
     match routed.receipt {
         Some(receipt) => {
             handling.then(move |ctx| ctx.effects.releases.push(Effect::Settle(receipt)))

@@ -23,7 +23,8 @@ use futures_util::FutureExt as _;
 use smol_str::SmolStr;
 use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
-    Attach, Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, Routed, SessionId, SessionKey,
+    Attach, Bind, Client, ConflictPolicy, Detached, Enable, Frame, LocalLink, MessageId, Routed,
+    SessionId, SessionKey,
 };
 use starling_store::roster::{Item, Subscription};
 use starling_store::{Change, Memory, Store};
@@ -238,15 +239,34 @@ impl Scene {
         }))
     }
 
+    /// The client with this resource enables stream management, to resume.
+    pub fn enables(&mut self, resource: &str) -> Vec<String> {
+        let (session, attach, _) = self.stream(resource);
+        self.perform(Task::Frame(Frame::Enable {
+            session,
+            attach,
+            number: 0,
+            request: Enable {
+                wants_resume: true,
+                max: None,
+            },
+        }))
+    }
+
     /// A stanza arrives for the account.
     pub fn gets(&mut self, stanza: &str) -> Vec<String> {
+        self.gets_numbered(stanza, None)
+    }
+
+    /// A stanza arrives for the account, with the number of a message.
+    pub fn gets_numbered(&mut self, stanza: &str, id: Option<MessageId>) -> Vec<String> {
         let stanza = parse(stanza);
         let target = stanza.head.to.as_ref().unwrap().to_bare();
         self.perform(Task::Frame(Frame::Routed(Routed {
             target,
             stanza,
             receipt: None,
-            id: None,
+            id,
             trace: None,
         })))
     }

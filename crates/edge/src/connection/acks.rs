@@ -7,6 +7,7 @@
 
 use bytes::BytesMut;
 use starling_link::{Frame, Management, is_ahead};
+use starling_xmpp::stream::StreamCondition;
 use starling_xmpp::{Condition, Element, ns};
 use tokio::time::{Duration, Instant};
 
@@ -267,8 +268,15 @@ impl Connection {
                     None,
                 )
             }
-            // §3: once; §5: a session that has a stream is not resumed by it.
-            "enable" | "resume" => {
+            // §3: once.
+            "enable" => {
+                let failed = sm::failed(Condition::UnexpectedRequest);
+                self.say(|out| write(&failed, out));
+                let text = "stream management is enabled once";
+                Err(Ending::failed(StreamCondition::PolicyViolation, text))
+            }
+            // §5: a session that has a stream is not resumed by it.
+            "resume" => {
                 let failed = sm::failed(Condition::UnexpectedRequest);
                 self.say(|out| write(&failed, out));
                 Ok(())

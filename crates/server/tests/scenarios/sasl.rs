@@ -317,6 +317,11 @@ async fn anonymous_users_come_in_where_they_are_allowed(world: &World) {
     stream.open_to_features().await;
     let jid = bind(&mut stream, None).await;
     assert!(jid.contains(&format!("@{host}/")), "bound as {jid}");
+    // XEP-0198 §5: nobody can log in to that account again to resume.
+    let enable = format!("<enable xmlns='{}' resume='true'/>", ns::SM);
+    stream.send(enable).await;
+    let enabled = stream.find(element(ns::SM, "enabled")).await;
+    assert_eq!(enabled.attr("id"), None);
 }
 
 /// A stream under TLS whose features have been read.

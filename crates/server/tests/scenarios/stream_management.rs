@@ -25,6 +25,8 @@ scenarios![
     a_session_is_its_accounts_alone,
     a_closed_stream_is_not_resumed,
     it_is_enabled_and_resumed_inline,
+    a_resumption_that_confirms_a_page_lets_new_messages_through,
+    a_wrong_count_ends_the_session_and_loses_nothing,
 ];
 
 /// §2; RFC 6120 §4.3.2.
@@ -81,10 +83,11 @@ async fn it_is_enabled_once_and_not_before_binding(world: &World) {
     let jid = bind(&mut stream, None).await;
     let mut client = Client::new(stream, account, jid);
     enable(&mut client, "").await;
-    for again in ["enable", "resume previd='x' h='0'"] {
+    for again in ["resume previd='x' h='0'", "enable"] {
         client.send(format!("<{again} xmlns='{}'/>", ns::SM)).await;
         client.find(unexpected()).await;
     }
+    client.ends_with("policy-violation").await;
 }
 
 /// §6.
@@ -291,6 +294,48 @@ async fn it_is_enabled_and_resumed_inline(world: &World) {
     let bound = success.need(ns::BIND2, "bound");
     assert!(bound.child(ns::SM, "enabled").is_some(), "{bound}");
     stream.next_is(element(ns::STREAM, "features")).await;
+}
+
+/// XEP-0160: what waited is handed over first; who resumes and has it all gets
+/// what comes after.
+async fn a_resumption_that_confirms_a_page_lets_new_messages_through(world: &World) {
+    let account = world.account("juliet").await;
+    let mut romeo = world.online("romeo").await;
+    enable(&mut romeo, "").await;
+    romeo.chat(&account.jid(), "waited").await;
+    acknowledged(&mut romeo, 1).await;
+    let mut juliet = world.connect(&account, "balcony").await;
+    let token = enable_resumable(&mut juliet).await;
+    juliet.send("<presence/>").await;
+    let mut h = 1;
+    while stanza(&mut juliet).await.body().as_deref() != Some("waited") {
+        h += 1;
+    }
+    drop(juliet);
+    let (mut stream, answer) = resume(&account, world.entrance(), &token, h).await;
+    assert!(answer.is(ns::SM, "resumed"), "{answer}");
+    romeo.chat(&account.jid(), "new").await;
+    stream.find(message().body("new")).await;
+}
+
+/// §5: who has less than it said before cannot go on, and gets the rest with
+/// its next session.
+async fn a_wrong_count_ends_the_session_and_loses_nothing(world: &World) {
+    let account = world.account("juliet").await;
+    let mut romeo = world.online("romeo").await;
+    let mut juliet = world.connect(&account, "balcony").await;
+    let (jid, token) = (juliet.jid().to_owned(), enable_resumable(&mut juliet).await);
+    romeo.chat(&jid, "1").await;
+    romeo.chat(&jid, "2").await;
+    while stanza(&mut juliet).await.body().as_deref() != Some("2") {}
+    acknowledge(&mut juliet, 1).await;
+    juliet.settle().await;
+    drop(juliet);
+    let (mut stream, answer) = resume(&account, world.entrance(), &token, 0).await;
+    assert!(answer.is(ns::SM, "failed"), "{answer}");
+    bind(&mut stream, None).await;
+    stream.send("<presence/>").await;
+    stream.find(message().body("2")).await;
 }
 
 /// Promise 1: whatever was acknowledged to its sender reaches its reader, under

@@ -56,6 +56,14 @@ impl Outlet for Stream {
     }
 }
 
+fn continued(acked: u32, base: u32) -> Continued {
+    Continued {
+        acked,
+        base,
+        is_awaited: false,
+    }
+}
+
 const BOUNDS: (usize, usize) = (100, 1_000_000);
 
 fn ring(stream: &Arc<Stream>, is_managed: bool, bounds: (usize, usize)) -> Arc<Ring> {
@@ -107,7 +115,7 @@ fn resuming_loses_nothing_and_repeats_nothing() {
     ring.detach();
     deliver(&ring, message(4));
     let numbers = ring.resume(2, Arc::clone(&second) as _);
-    assert_eq!(numbers, Ok((2, 0)));
+    assert_eq!(numbers, Ok(continued(2, 0)));
     deliver(&ring, message(5));
     assert_eq!(first.ids(), ["1", "2", "3"]);
     assert_eq!(second.ids(), ["3", "4", "5"]);
@@ -140,7 +148,7 @@ fn a_count_that_cannot_be_is_refused() {
     assert_eq!(resume(3), Err(Unresumable::TooHigh { sent: 2 }));
     assert_eq!(resume(0), Err(Unresumable::Forgotten));
     assert!(second.ids().is_empty());
-    assert_eq!(resume(1), Ok((1, 0)));
+    assert_eq!(resume(1), Ok(continued(1, 0)));
 }
 
 /// §4: the client counts from `<enabled/>` on.
@@ -152,7 +160,10 @@ fn what_was_sent_before_management_does_not_count() {
     ring.enable(0, None);
     deliver(&ring, message(2));
     deliver(&ring, message(3));
-    assert_eq!(ring.resume(1, Arc::clone(&second) as _), Ok((2, 1)));
+    assert_eq!(
+        ring.resume(1, Arc::clone(&second) as _),
+        Ok(continued(2, 1))
+    );
     assert_eq!(second.ids(), ["3"]);
 }
 
@@ -173,7 +184,7 @@ fn numbers_go_round() {
     // It has eight of before, and two more.
     assert_eq!(
         ring.resume(10, Arc::clone(&second) as _),
-        Ok((0, u32::MAX - 9))
+        Ok(continued(0, u32::MAX - 9))
     );
     assert_eq!(second.ids(), ["3", "4"]);
     ring.acked(2);
@@ -213,6 +224,29 @@ fn what_is_awaited_is_told_once() {
     assert!(!ring.acked(0).is_awaited);
     assert!(ring.acked(1).is_awaited);
     assert!(!ring.acked(1).is_awaited);
+}
+
+/// A client that comes back may say that it has what was awaited.
+#[test]
+fn what_is_awaited_is_told_with_a_resumption() {
+    let (first, second) = (Stream::new(99), Stream::new(99));
+    let ring = ring(&first, true, BOUNDS);
+    deliver(&ring, message(1));
+    ring.request_ack();
+    ring.detach();
+    let resumed = ring.resume(1, Arc::clone(&second) as _);
+    assert!(resumed.unwrap().is_awaited);
+    assert!(!ring.acked(1).is_awaited);
+}
+
+/// What waited for somebody to look may be too much for the stream.
+#[test]
+fn asking_ends_a_session_whose_stream_is_full() {
+    let ring = ring(&Stream::new(0), true, BOUNDS);
+    ring.hold(Some(|_| Hold::Wait));
+    deliver(&ring, message(1));
+    assert!(matches!(ring.request_ack(), Delivery::Overflowed));
+    assert_eq!(ids(&ring.end().0), ["1"]);
 }
 
 /// The bounds end the session, and what was the one too many is not lost.

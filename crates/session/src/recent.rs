@@ -1,0 +1,47 @@
+//! The messages that came last for an account, by number: one that comes again,
+//! because whoever sent it on was not told that it arrived, is known.
+//!
+//! The memory goes with the account's. What was stored but had not arrived when
+//! a node died is found again in the log, with its number.
+
+use std::collections::VecDeque;
+
+use starling_link::MessageId;
+
+/// Numbers that are kept for one account. A node sends again only what it was
+/// not told of, so the newest are enough.
+const RECENT_MESSAGES_MAX: usize = 32;
+
+/// Numbers of messages, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Recent(VecDeque<MessageId>);
+
+impl Recent {
+    /// Takes note of a message; `false` if it is known.
+    pub(crate) fn note(&mut self, id: MessageId) -> bool {
+        if self.0.iter().rev().any(|known| *known == id) {
+            return false;
+        }
+        if self.0.len() >= RECENT_MESSAGES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(id);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_comes_again_is_known_and_the_memory_is_bounded() {
+        let mut recent = Recent::default();
+        for id in 0..100 {
+            assert!(recent.note(MessageId(id)));
+            assert!(!recent.note(MessageId(id)));
+        }
+        assert_eq!(recent.0.len(), RECENT_MESSAGES_MAX);
+        assert!(!recent.note(MessageId(99)) && recent.note(MessageId(0)));
+    }
+}
