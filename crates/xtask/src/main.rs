@@ -4,6 +4,7 @@
 //! Nothing here is needed to build or run Starling.
 
 mod cassandra;
+mod check;
 mod clients;
 mod command;
 mod etcd;

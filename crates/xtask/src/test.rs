@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::Command;
 use crate::report::{Outcome, Report};
-use crate::{cassandra, clients, etcd, tools, workspace};
+use crate::{cassandra, check, clients, etcd, tools, workspace};
 
 /// What to leave out.
 #[derive(Args)]
@@ -49,6 +49,8 @@ enum Step {
     XmppJs,
     /// A receiver of traces, in Python on grpcio, against the binary.
     Otlp,
+    /// Clients that talk while the binary is killed: nothing is lost or repeated.
+    Check,
 }
 
 impl Step {
@@ -93,6 +95,7 @@ impl Step {
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
             Self::Otlp => clients::otlp(),
+            Self::Check => check::run(),
         }
     }
 }

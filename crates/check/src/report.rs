@@ -1,0 +1,148 @@
+//! What a run showed, for people and for scripts.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::history::Event;
+use crate::life::grace;
+use crate::pause::{Pauses, pauses};
+use crate::verdict::{Promise, Verdict, judge};
+
+/// Violations of each promise that are shown with their history.
+const VIOLATIONS_SHOWN: usize = 2;
+/// Events shown of each.
+const EVENTS_SHOWN: usize = 24;
+
+/// What a run showed.
+pub struct Report {
+    /// The server.
+    pub target: String,
+    /// The seed of the script.
+    pub seed: u64,
+    /// How long the run took.
+    pub took: Duration,
+    /// What its history proves.
+    pub verdict: Verdict,
+    pauses: Vec<(&'static str, Pauses)>,
+    stories: Vec<String>,
+}
+
+impl Report {
+    /// Judges a history.
+    #[must_use]
+    pub fn of(target: &str, seed: u64, history: &[Event]) -> Self {
+        let verdict = judge(history, grace());
+        let stories = PROMISES.iter().flat_map(|(promise, _)| {
+            let all = verdict.violations.iter();
+            all.filter(|violation| violation.promise == *promise)
+                .take(VIOLATIONS_SHOWN)
+        });
+        let stories = stories.map(|violation| {
+            let events = violation.story(history, EVENTS_SHOWN);
+            let lines = events.iter().map(|event| format!("\n      {event}"));
+            format!("{violation}{}", lines.collect::<String>())
+        });
+        Self {
+            target: target.to_owned(),
+            seed,
+            took: Duration::from_micros(history.last().map_or(0, |event| event.at)),
+            stories: stories.collect(),
+            pauses: pauses(history).into_iter().collect(),
+            verdict,
+        }
+    }
+
+    /// How often a promise was broken.
+    #[must_use]
+    pub fn broken(&self, promise: Promise) -> usize {
+        let all = self.verdict.violations.iter();
+        all.filter(|violation| violation.promise == promise).count()
+    }
+
+    /// For scripts.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let verdict = &self.verdict;
+        let broken = PROMISES.map(|(promise, name)| (name.to_owned(), self.broken(promise).into()));
+        let pauses = self.pauses.iter().map(|(kind, pauses)| {
+            json!({
+                "fault": kind,
+                "count": pauses.count(),
+                "endless": pauses.endless,
+                "p50_us": pauses.quantile(500),
+                "p99_us": pauses.quantile(990),
+                "max_us": pauses.quantile(1_000),
+            })
+        });
+        json!({
+            "target": self.target,
+            "seed": self.seed,
+            "seconds": self.took.as_secs_f64(),
+            "sent": verdict.sent,
+            "acknowledged": verdict.acknowledged,
+            "received": verdict.received,
+            "refused": verdict.refused,
+            "undecided": verdict.undecided,
+            "repeated": verdict.repeated,
+            "resumed": verdict.resumed,
+            "resume_failed": verdict.failed,
+            "violations": broken.into_iter().collect::<serde_json::Map<_, _>>(),
+            "first_violations": self.stories,
+            "pauses": pauses.collect::<Vec<_>>(),
+        })
+    }
+}
+
+const PROMISES: [(Promise, &str); 6] = [
+    (Promise::NoLoss, "lost"),
+    (Promise::NoDuplicate, "duplicate"),
+    (Promise::Order, "out of order"),
+    (Promise::StableId, "id changed"),
+    (Promise::HonestH, "h dishonest"),
+    (Promise::NoGhost, "ghosts"),
+];
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = &self.verdict;
+        writeln!(f, "{}: seed {}", self.target, self.seed)?;
+        let seconds = self.took.as_secs_f64();
+        let counts = [
+            ("sent", verdict.sent),
+            ("acknowledged", verdict.acknowledged),
+            ("received", verdict.received),
+            ("refused", verdict.refused),
+            ("undecided", verdict.undecided),
+            ("repeated, recognisable", verdict.repeated),
+            ("sessions resumed", verdict.resumed),
+            ("resumptions failed", verdict.failed),
+        ];
+        writeln!(f, "  {:<24}{seconds:>10.1} s", "took")?;
+        for (name, count) in counts {
+            writeln!(f, "  {name:<24}{count:>10}")?;
+        }
+        writeln!(f, "  violations")?;
+        for (promise, name) in PROMISES {
+            writeln!(f, "    {name:<22}{:>10}", self.broken(promise))?;
+        }
+        writeln!(
+            f,
+            "  pause, ms   {:>8}{:>10}{:>10}{:>10}{:>9}",
+            "count", "p50", "p99", "max", "endless"
+        )?;
+        for (kind, pauses) in &self.pauses {
+            let [half, most, all] = [500, 990, 1_000].map(|of| pauses.quantile(of) / 1_000);
+            let (count, endless) = (pauses.count(), pauses.endless);
+            writeln!(
+                f,
+                "    {kind:<10}{count:>6}{half:>10}{most:>10}{all:>10}{endless:>9}"
+            )?;
+        }
+        for story in &self.stories {
+            writeln!(f, "  {story}")?;
+        }
+        Ok(())
+    }
+}

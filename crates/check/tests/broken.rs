@@ -1,0 +1,170 @@
+//! The checker finds a guarantee that is broken on purpose: real streams of a
+//! real server, and between them somebody who swallows, repeats, swaps or
+//! acknowledges.
+
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use starling_check::link::Door;
+use starling_check::passage::Passage;
+use starling_check::target::Target;
+use starling_check::verdict::Promise;
+use starling_check::{Report, Script, life};
+use starling_testkit::reader::{Item, Reader};
+use starling_testkit::{Element, ns, wire};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
+use tokio::net::{TcpListener, TcpStream};
+
+/// What the proxy does, once in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mischief {
+    Swallow,
+    Repeat,
+    Swap,
+    Acknowledge,
+    None,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs STARLING_BINARY; cargo xtask test --only check runs it"]
+async fn a_broken_guarantee_is_found() {
+    let cases = [
+        (Mischief::None, None),
+        (Mischief::Swallow, Some(Promise::NoLoss)),
+        (Mischief::Repeat, Some(Promise::NoDuplicate)),
+        (Mischief::Swap, Some(Promise::Order)),
+        (Mischief::Acknowledge, Some(Promise::HonestH)),
+    ];
+    // Side by side: most of each run is waiting for what must not come.
+    let runs = cases.map(|(mischief, promise)| (mischief, promise, tokio::spawn(run(mischief))));
+    for (mischief, promise, report) in runs {
+        let report = report.await.unwrap();
+        let broken: Vec<_> = report.verdict.violations.iter().collect();
+        match promise {
+            None => assert!(broken.is_empty(), "{report}"),
+            Some(promise) => assert!(report.broken(promise) > 0, "{mischief:?}: {report}"),
+        }
+    }
+}
+
+async fn run(mischief: Mischief) -> Report {
+    let mut target = Target::starling(&starling()).unwrap();
+    target.start().await.unwrap();
+    let passage = Passage::to(target.address).await.unwrap();
+    let script = Script {
+        seed: 1,
+        clients: 8,
+        sends: 1_000,
+        time_max: Duration::from_secs(30),
+        cuts: 0,
+        faults: Vec::new(),
+        fault_every: Duration::from_secs(60),
+        settle_max: Duration::from_secs(9),
+    };
+    let door = Door {
+        address: proxy(passage.address(), mischief).await,
+        host: "localhost".to_owned(),
+        is_tls: false,
+    };
+    let history = life::run_through(&script, &mut target, &passage, &door).await;
+    Report::of("broken on purpose", script.seed, &history.unwrap())
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the program under test belongs to another package"
+)]
+fn starling() -> PathBuf {
+    Path::new(&std::env::var("STARLING_BINARY").unwrap()).to_owned()
+}
+
+/// Takes TLS off, so that it sees what passes, and does its mischief once.
+async fn proxy(server: SocketAddr, mischief: Mischief) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let is_done = Arc::new(AtomicBool::new(false));
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(pass(client, server, mischief, Arc::clone(&is_done)));
+        }
+    });
+    address
+}
+
+async fn pass(client: TcpStream, server: SocketAddr, mischief: Mischief, is_done: Arc<AtomicBool>) {
+    let plain = wire::connect(server).await.unwrap();
+    let tls = wire::secure(plain, "localhost", &["xmpp-client"], None).await;
+    let (mut from_server, mut to_server) = split(tls.unwrap().0);
+    let (mut from_client, mut to_client) = client.into_split();
+    tokio::spawn(async move {
+        let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+        // Else the server would not see that its client is gone.
+        to_server.shutdown().await
+    });
+    let (mut reader, mut buffer) = (Reader::new(), vec![0; 16_384]);
+    let mut held: Option<Element> = None;
+    while let Ok(count @ 1..) = from_server.read(&mut buffer).await {
+        let mut bytes = String::new();
+        let mut is_new = false;
+        for item in reader.push(&buffer[..count]).unwrap() {
+            match item {
+                Item::Open(_) => bytes.push_str(
+                    "<stream:stream xmlns='jabber:client' version='1.0' \
+                     xmlns:stream='http://etherx.jabber.org/streams'>",
+                ),
+                Item::Element(element) => {
+                    is_new |= element.is(ns::SASL, "success");
+                    meddle(mischief, &is_done, element, &mut held, &mut bytes);
+                }
+                Item::Close => bytes.push_str("</stream:stream>"),
+                Item::Text(text) => bytes.push_str(&text),
+                Item::End => {}
+            }
+        }
+        if is_new {
+            reader = Reader::new();
+        }
+        if to_client.write_all(bytes.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes an element on, or does what it must not.
+fn meddle(
+    mischief: Mischief,
+    is_done: &AtomicBool,
+    element: Element,
+    held: &mut Option<Element>,
+    bytes: &mut String,
+) {
+    let is_chat = element.name == "message" && element.body().is_some();
+    let has_held = held.is_some();
+    let is_target = match mischief {
+        Mischief::None => false,
+        Mischief::Acknowledge => element.is(ns::SM, "r"),
+        _ => is_chat,
+    };
+    if is_target && !has_held && !is_done.swap(true, Ordering::Relaxed) {
+        match mischief {
+            Mischief::Swap => *held = Some(element),
+            Mischief::Repeat => bytes.push_str(&element.raw.repeat(2)),
+            Mischief::Acknowledge => {
+                bytes.push_str("<a xmlns='urn:xmpp:sm:3' h='4000000'/>");
+            }
+            Mischief::Swallow | Mischief::None => {}
+        }
+        return;
+    }
+    bytes.push_str(&element.raw);
+    // One of the same sender must overtake it, else nothing shows.
+    let overtakes = |held: &mut Element| is_chat && held.from() == element.from();
+    if let Some(late) = held.take_if(overtakes) {
+        bytes.push_str(&late.raw);
+    }
+}

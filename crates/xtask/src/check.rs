@@ -1,0 +1,32 @@
+//! The history checker against the binary: `kill -9` and cut connections, then
+//! the proof that every acknowledged message came once and in order.
+//!
+//! What else it can do is in `docs/reliability.md`.
+
+use anyhow::Result;
+
+use crate::report::Outcome;
+use crate::test::cargo;
+use crate::workspace;
+
+/// Messages to be acknowledged.
+const SENDS: &str = "20000";
+/// A script that is known, so that a failure is not a matter of luck alone.
+const SEED: &str = "3";
+
+pub(crate) fn run() -> Result<Outcome> {
+    let starling = workspace::starling()?;
+    let kept = cargo(&["run", "--locked", "--package", "starling-check", "--"])
+        .args(&["--sends", SENDS, "--seed", SEED, "--seconds-max", "60"])
+        .args(&["--faults", "kill", "--starling"])
+        .args(&[&starling])
+        .succeeds()?;
+    // A checker that finds nothing when a promise is broken proves nothing.
+    let found = cargo(&["test", "--locked", "--package", "starling-check"])
+        .args(&["--test", "broken", "--", "--ignored"])
+        .env("STARLING_BINARY", &starling)
+        .succeeds()?;
+    let passed = u64::from(kept) + u64::from(found);
+    let failed = 2 - passed;
+    Ok(Outcome::Counted { passed, failed })
+}
