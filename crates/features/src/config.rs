@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
+    /// What users have said and were told.
+    pub archive: crate::mam::Config,
     /// Messages for absent users.
     pub offline: crate::offline::Config,
     /// What the server tells of itself.

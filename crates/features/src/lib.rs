@@ -15,6 +15,7 @@ mod corrections;
 mod csi;
 mod disco;
 mod last;
+mod mam;
 mod markers;
 mod metrics;
 mod offline;
@@ -66,6 +67,7 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(csi::ClientState),
         Box::new(disco::Disco),
         Box::new(last::Last::new(started_at)),
+        Box::new(mam::Archive::new(config.archive.clone())),
         Box::new(markers::Markers),
         Box::new(offline::Offline::new(config.offline.clone())),
         Box::new(ping::Ping),

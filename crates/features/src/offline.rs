@@ -362,7 +362,7 @@ fn delayed(ctx: &Ctx, entry: &Entry) -> Option<Stanza> {
 
 /// Whether a payload is a delay in our name. XEP-0203 §2: only we can know how
 /// long a message waited here, so one that arrives with it is lying.
-fn is_our_delay(payload: &Payload<'_>, ctx: &Ctx) -> bool {
+pub(crate) fn is_our_delay(payload: &Payload<'_>, ctx: &Ctx) -> bool {
     payload.is(ns::DELAY, "delay")
         && payload.attribute("from").is_some_and(|from| {
             Jid::parse(from.trim()).is_ok_and(|from| ctx.account.is_host(&from))

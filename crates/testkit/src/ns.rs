@@ -60,3 +60,5 @@ pub const SASL_CB: &str = "urn:xmpp:sasl-cb:0";
 pub const LIMITS: &str = "urn:xmpp:stream-limits:0";
 /// XEP-0484: FAST.
 pub const FAST: &str = "urn:xmpp:fast:0";
+/// XEP-0313: message archives.
+pub const MAM: &str = "urn:xmpp:mam:2";

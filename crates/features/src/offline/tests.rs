@@ -362,7 +362,7 @@ fn a_message_for_a_lost_session_falls_back() {
 /// What was kept only until it arrived leaves the log, and no more.
 #[test]
 fn what_arrived_leaves_the_log() {
-    let mut scene = juliet();
+    let mut scene = log::without_archive();
     scene.online("balcony");
     get(&mut scene, "1");
     scene.acknowledges("balcony");

@@ -35,6 +35,7 @@ mod durability;
 mod external;
 mod hosts;
 mod installed;
+mod mam;
 mod monitoring;
 mod offline;
 mod ping_version_time_last;

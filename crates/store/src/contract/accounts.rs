@@ -202,6 +202,10 @@ pub async fn removal_erases_every_domain_and_no_neighbour(store: &dyn Store) {
             .unwrap()
             .is_empty()
     );
+    let peer = sample::entry(1, 1, false).peer;
+    let conversation = Query::before(None, 9).archived_only().with(peer);
+    let found = store.archive_page(&jid, &conversation).await.unwrap();
+    assert!(found.is_empty(), "{found:?}");
     assert_eq!(
         store.private_xml(&jid, &Key::new("n", "e")).await.unwrap(),
         None

@@ -16,6 +16,13 @@ pub(super) fn log(scene: &Scene) -> Vec<Entry> {
     page.now_or_never().unwrap().unwrap()
 }
 
+/// Juliet at a server that archives nothing.
+pub(super) fn without_archive() -> Scene {
+    let mut config = crate::Config::default();
+    config.archive.default = crate::mam::Scope::Never;
+    juliet_with(&config)
+}
+
 /// A page that overflowed its client's queue ended the session, again and
 /// again: seventeen large messages locked a user out for good.
 #[test]
@@ -70,7 +77,7 @@ fn a_short_page_counts_for_what_it_is() {
 /// The log of everybody grew for ever.
 #[test]
 fn what_was_delivered_leaves_the_log() {
-    let mut scene = juliet();
+    let mut scene = without_archive();
     get(&mut scene, "1");
     get(&mut scene, "2");
     scene.bind_and_send("balcony", "<presence/>");

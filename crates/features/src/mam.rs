@@ -1,0 +1,225 @@
+//! XEP-0313: Message Archive Management, version 1.1.3, for user archives, with
+//! the preferences of XEP-0441 and the pages of XEP-0059.
+//!
+//! The archive is the account's log: here is said which entries belong to it,
+//! and they are shown to their owner. Reading a request is the business of
+//! `query`, answering it of `page`; `prefs` knows what the user wants kept, and
+//! `retention` for how long the operator does. Rooms have archives of their own.
+
+mod page;
+mod prefs;
+mod query;
+mod retention;
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use starling_session::{
+    BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Manifest, Origin, Outcome, Phase,
+    SessionId, Side, Spec, To,
+};
+use starling_xmpp::payload::hints::Hints;
+use starling_xmpp::{Condition, Jid, Stanza, StanzaError, Type, ns};
+
+pub(crate) use prefs::Scope;
+
+use crate::{content, offline};
+
+const MANIFEST: Manifest = Manifest {
+    spec: Spec::Xep(313),
+    version: "1.1.3",
+    disco: &[],
+    disco_account: &[ns::MAM, ns::MAM_EXTENDED, ns::MAM_GROUPCHAT_FIELD],
+};
+
+const ALSO: &[Manifest] = &[
+    Manifest {
+        spec: Spec::Xep(59),
+        version: "1.0",
+        disco: &[],
+        disco_account: &[],
+    },
+    Manifest {
+        spec: Spec::Xep(441),
+        version: "0.2.0",
+        disco: &[],
+        disco_account: &[],
+    },
+];
+
+// Of every account, so that a stranger is told the same of one that does not
+// exist.
+const HOOKS: &[Hook] = &[
+    Hook::message(Side::Recipient, Phase::Stamp),
+    Hook::message(Side::Both, Phase::Archive),
+    Hook::iq_get(To::Account, ns::MAM, "query"),
+    Hook::iq_set(To::Account, ns::MAM, "query"),
+    Hook::iq_get(To::Account, ns::MAM, "metadata"),
+    Hook::iq_get(To::Account, ns::MAM, "prefs"),
+    Hook::iq_set(To::Account, ns::MAM, "prefs"),
+    Hook::on(EventKind::Available),
+];
+
+/// `[session.features.archive]`: what users have said and were told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// What is archived for users who have set nothing else (XEP-0441):
+    /// `"always"`, `"never"`, or `"roster"` for what they exchange with
+    /// contacts.
+    pub default: Scope,
+    /// Days after which messages are removed from archives; 0 keeps them for
+    /// ever. What still waits for its reader stays. It takes effect when the
+    /// user comes online, or gets or sends a message. For single hosts:
+    /// `host_keep_days = { "example.org" = 30 }`.
+    pub keep_days: u32,
+    /// The same for single hosts, by their names.
+    pub host_keep_days: BTreeMap<String, u32>,
+}
+
+impl Config {
+    fn keep_days_of(&self, host: &str) -> u32 {
+        let of_host = self.host_keep_days.get(host);
+        of_host.copied().unwrap_or(self.keep_days)
+    }
+}
+
+pub(crate) struct Archive {
+    config: Config,
+}
+
+impl Archive {
+    pub(crate) fn new(config: Config) -> Self {
+        Self { config }
+    }
+}
+
+impl Feature for Archive {
+    fn manifest(&self) -> &'static Manifest {
+        &MANIFEST
+    }
+
+    fn also(&self) -> &'static [Manifest] {
+        ALSO
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        HOOKS
+    }
+
+    fn message(&self, phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
+        if phase == Phase::Stamp {
+            // Only we answer for this archive. Results of other archives are
+            // for the client to match with what it asked them.
+            if message.has(ns::MAM, "result") && is_in_our_name(message, ctx) {
+                message.strip(|payload| payload.is(ns::MAM, "result"));
+            }
+            return Outcome::Pass;
+        }
+        if self.is_archived(message, ctx) {
+            ctx.keep(Kept {
+                is_archived: true,
+                ..Kept::default()
+            });
+            if retention::is_due(&self.config, ctx) {
+                // Of no session: it is the account's.
+                ctx.follow_up(SessionId(0));
+            }
+        }
+        Outcome::Pass
+    }
+
+    fn event(&self, _event: &Event<'_>, session: SessionId, ctx: &mut Ctx) {
+        if retention::is_due(&self.config, ctx) {
+            ctx.follow_up(session);
+        }
+    }
+
+    fn follow_up<'a>(&'a self, _session: SessionId, ctx: &'a mut Ctx) -> BoxFuture<'a, ()> {
+        Box::pin(retention::apply(&self.config, ctx))
+    }
+
+    fn handle<'a>(&'a self, iq: &'a Stanza, ctx: &'a mut Ctx) -> BoxFuture<'a, Outcome> {
+        Box::pin(async move {
+            match self.answer(iq, ctx).await {
+                Ok(answer) => {
+                    ctx.send(answer);
+                    Outcome::Done
+                }
+                Err(error) => Outcome::Reject(error),
+            }
+        })
+    }
+}
+
+impl Archive {
+    async fn answer(&self, iq: &Stanza, ctx: &mut Ctx) -> Result<Stanza, StanzaError> {
+        let asker = iq.head.from.as_ref();
+        if !asker.is_some_and(|asker| ctx.account.is_self(asker)) {
+            // §8.1.
+            return Err(StanzaError::new(Condition::Forbidden));
+        }
+        let Some(asked) = iq.first_payload().map(|payload| payload.element()) else {
+            return Err(StanzaError::new(Condition::BadRequest));
+        };
+        let answer = match (asked.name(), iq.head.type_) {
+            ("query", Type::Set) => page::answer(&asked, ctx).await?,
+            ("query", _) => query::form(),
+            ("metadata", _) => page::metadata(ctx).await?,
+            ("prefs", Type::Set) => prefs::set(&asked, ctx)?,
+            _ => prefs::get(self.config.default, ctx),
+        };
+        Ok(iq.result_with(&answer))
+    }
+
+    /// §6.1.1: what the user said and was told, once.
+    fn is_archived(&self, message: &Stanza, ctx: &mut Ctx) -> bool {
+        if !content::is_kept(message) || Hints::of(message).forbids_archive() {
+            return false;
+        }
+        let peer = match ctx.side() {
+            Side::Sender => message.head.to.as_ref(),
+            Side::Recipient | Side::Both => message.head.from.as_ref(),
+        };
+        let Some(peer) = peer else {
+            return false;
+        };
+        if ctx.side() == Side::Sender {
+            // What is said to oneself is archived as it arrives.
+            return !ctx.account.is_self(peer) && prefs::admits(self.config.default, peer, ctx);
+        }
+        !is_bounced(message, ctx)
+            && !is_in_log(message, ctx)
+            && prefs::admits(self.config.default, peer, ctx)
+    }
+}
+
+fn is_in_our_name(message: &Stanza, ctx: &Ctx) -> bool {
+    let from = message.head.from.as_ref();
+    from.is_none_or(|from| ctx.account.is_self(from) || ctx.account.is_host(from))
+}
+
+/// RFC 6121 §8.5.3.2.1: for a resource that is gone all but chat goes back to
+/// its sender. §6.1: so it is not in the archive.
+fn is_bounced(message: &Stanza, ctx: &Ctx) -> bool {
+    let is_full = message.head.to.as_ref().is_some_and(Jid::is_full);
+    let is_nobodys = ctx.targets.sessions.is_empty() && !ctx.targets.is_stored;
+    is_nobodys && is_full && message.head.type_ != Type::Chat
+}
+
+/// Whether the message came out of the log, where it still is: it waited, and
+/// its reader was gone before it had it.
+fn is_in_log(message: &Stanza, ctx: &Ctx) -> bool {
+    ctx.origin == Origin::Returned
+        && message
+            .payloads()
+            .any(|payload| offline::is_our_delay(&payload, ctx))
+}
