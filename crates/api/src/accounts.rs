@@ -70,7 +70,7 @@ impl Administration {
         account: &BareJid,
         verifiers: Vec<ScramVerifier>,
     ) -> Result<(), Error> {
-        self.store.check().await?;
+        self.store_health().await?;
         self.change(account, CredentialChange::Password(verifiers))
             .await
     }
@@ -105,12 +105,12 @@ impl Administration {
         limit: usize,
     ) -> Result<Vec<Account>, Error> {
         self.served(host)?;
-        Ok(self.store.accounts(host, after, limit).await?)
+        Ok(self.store()?.accounts(host, after, limit).await?)
     }
 
     /// What is known of an account.
     pub async fn show(&self, account: &BareJid) -> Result<Detail, Error> {
-        let Some(bundle) = self.store.login(account).await? else {
+        let Some(bundle) = self.store()?.login(account).await? else {
             return Err(Error::NoAccount(account.clone()));
         };
         Ok(Detail {
@@ -142,7 +142,7 @@ impl Administration {
         if let Ok(done) = tokio::time::timeout(CHANGE_TIMEOUT, change).await {
             return Ok(done);
         }
-        let cause = match self.store.check().await {
+        let cause = match self.store_health().await {
             Err(error) => error.to_string(),
             Ok(_) => "the owner of the account does not answer".into(),
         };

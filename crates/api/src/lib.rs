@@ -31,7 +31,8 @@ pub use error::Error;
 #[derive(Clone)]
 pub struct Administration {
     link: Arc<dyn Link>,
-    store: Arc<dyn Store>,
+    /// None at a node that keeps nothing.
+    store: Option<Arc<dyn Store>>,
     hosts: Arc<Mutex<Vec<String>>>,
 }
 
@@ -49,11 +50,28 @@ impl Administration {
     pub fn new(link: Arc<dyn Link>, store: Arc<dyn Store>, hosts: Vec<String>) -> Self {
         let administration = Self {
             link,
-            store,
+            store: Some(store),
             hosts: Arc::default(),
         };
         administration.set_hosts(hosts);
         administration
+    }
+
+    /// The same at a node without a store: what only a store knows is refused.
+    pub fn without_store(link: Arc<dyn Link>, hosts: Vec<String>) -> Self {
+        let administration = Self {
+            link,
+            store: None,
+            hosts: Arc::default(),
+        };
+        administration.set_hosts(hosts);
+        administration
+    }
+
+    pub(crate) fn store(&self) -> Result<&Arc<dyn Store>, Error> {
+        self.store.as_ref().ok_or_else(|| {
+            Error::Refused("this node keeps no accounts: ask one with the role \"session\"".into())
+        })
     }
 
     /// Administers the accounts of these hosts from now on.
@@ -74,14 +92,21 @@ impl Administration {
     /// # Errors
     /// What a write would be told.
     pub async fn store_health(&self) -> Result<Health, Error> {
-        Ok(self.store.check().await?)
+        match &self.store {
+            Some(store) => Ok(store.check().await?),
+            // What is not there is not ill.
+            None => Ok(Health::default()),
+        }
     }
 
-    /// How many accounts each host has.
+    /// How many accounts each host has; nothing at a node without a store.
     pub async fn counts(&self) -> Result<Vec<HostCount>, Error> {
         let mut counts = Vec::new();
+        let Some(store) = &self.store else {
+            return Ok(counts);
+        };
         for host in self.hosts() {
-            let accounts = self.store.account_count(&host).await?;
+            let accounts = store.account_count(&host).await?;
             counts.push(HostCount { host, accounts });
         }
         Ok(counts)
@@ -102,6 +127,6 @@ impl Administration {
                 to.display()
             )));
         }
-        Ok(self.store.backup(to).await?.bytes)
+        Ok(self.store()?.backup(to).await?.bytes)
     }
 }

@@ -186,7 +186,7 @@ impl Cluster {
 
     /// Leaves the cluster: nothing of this node is served from now on, so the
     /// caller has stopped serving. Shards that it still had go to others.
-    pub async fn leave(self) {
+    pub async fn leave(&self) {
         self.shared.stop.cancel();
         self.tasks.wait().await;
         if let Err(error) = self.say_goodbye().await {

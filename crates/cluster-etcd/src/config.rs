@@ -35,15 +35,20 @@ pub struct Config {
     #[schemars(with = "String", extend("format" = "duration"))]
     pub lease_ttl: Duration,
     /// The user at etcd, if it asks for one.
+    #[schemars(example = &"starling")]
     pub username: Option<String>,
     /// A file with the password of that user.
+    #[schemars(example = "/etc/starling/etcd.password")]
     pub password_file: Option<PathBuf>,
     /// A file with the certificates (PEM) of the authorities that etcd's
     /// certificate may come from. Needed for `https` endpoints.
+    #[schemars(example = "/etc/starling/etcd-ca.crt")]
     pub ca: Option<PathBuf>,
     /// A file with this node's certificate (PEM) for etcd, if it asks for one.
+    #[schemars(example = "/etc/starling/etcd.crt")]
     pub cert: Option<PathBuf>,
     /// A file with the key (PEM) of that certificate.
+    #[schemars(example = "/etc/starling/etcd.key")]
     pub key: Option<PathBuf>,
     /// Shards that may be moving at once in the whole cluster.
     pub moves_max: usize,

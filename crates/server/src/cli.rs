@@ -3,6 +3,7 @@
 //! - [`arguments`]: the grammar and its help.
 //! - [`user`], [`import`], [`session`], [`status`], [`backup`]: commands that
 //!   speak to a running node through [`client`].
+//! - [`cluster`]: `starling cluster`.
 //! - [`settings`]: `starling config`.
 //! - [`output`], [`password`], [`exit`]: how they print, ask and end.
 //!
@@ -11,6 +12,7 @@
 mod arguments;
 mod backup;
 mod client;
+mod cluster;
 mod exit;
 mod import;
 mod output;
@@ -22,7 +24,10 @@ mod user;
 
 use clap::CommandFactory;
 
-pub use arguments::{Arguments, Command, ConfigCommand, Global, SessionCommand, UserCommand};
+pub use arguments::{
+    Arguments, CertRole, ClusterCommand, Command, ConfigCommand, Global, SessionCommand,
+    UserCommand,
+};
 pub use exit::{Exit, tell};
 
 use output::Output;
@@ -39,6 +44,7 @@ pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         Command::User { command } => user::run(global, command, &output).await,
         Command::Session { command } => session::run(global, command, &output).await,
         Command::Config { command } => settings::run(global, &command, &output),
+        Command::Cluster { command } => cluster::run(command, &output),
         Command::Status => status::run(global, &output).await,
         Command::Backup { file } => backup::run(global, &file, &output).await,
         Command::Completions { shell } => {

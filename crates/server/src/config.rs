@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 mod admin;
 mod api;
+mod cluster;
 mod environment;
 mod host;
 mod load;
@@ -36,10 +37,10 @@ pub use api::Api;
 pub use environment::Environment;
 pub use host::{Contact, Host};
 pub use load::{Loaded, load, load_admin};
-pub use node::Node;
+pub use node::{Node, Role};
 pub use problem::{Problem, Problems};
 pub use session::Session;
-pub use store::Store;
+pub use store::{Store, StoreKind};
 pub use template::template;
 
 /// Everything that can be set.
@@ -62,6 +63,11 @@ pub struct Config {
     pub session: Session,
     /// Where everything durable is kept.
     pub store: Store,
+    /// How the nodes of a cluster find each other: through etcd. Only with
+    /// node.cluster = true.
+    pub cluster: starling_cluster_etcd::Config,
+    /// How the nodes of a cluster reach each other. Only with node.cluster = true.
+    pub link: starling_wire::link::Config,
     /// How a running node is administered.
     pub admin: Admin,
     /// What is served over HTTP.
@@ -78,6 +84,8 @@ impl Default for Config {
             edge: starling_edge::Config::default(),
             session: Session::default(),
             store: Store::default(),
+            cluster: starling_cluster_etcd::Config::default(),
+            link: starling_wire::link::Config::default(),
             admin: Admin::default(),
             api: Api::default(),
         }

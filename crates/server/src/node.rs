@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use starling_api::Administration;
 use starling_auth::scram;
 use starling_link::Sampler;
-use starling_session::{Clock as _, Component, Feature, SystemClock};
+use starling_session::{Clock as _, Component, Feature, Registry, SystemClock};
 use starling_store_embedded::Embedded;
 use starling_xmpp::BareJid;
 use tokio::task::JoinHandle;
@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::data::DataFolder;
 use crate::hosts::{self, Components};
 use crate::passwords::Passwords;
+use crate::roles::clustered::{self, Joined};
 use crate::roles::embedded;
 
 /// How long the engine and administration may take to finish what they
@@ -89,21 +90,30 @@ impl Builder {
     /// The folder, the store, a certificate or a port cannot be used.
     pub async fn start(self) -> anyhow::Result<Node> {
         let data = DataFolder::open(self.data.as_deref().unwrap_or(Path::new("data")))?;
-        embedded::start(self.config, data, self.extras).await
+        if self.config.node.cluster {
+            return Box::pin(clustered::start(self.config, data, self.extras)).await;
+        }
+        Box::pin(embedded::start(self.config, data, self.extras)).await
     }
 }
 
 /// A node that serves. Dropping it without [`Node::stop`] breaks its streams
 /// off; nothing that was acknowledged is lost by that.
 pub struct Node {
-    pub(crate) edge: JoinHandle<()>,
-    pub(crate) handle: starling_edge::Handle,
-    pub(crate) engine: starling_session::Parts,
-    pub(crate) census: JoinHandle<()>,
+    /// With the role.
+    pub(crate) edge: Option<JoinHandle<()>>,
+    pub(crate) handle: Option<starling_edge::Handle>,
+    /// With the role.
+    pub(crate) engine: Option<starling_session::Parts>,
+    /// The features, where there is no engine that has them.
+    pub(crate) registry: Option<Registry>,
+    /// The cluster that it is part of.
+    pub(crate) joined: Option<Joined>,
+    pub(crate) census: Option<JoinHandle<()>>,
     pub(crate) api: JoinHandle<Result<(), starling_wire::Error>>,
     /// Monitoring, where it is served.
     pub(crate) monitor: Option<JoinHandle<()>>,
-    pub(crate) store: Arc<Embedded>,
+    pub(crate) store: Option<Arc<Embedded>>,
     pub(crate) administration: Administration,
     pub(crate) facts: Arc<Facts>,
     pub(crate) passwords: Passwords,
@@ -166,15 +176,20 @@ impl Node {
     /// # Errors
     /// Something cannot be used; then nothing changes.
     pub fn reload(&mut self, config: Config) -> anyhow::Result<()> {
-        let env = self.engine.node.env();
-        let now = SystemClock.now();
+        let env = self.engine.as_ref().map(|engine| engine.node.env());
+        let registry = env.map(|env| &env.registry).or(self.registry.as_ref());
         let session = hosts::for_session(&config, &self.components)?;
-        let (edge, certificates) = hosts::for_edge(&config, &self.data, &env.registry, now)?;
-        self.handle.reload(config.edge.clone(), edge)?;
+        if let (Some(handle), Some(registry)) = (&self.handle, registry) {
+            let now = SystemClock.now();
+            let (edge, certificates) = hosts::for_edge(&config, &self.data, registry, now)?;
+            handle.reload(config.edge.clone(), edge)?;
+            self.facts.set_certificates(certificates);
+        }
         self.passwords.replace(&config.edge.auth);
-        env.hosts.store(Arc::new(session));
+        if let Some(env) = env {
+            env.hosts.store(Arc::new(session));
+        }
         self.administration.set_hosts(hosts::names(&config));
-        self.facts.set_certificates(certificates);
         for section in self.started_with.fixed_differences(&config) {
             tracing::warn!(section, "changed, which takes effect at the next start");
         }
@@ -186,8 +201,9 @@ impl Node {
     /// returns while it works.
     pub async fn failed(&mut self) -> anyhow::Error {
         tokio::select! {
-            error = self.store.failed() => error.into(),
-            worker = join_next(&mut self.engine.workers) => match worker {
+            error = store_failed(self.store.as_deref()) => error.into(),
+            error = cluster_failed(&mut self.joined) => error,
+            worker = join_next(self.engine.as_mut().map(|engine| &mut engine.workers)) => match worker {
                 Ok(Err(error)) => error.into(),
                 Ok(Ok(())) => anyhow!("a worker ended by itself"),
                 Err(panic) => anyhow!("a worker stopped: {panic}"),
@@ -196,7 +212,7 @@ impl Node {
                 Ok(()) => anyhow!("monitoring ended by itself"),
                 Err(panic) => anyhow!("monitoring stopped: {panic}"),
             },
-            edge = &mut self.edge => match edge {
+            edge = ended(&mut self.edge) => match edge {
                 Ok(()) => anyhow!("the edge ended by itself"),
                 Err(panic) => anyhow!("the edge stopped: {panic}"),
             },
@@ -218,16 +234,28 @@ impl Node {
         let [accepting, working, administering, monitoring] = &self.stops;
         self.facts.set_draining();
         accepting.cancel();
-        let edge = (&mut self.edge).await;
-        edge.context("the edge stopped")?;
+        if let Some(edge) = self.edge.take() {
+            edge.await.context("the edge stopped")?;
+        }
+        if let Some(joined) = &self.joined {
+            joined.drain().await;
+        }
         administering.cancel();
         let finish = async {
-            self.engine.node.drain().await;
+            if let Some(engine) = &self.engine {
+                engine.node.drain().await;
+            }
             working.cancel();
-            while let Some(worker) = self.engine.workers.join_next().await {
+            let mut workers = self.engine.take().map(|engine| engine.workers);
+            while let Some(worker) = next(workers.as_mut()).await {
                 worker.context("a worker stopped")??;
             }
-            (&mut self.census).await.context("the census stopped")?;
+            if let Some(census) = self.census.take() {
+                census.await.context("the census stopped")?;
+            }
+            if let Some(joined) = self.joined.take() {
+                joined.leave().await;
+            }
             (&mut self.api).await.context("administration stopped")??;
             anyhow::Ok(())
         };
@@ -242,7 +270,9 @@ impl Node {
 }
 
 /// The end of a task; never, if there is none.
-async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::JoinError> {
+pub(crate) async fn ended<T>(
+    task: &mut Option<JoinHandle<T>>,
+) -> Result<T, tokio::task::JoinError> {
     match task {
         Some(task) => task.await,
         None => pending().await,
@@ -251,10 +281,33 @@ async fn ended<T>(task: &mut Option<JoinHandle<T>>) -> Result<T, tokio::task::Jo
 
 /// The next worker to end; never, once there is none.
 async fn join_next<T: 'static>(
-    workers: &mut tokio::task::JoinSet<T>,
+    workers: Option<&mut tokio::task::JoinSet<T>>,
 ) -> Result<T, tokio::task::JoinError> {
-    match workers.join_next().await {
+    match next(workers).await {
         Some(ended) => ended,
+        None => pending().await,
+    }
+}
+
+/// The next worker to end, if there is one.
+async fn next<T: 'static>(
+    workers: Option<&mut tokio::task::JoinSet<T>>,
+) -> Option<Result<T, tokio::task::JoinError>> {
+    workers?.join_next().await
+}
+
+/// Why the store has stopped; never, without one of this node's own.
+async fn store_failed(store: Option<&Embedded>) -> starling_store::Error {
+    match store {
+        Some(store) => store.failed().await,
+        None => pending().await,
+    }
+}
+
+/// Why the cluster is lost; never, without one.
+async fn cluster_failed(joined: &mut Option<Joined>) -> anyhow::Error {
+    match joined {
+        Some(joined) => joined.failed().await,
         None => pending().await,
     }
 }

@@ -3,9 +3,13 @@
 //! - `embedded`: all of them in one process.
 //! - `session`: the engine with its features.
 //! - `edge`: where clients connect.
+//! - `clustered`: those that one node of a cluster has.
+//! - `follower`: what the cluster decides, carried out in the engine.
 //! - `api`: administration.
 
 pub(crate) mod api;
+pub(crate) mod clustered;
 pub(crate) mod edge;
 pub(crate) mod embedded;
+pub(crate) mod follower;
 pub(crate) mod session;

@@ -5,6 +5,7 @@ use anyhow::{Context as _, anyhow};
 use bytes::Bytes;
 use starling_auth::ServerSecret;
 use starling_cluster::Placement;
+use starling_cluster_etcd::Cluster;
 use starling_session::EntryIds;
 use starling_store::Store;
 
@@ -32,6 +33,29 @@ impl Secrets {
             entry_ids: EntryIds::new(secret(store, ENTRY_IDS).await?),
         })
     }
+}
+
+impl Secrets {
+    /// The same for a cluster, whose edges have no store: they are in etcd.
+    pub(crate) async fn of_cluster(cluster: &Cluster) -> anyhow::Result<Self> {
+        Ok(Self {
+            placement: Placement::new(shared(cluster, "placement").await?),
+            server: ServerSecret::new(shared(cluster, "server").await?),
+            entry_ids: EntryIds::new(shared(cluster, "entry-ids").await?),
+        })
+    }
+}
+
+async fn shared<const N: usize>(cluster: &Cluster, name: &str) -> anyhow::Result<[u8; N]> {
+    let made: [u8; N] = rand::random();
+    let kept = cluster.secret(name, made.to_vec()).await;
+    let kept = kept.with_context(|| format!("cannot read the secret \"{name}\" from etcd"))?;
+    kept.as_slice().try_into().map_err(|_| {
+        anyhow!(
+            "the secret \"{name}\" in etcd has {} bytes, not {N}",
+            kept.len()
+        )
+    })
 }
 
 async fn secret<const N: usize>(store: &dyn Store, name: &str) -> anyhow::Result<[u8; N]> {

@@ -170,6 +170,7 @@ fn env(link: Arc<LocalLink>) -> Env {
     hosts.add(&jid("localhost"), Host::default());
     let features = starling_features::all(&starling_features::Config::default(), UnixMillis(0));
     Env {
+        fence: None,
         config: Config::default(),
         hosts: ArcSwap::from_pointee(hosts),
         store: Arc::new(starling_store::Memory::default()),

@@ -18,7 +18,7 @@ use starling_xmpp::{BareJid, Head};
 use tokio::sync::Notify;
 
 use crate::effects::Effect;
-use crate::{metrics, reject};
+use crate::{OwnFence, metrics, reject};
 
 /// Pause before a failed batch is tried again; it doubles up to the second.
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(100);
@@ -28,11 +28,18 @@ const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(crate) type Sink = Arc<dyn Fn(Vec<Write>) -> Storing + Send + Sync>;
 type Storing = BoxFuture<'static, Result<(), Error>>;
 
-/// The sink that a store is.
-pub(crate) fn sink(store: Arc<dyn Store>) -> Sink {
+/// The sink that a store is. With a fence, what is stored counts only if the
+/// fence was clear afterwards: read before, it would prove nothing.
+pub(crate) fn sink(store: Arc<dyn Store>, fence: Option<OwnFence>) -> Sink {
     Arc::new(move |batch| {
-        let store = Arc::clone(&store);
-        Box::pin(async move { store.commit(batch).await })
+        let (store, fence) = (Arc::clone(&store), fence.clone());
+        Box::pin(async move {
+            store.commit(batch).await?;
+            match fence {
+                Some(fence) => fence.clear().await,
+                None => Ok(()),
+            }
+        })
     })
 }
 

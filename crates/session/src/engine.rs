@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use starling_cluster::{Epoch, Shard};
 use starling_link::{
     Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Refused, Registration, Resume,
     ResumeError, Resumed, Returned, SessionInfo, SessionKey, SessionNode,
@@ -18,7 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::Env;
-use crate::work::{Survey, Task, Work};
+use crate::work::{Ownership, Survey, Task, Work};
 use crate::worker::{Inbox, Worker};
 
 /// Pause between two looks at whether the workers are done.
@@ -87,6 +88,36 @@ impl Engine {
             before = now;
             tokio::time::sleep(DRAIN_PAUSE).await;
         }
+    }
+
+    /// This node owns a shard from now on, under this epoch.
+    pub fn take(&self, shard: Shard, epoch: Epoch) {
+        self.own(shard, Ownership::Take(shard, epoch));
+    }
+
+    /// Finishes everything that was begun in a shard, closes its clients, and
+    /// refuses what comes after. When this returns, nothing of it is written any
+    /// more until [`Engine::keep`] or [`Engine::take`].
+    pub async fn freeze(&self, shard: Shard) {
+        let (told, finished) = oneshot::channel();
+        self.own(shard, Ownership::Freeze(shard, told));
+        // A worker that has gone writes nothing.
+        let _ = finished.await;
+    }
+
+    /// A frozen shard is served again: it stays here after all.
+    pub fn keep(&self, shard: Shard) {
+        self.own(shard, Ownership::Keep(shard));
+    }
+
+    /// A shard is another node's from now on.
+    pub fn give_up(&self, shard: Shard) {
+        self.own(shard, Ownership::Drop(shard));
+    }
+
+    fn own(&self, shard: Shard, change: Ownership) {
+        let worker = usize::from(shard.number()) % self.inboxes.len();
+        self.inboxes[worker].surveys.push_owed(Survey::Own(change));
     }
 
     /// How much the workers have done, if none of them has anything left.

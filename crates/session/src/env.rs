@@ -8,7 +8,7 @@ use starling_cluster::{Membership, Placement};
 use starling_link::Link;
 use starling_store::Store;
 
-use crate::{Clock, Config, EntryIds, Hosts, PasswordDeriver, Registry};
+use crate::{Clock, Config, EntryIds, Hosts, OwnFence, PasswordDeriver, Registry};
 
 /// The surroundings of an engine.
 pub struct Env {
@@ -18,6 +18,9 @@ pub struct Env {
     pub hosts: ArcSwap<Hosts>,
     /// Where everything durable goes.
     pub store: Arc<dyn Store>,
+    /// Read after every commit, before anything of it is let out; `None` for a
+    /// node that is alone, whose shards nobody else can take.
+    pub fence: Option<OwnFence>,
     /// The way to other shards.
     pub link: Arc<dyn Link>,
     /// From an account to its shard.

@@ -28,6 +28,7 @@ mod management;
 mod metrics;
 mod outbound;
 mod outgoing;
+mod own_fence;
 mod password;
 mod pipeline;
 pub mod presence;
@@ -62,6 +63,7 @@ pub use feature::{
 };
 pub use hosts::{Host, Hosts};
 pub use metrics::describe as describe_metrics;
+pub use own_fence::OwnFence;
 pub use password::PasswordDeriver;
 pub use presence::Availability;
 pub use registry::Registry;

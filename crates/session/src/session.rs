@@ -74,6 +74,12 @@ impl Session {
         self.ring.end();
     }
 
+    /// Its account is served by another node from now on.
+    pub(crate) fn move_away(&self) {
+        self.ring.close(Close::SystemShutdown);
+        self.ring.end();
+    }
+
     /// Whether it waits for its client to come back.
     pub fn is_hibernating(&self) -> bool {
         self.is_hibernating

@@ -140,6 +140,24 @@ impl Shard {
         }
     }
 
+    /// The names of the accounts that are here.
+    pub(crate) fn ready_names(&self) -> Vec<BareJid> {
+        self.ready().map(|account| account.jid.clone()).collect()
+    }
+
+    /// Closes the clients of all accounts that are here and forgets them; tells
+    /// whether none is left elsewhere.
+    pub(crate) fn close_ready(&mut self) -> bool {
+        self.accounts.retain(|_, slot| match slot {
+            Slot::Ready(account) => {
+                account.sessions.iter().for_each(crate::Session::move_away);
+                false
+            }
+            Slot::Away(_) => true,
+        });
+        self.accounts.is_empty()
+    }
+
     /// The accounts that are here.
     pub(crate) fn ready(&self) -> impl Iterator<Item = &Account> {
         self.accounts.values().filter_map(|slot| match slot {

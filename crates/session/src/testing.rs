@@ -119,6 +119,7 @@ impl Scene {
         let mut hosts = Hosts::default();
         hosts.add(&jid.to_host(), Host::default());
         let env = Env {
+            fence: None,
             config,
             hosts: ArcSwap::from_pointee(hosts),
             store,

@@ -1,6 +1,6 @@
 //! What a worker can be asked to do: frames, and questions with one answer.
 
-use starling_cluster::Shard;
+use starling_cluster::{Epoch, Shard};
 use starling_link::{
     ActiveSpan, Attach, Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed,
     SessionId, SessionInfo,
@@ -127,4 +127,18 @@ pub(crate) enum Survey {
     Sessions(usize, oneshot::Sender<Vec<SessionInfo>>),
     /// How much it has done, if it has nothing left to do.
     Quiet(oneshot::Sender<Option<u64>>),
+    /// A shard comes or goes.
+    Own(Ownership),
+}
+
+/// What a worker is to do about a shard.
+pub(crate) enum Ownership {
+    /// It is this node's under this epoch: what is known of another is void.
+    Take(Shard, Epoch),
+    /// It is to go: finish what is in hand, take nothing new, and say so.
+    Freeze(Shard, oneshot::Sender<()>),
+    /// It stays after all.
+    Keep(Shard),
+    /// It is another node's.
+    Drop(Shard),
 }

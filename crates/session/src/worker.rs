@@ -7,6 +7,7 @@
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
 mod loss;
+mod ownership;
 mod reading;
 mod residence;
 mod timers;
@@ -32,6 +33,7 @@ use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
 use crate::work::{Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router};
+use ownership::Owned;
 use reading::Found;
 use residence::Residence;
 use timers::Timers;
@@ -90,6 +92,7 @@ pub(crate) struct Worker {
     commits: Commits,
     residence: Residence,
     timers: Timers,
+    owned: Owned,
     /// Accounts whose memory is ahead of the store, in the hands of a handler.
     spoilt: HashSet<BareJid>,
     /// Counts the writes of this worker, for their stamps.
@@ -100,7 +103,7 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(env: Arc<Env>, inbox: Arc<Inbox>) -> Self {
-        let commits = Commits::new(commit::sink(Arc::clone(&env.store)));
+        let commits = Commits::new(commit::sink(Arc::clone(&env.store), env.fence.clone()));
         let residence = Residence::new(env.config.accounts_idle_max);
         Self {
             env,
@@ -110,6 +113,7 @@ impl Worker {
             commits,
             residence,
             timers: Timers::new(),
+            owned: Owned::default(),
             spoilt: HashSet::new(),
             writes: 0,
             begun: 0,
@@ -143,6 +147,7 @@ impl Worker {
                 () = shutdown.cancelled(), if self.is_quiet() => return Ok(()),
             }
             self.commits.start();
+            self.finish_leaving();
             self.residence
                 .unload(&mut self.shards, self.commits.progress());
         }
@@ -155,9 +160,12 @@ impl Worker {
 
     /// The shard, if this node owns it. It is taken under the epoch of now.
     fn shard(&mut self, number: ShardNumber) -> Option<&mut Shard> {
+        if self.is_frozen(number) {
+            return None;
+        }
         if !self.shards.contains_key(&number) {
-            let owner = self.env.membership.owner(number)?;
-            self.shards.insert(number, Shard::new(owner.epoch));
+            let epoch = self.epoch_of(number)?;
+            self.shards.insert(number, Shard::new(epoch));
         }
         self.shards.get_mut(&number)
     }
@@ -287,9 +295,15 @@ impl Worker {
             Arc::clone(&self.env.store),
             Arc::clone(self.commits.progress()),
         );
+        // Alone, there is nobody whose late writes could show up.
+        let shard = self
+            .shards
+            .get(&number)
+            .filter(|_| self.env.fence.is_some());
+        let epoch = shard.map(|shard| shard.epoch);
         self.away.push(Box::pin(async move {
             progress.reach(after).await;
-            let found = reading::read(&*store, &name).await;
+            let found = reading::read(&*store, &name, epoch).await;
             Returned::Loaded(number, name, found)
         }));
     }
@@ -359,7 +373,7 @@ impl Worker {
         }
     }
 
-    fn answer(&self, survey: Survey) {
+    fn answer(&mut self, survey: Survey) {
         match survey {
             Survey::Sessions(limit, answer) => {
                 let accounts = self.shards.values().flat_map(Shard::ready);
@@ -369,6 +383,7 @@ impl Worker {
             Survey::Quiet(answer) => {
                 let _ = answer.send(self.is_quiet().then_some(self.begun));
             }
+            Survey::Own(change) => self.own(change),
         }
     }
 }

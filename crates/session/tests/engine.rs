@@ -143,6 +143,7 @@ impl Node {
         let mut hosts = Hosts::default();
         hosts.add(&jid("localhost"), Host::default());
         let env = Env {
+            fence: None,
             config: Config::default(),
             hosts: ArcSwap::from_pointee(hosts),
             store: Arc::new(starling_store::Memory::default()),

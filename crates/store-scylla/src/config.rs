@@ -26,9 +26,11 @@ pub struct Config {
     /// The user; empty if the database asks for none.
     pub username: String,
     /// A file with the user's password.
+    #[schemars(example = "/etc/starling/cql.password")]
     pub password_file: Option<PathBuf>,
     /// A file with the certificates, in PEM, that the database's own must be
     /// signed by. With it connections are encrypted, without it they are not.
+    #[schemars(example = "/etc/starling/cql-ca.crt")]
     pub ca: Option<PathBuf>,
     /// How long one statement may take before it is issued again.
     #[serde(with = "humantime_serde")]

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use starling_testkit::cassandra;
 
 use crate::report::{Outcome, say};
-use crate::system::{JAVA, MAVEN};
+use crate::system::{ETCD, JAVA, MAVEN};
 use crate::test::{cargo, libtest_counts};
 
 /// The package that is tested, left out of the tests of the workspace.
@@ -24,5 +24,17 @@ pub(crate) fn tests() -> Result<Outcome> {
     // Each test of a fault starts a database of its own.
     cargo(&arguments)
         .args(&["--", "--test-threads=2"])
+        .counted(libtest_counts)
+}
+
+/// A cluster of processes: what single nodes do, and a session node killed.
+pub(crate) fn cluster() -> Result<Outcome> {
+    ETCD.provide()?;
+    JAVA.provide()?;
+    MAVEN.provide()?;
+    cassandra::fetch().context("no Apache Cassandra")?;
+    let package = ["test", "--locked", "--package", "starling-server"];
+    cargo(&package)
+        .args(&["--test", "cluster", "--", "--ignored"])
         .counted(libtest_counts)
 }

@@ -43,6 +43,8 @@ enum Step {
     Etcd,
     /// The CQL store against Apache Cassandra, which is fetched and started.
     Cql,
+    /// Edges and session nodes as processes, on a real etcd and database.
+    Cluster,
     /// A Python client, slixmpp, against the binary.
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
@@ -92,6 +94,7 @@ impl Step {
                 .counted(libtest_counts),
             Self::Etcd => etcd::tests(),
             Self::Cql => cassandra::tests(),
+            Self::Cluster => cassandra::cluster(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
             Self::Otlp => clients::otlp(),

@@ -113,6 +113,11 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
+    /// Make the certificates of a cluster's nodes; needs no running node
+    Cluster {
+        #[command(subcommand)]
+        command: ClusterCommand,
+    },
     /// Print completions for a shell
     ///
     /// For bash: source <(starling completions bash)
@@ -120,6 +125,39 @@ pub enum Command {
         /// Which shell
         shell: Shell,
     },
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum ClusterCommand {
+    /// Make the certificate by which a node is known to the others
+    ///
+    /// The first call makes the authority of the cluster as well, ca.crt and
+    /// ca.key. Every node needs ca.crt, its own certificate and its own key.
+    Cert {
+        /// Name of the cluster, as in cluster.name
+        cluster: String,
+        /// Name of the node, as in node.name
+        node: String,
+        /// What the node may do; may be given more than once
+        #[arg(long, value_enum, required = true)]
+        role: Vec<CertRole>,
+        /// Folder of the cluster's certificates
+        #[arg(long, value_name = "FOLDER", default_value = ".")]
+        out: PathBuf,
+    },
+}
+
+/// What a certificate allows.
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum CertRole {
+    /// Hold the sockets of clients
+    Edge,
+    /// Own accounts
+    Session,
+    /// Administer accounts at other nodes, from the socket of this one
+    Api,
 }
 
 #[allow(

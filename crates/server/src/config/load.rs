@@ -180,6 +180,8 @@ impl Config {
             "edge" => self.edge = other.edge,
             "session" => self.session = other.session,
             "store" => self.store = other.store,
+            "cluster" => self.cluster = other.cluster,
+            "link" => self.link = other.link,
             "admin" => self.admin = other.admin,
             "api" => self.api = other.api,
             _ => {}
@@ -196,7 +198,20 @@ impl Config {
                 *path = folder.join(&path);
             }
         }
-        let optional = [&mut self.admin.socket, &mut self.traces.headers_file];
+        let (cluster, link, cql) = (&mut self.cluster, &mut self.link, &mut self.store.cql);
+        let optional = [
+            &mut self.admin.socket,
+            &mut self.traces.headers_file,
+            &mut cluster.password_file,
+            &mut cluster.ca,
+            &mut cluster.cert,
+            &mut cluster.key,
+            &mut link.certificate,
+            &mut link.key,
+            &mut link.ca,
+            &mut cql.password_file,
+            &mut cql.ca,
+        ];
         for path in optional.into_iter().flatten() {
             *path = folder.join(&path);
         }
@@ -214,6 +229,7 @@ impl Config {
         for problem in self.edge.check() {
             problems.push((format!("edge.{}", problem.key), problem.text));
         }
+        problems.extend(self.cluster_problems());
         if self.host.is_empty() {
             let message = "a node needs a host to serve: write [host.\"example.org\"]";
             problems.push(("host".into(), message.into()));
@@ -269,6 +285,8 @@ impl Config {
             ("edge.auth.lockout", was.lockout != is.lockout),
             ("session", self.session != other.session),
             ("store", self.store != other.store),
+            ("cluster", self.cluster != other.cluster),
+            ("link", self.link != other.link),
             ("admin", self.admin != other.admin),
             ("api", self.api != other.api),
             ("traces", self.traces != other.traces),

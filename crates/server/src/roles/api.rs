@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use starling_api::http::{Monitoring, Port};
 use starling_api::{Check, Checks};
+use starling_cluster_etcd::Cluster;
 use starling_link::Link;
 use starling_store::Store;
 use starling_wire::AdminServer;
@@ -18,6 +19,10 @@ use crate::admin::{Facts, Service};
 
 /// How often histograms are folded into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Older knowledge of the cluster is not trusted to be whole: etcd says something
+/// every few seconds.
+const KNOWLEDGE_AGE_MAX: Duration = Duration::from_secs(20);
 
 /// Serves administration until `shutdown`.
 pub(crate) fn start(
@@ -72,6 +77,79 @@ pub(crate) fn checks(
         Arc::new(Stores(store)),
         Arc::new(Draining(facts)),
     ])
+}
+
+/// The parts of one node of a cluster: those it has.
+pub(crate) fn checks_of_several(
+    edge: Option<AbortHandle>,
+    cluster: Arc<Cluster>,
+    store: Option<Arc<dyn Store>>,
+    facts: Arc<Facts>,
+) -> Checks {
+    let mut checks: Vec<Arc<dyn Check>> = Vec::new();
+    checks.extend(edge.map(|edge| Arc::new(Ports(edge)) as _));
+    if let Some(store) = store {
+        let fence = Fenced(Arc::clone(&store), cluster.instance().to_string());
+        checks.push(Arc::new(Stores(store)));
+        checks.push(Arc::new(fence));
+    }
+    checks.push(Arc::new(Etcd(Arc::clone(&cluster))));
+    checks.push(Arc::new(Shards(cluster)));
+    checks.push(Arc::new(Draining(facts)));
+    Checks::new(checks)
+}
+
+/// What is known of the cluster is new enough.
+struct Etcd(Arc<Cluster>);
+
+#[async_trait]
+impl Check for Etcd {
+    fn name(&self) -> &'static str {
+        "etcd"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        let age = self.0.status().age;
+        if age > KNOWLEDGE_AGE_MAX {
+            return Err(format!("etcd has said nothing for {} s", age.as_secs()));
+        }
+        Ok(())
+    }
+}
+
+/// Every shard has an owner.
+struct Shards(Arc<Cluster>);
+
+#[async_trait]
+impl Check for Shards {
+    fn name(&self) -> &'static str {
+        "shards"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match self.0.status().unassigned {
+            0 => Ok(()),
+            missing => Err(format!("{missing} shards have no owner")),
+        }
+    }
+}
+
+/// This run of the node may still serve.
+struct Fenced(Arc<dyn Store>, String);
+
+#[async_trait]
+impl Check for Fenced {
+    fn name(&self) -> &'static str {
+        "fence"
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match self.0.is_fenced(&self.1).await {
+            Ok(false) => Ok(()),
+            Ok(true) => Err("the cluster has given this node up".into()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
 }
 
 /// The ports are open and accepted from.

@@ -7,9 +7,11 @@ use anyhow::Context as _;
 use starling_api::Administration;
 use starling_api::http::Port;
 use starling_auth::ServerSecret;
+use starling_cluster::{NodeId, SingleNode};
 use starling_edge::{Edge, Ports};
 use starling_link::{LocalLink, Sampler};
 use starling_session::{Clock as _, Parts, SystemClock};
+use starling_store::Store;
 use starling_store_embedded::Embedded;
 use starling_wire::unix::Listener;
 use starling_xmpp::UnixMillis;
@@ -36,14 +38,16 @@ pub(crate) async fn start(
     let store = open(&config, &data).await?;
     let secrets = Secrets::of(&*store).await?;
     let link = LocalLink::new();
-    let [accepting, working, administering, monitoring] =
-        std::array::from_fn(|_| CancellationToken::new());
+    let stops: [CancellationToken; 4] = std::array::from_fn(|_| CancellationToken::new());
+    let [accepting, working, administering, monitoring] = stops.clone();
     let passwords = Passwords::new(&config.edge.auth);
     let given = session::Given {
         config: &config,
         store: Arc::clone(&store) as _,
         passwords: passwords.clone(),
         link: Arc::clone(&link) as _,
+        membership: Arc::new(SingleNode::new(NodeId::new(config.node.name.as_str()))),
+        fence: None,
         placement: secrets.placement,
         entry_ids: secrets.entry_ids,
         features: extras.features,
@@ -58,21 +62,16 @@ pub(crate) async fn start(
     let front = front(given, &data, ports, behind, &working);
     let (engine, edge, certificates) = front.await?;
     let handle = edge.handle();
-    let listeners = listeners(&config, &handle, monitor_port.as_ref());
+    let listeners = listeners(&config, Some(&handle), monitor_port.as_ref());
     let facts = facts(&config, &data, started_at, listeners);
     facts.set_certificates(certificates);
     let names = hosts::names(&config);
-    let administration =
-        Administration::new(Arc::clone(&link) as _, Arc::clone(&store) as _, names);
+    let keeping = Arc::clone(&store) as Arc<dyn Store>;
+    let administration = Administration::new(Arc::clone(&link) as _, keeping.clone(), names);
     // Before anybody may ask for a name.
     let census = Census::restored(&store, secrets.server, &administration).await;
-    let edge = tokio::spawn(edge.run(accepting.clone()));
-    let checks = api::checks(
-        edge.abort_handle(),
-        link,
-        Arc::clone(&store) as _,
-        Arc::clone(&facts),
-    );
+    let edge = tokio::spawn(edge.run(accepting));
+    let checks = api::checks(edge.abort_handle(), link, keeping, Arc::clone(&facts));
     let service = Service::new(
         administration.clone(),
         Arc::clone(&facts),
@@ -80,16 +79,17 @@ pub(crate) async fn start(
         checks.clone(),
     );
     let api = api::start(service, socket, administering.clone());
-    let monitor =
-        monitor_port.map(|port| api::monitor(port, extras.metrics, checks, monitoring.clone()));
+    let counting = census.run(passwords.clone(), administering);
     Ok(Node {
-        edge,
-        handle,
-        engine,
-        census: tokio::spawn(census.run(passwords.clone(), administering.clone())),
+        edge: Some(edge),
+        handle: Some(handle),
+        engine: Some(engine),
+        registry: None,
+        joined: None,
+        census: Some(tokio::spawn(counting)),
         api,
-        monitor,
-        store,
+        monitor: monitor_port.map(|port| api::monitor(port, extras.metrics, checks, monitoring)),
+        store: Some(store),
         administration,
         facts,
         passwords,
@@ -97,7 +97,7 @@ pub(crate) async fn start(
         data,
         started_with: config.clone(),
         config,
-        stops: [accepting, working, administering, monitoring],
+        stops,
     })
 }
 
@@ -109,7 +109,7 @@ struct Behind<'a> {
 }
 
 /// What it tells of itself.
-fn facts(
+pub(super) fn facts(
     config: &Config,
     data: &DataFolder,
     started_at: UnixMillis,
@@ -120,12 +120,13 @@ fn facts(
 }
 
 /// Where it can be reached, for those who ask.
-fn listeners(
+pub(super) fn listeners(
     config: &Config,
-    handle: &starling_edge::Handle,
+    handle: Option<&starling_edge::Handle>,
     monitor: Option<&Port>,
 ) -> Vec<admin::Listener> {
-    let mut listeners = admin::listeners(&config.edge.tcp, handle.addresses());
+    let addresses = handle.map_or(&[][..], |handle| handle.addresses());
+    let mut listeners = admin::listeners(&config.edge.tcp, addresses);
     listeners.extend(monitor.map(|port| admin::Listener {
         protocol: "http",
         address: port.address().to_string(),

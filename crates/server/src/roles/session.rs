@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use starling_cluster::{Membership, NodeId, Placement, SingleNode};
+use starling_cluster::{Membership, Placement};
 use starling_link::Link;
-use starling_session::{Engine, EntryIds, Env, Feature, Parts, Registry, Software, SystemClock};
+use starling_session::{
+    Engine, EntryIds, Env, Feature, OwnFence, Parts, Registry, Software, SystemClock,
+};
 use starling_store::Store;
 use starling_xmpp::time::UnixMillis;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +22,9 @@ pub(crate) struct Given<'a> {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) passwords: Passwords,
     pub(crate) link: Arc<dyn Link>,
+    pub(crate) membership: Arc<dyn Membership>,
+    /// None for a node that is alone.
+    pub(crate) fence: Option<OwnFence>,
     pub(crate) placement: Placement,
     pub(crate) entry_ids: EntryIds,
     /// Besides those of this program.
@@ -33,15 +38,14 @@ pub(crate) fn start(given: Given<'_>, shutdown: &CancellationToken) -> anyhow::R
     let config = given.config;
     let mut features = starling_features::all(&config.session.features, given.started_at);
     features.extend(given.features);
-    let membership: Arc<dyn Membership> =
-        Arc::new(SingleNode::new(NodeId::new(config.node.name.as_str())));
     let env = Env {
+        fence: given.fence,
         config: config.session.engine.clone(),
         hosts: ArcSwap::from_pointee(hosts::for_session(config, given.components)?),
         store: given.store,
         link: given.link,
         placement: given.placement,
-        membership,
+        membership: given.membership,
         clock: Arc::new(SystemClock),
         passwords: Arc::new(given.passwords),
         entry_ids: given.entry_ids,

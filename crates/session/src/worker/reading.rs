@@ -1,11 +1,13 @@
 //! Reading an account, and what was on its way to its sessions when whoever
 //! served it before came to a sudden end.
 
+use starling_cluster::Epoch;
 use starling_link::MessageId;
 use starling_store::archive::{Direction, Entry, PAGE_ENTRIES_MAX, Query};
 use starling_store::{Error, LoginBundle, Store};
 use starling_xmpp::{BareJid, Stanza};
 
+use super::ownership;
 use crate::Place;
 use crate::outgoing::{Logged, Outgoing};
 
@@ -16,11 +18,19 @@ pub(super) struct Found {
     pub(super) lost: Vec<Outgoing>,
 }
 
-/// Reads an account; `None` if there is none.
-pub(super) async fn read(store: &dyn Store, name: &BareJid) -> Result<Option<Box<Found>>, Error> {
+/// Reads an account; `None` if there is none. With an epoch, its log is sealed
+/// against the writes of earlier ones.
+pub(super) async fn read(
+    store: &dyn Store,
+    name: &BareJid,
+    epoch: Option<Epoch>,
+) -> Result<Option<Box<Found>>, Error> {
     let Some(bundle) = store.login(name).await? else {
         return Ok(None);
     };
+    if let Some(epoch) = epoch {
+        ownership::seal(store, name, epoch, &bundle).await?;
+    }
     let mut lost = Vec::new();
     let mut after = bundle.cursors.delivered_or_start();
     while bundle.last_position.is_some_and(|last| last > after) {

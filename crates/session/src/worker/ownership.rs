@@ -1,0 +1,135 @@
+//! Shards that come and go: what a worker does when the cluster gives a shard
+//! to this node, or to another.
+//!
+//! A shard that is to go is frozen: its accounts write what they still have to,
+//! their clients are closed and come back to the new owner, and new work is
+//! refused. It is done when nothing of it is with a handler or on its way to
+//! the store. Who decides, and tells the others, is the caller.
+
+use std::collections::{HashMap, HashSet};
+
+use starling_cluster::{Epoch, Shard as ShardNumber};
+use starling_store::fence::Seal;
+use starling_store::{Error, LoginBundle, Position, Store};
+use starling_xmpp::BareJid;
+use tokio::sync::oneshot;
+
+use super::Worker;
+use crate::commit::CycleNumber;
+use crate::shard::Shard;
+use crate::work::{Alarm, Ownership, Task, Work};
+
+/// The shards that this run of the node was given, and those it is about to
+/// lose.
+#[derive(Default)]
+pub(super) struct Owned {
+    /// Only what this run was told counts: the table may still name an earlier
+    /// run of this node, whose epoch is not ours to serve under.
+    taken: HashMap<ShardNumber, Epoch>,
+    frozen: HashSet<ShardNumber>,
+    unfinished: HashMap<ShardNumber, Unfinished>,
+}
+
+/// A frozen shard of which something is still to be done.
+struct Unfinished {
+    /// What must be stored, known once no handler has an account of it.
+    cycle: Option<CycleNumber>,
+    told: oneshot::Sender<()>,
+}
+
+impl Owned {
+    fn forget(&mut self, number: ShardNumber) {
+        self.frozen.remove(&number);
+        self.unfinished.remove(&number);
+    }
+}
+
+impl Worker {
+    /// The epoch under which this node serves a shard, if it does.
+    pub(super) fn epoch_of(&self, number: ShardNumber) -> Option<Epoch> {
+        if self.env.fence.is_none() {
+            return Some(self.env.membership.owner(number)?.epoch);
+        }
+        self.owned.taken.get(&number).copied()
+    }
+
+    pub(super) fn is_frozen(&self, number: ShardNumber) -> bool {
+        !self.owned.frozen.is_empty() && self.owned.frozen.contains(&number)
+    }
+
+    pub(super) fn own(&mut self, change: Ownership) {
+        match change {
+            Ownership::Freeze(number, told) => self.freeze(number, told),
+            Ownership::Keep(number) => self.owned.forget(number),
+            Ownership::Drop(number) => {
+                self.owned.forget(number);
+                self.owned.taken.remove(&number);
+                self.shards.remove(&number);
+            }
+            Ownership::Take(number, epoch) => {
+                self.owned.forget(number);
+                self.owned.taken.insert(number, epoch);
+                let known = self.shards.get(&number);
+                if known.is_some_and(|shard| shard.epoch != epoch) {
+                    self.shards.remove(&number);
+                }
+            }
+        }
+    }
+
+    fn freeze(&mut self, number: ShardNumber, told: oneshot::Sender<()>) {
+        let names = self.shards.get(&number).map(Shard::ready_names);
+        for target in names.unwrap_or_default() {
+            self.begin(Work {
+                shard: number,
+                target,
+                task: Task::Alarm(Alarm::Cursor),
+            });
+        }
+        self.owned.frozen.insert(number);
+        let unfinished = Unfinished { cycle: None, told };
+        self.owned.unfinished.insert(number, unfinished);
+        self.finish_leaving();
+    }
+
+    /// Looks how far the shards are that are to go.
+    pub(super) fn finish_leaving(&mut self) {
+        if self.owned.unfinished.is_empty() {
+            return;
+        }
+        let progress = self.commits.progress();
+        let newest = self.commits.newest();
+        let shards = &mut self.shards;
+        let done = self.owned.unfinished.extract_if(|number, unfinished| {
+            if unfinished.cycle.is_none() {
+                let is_free = shards.get_mut(number).is_none_or(Shard::close_ready);
+                unfinished.cycle = is_free.then_some(newest);
+            }
+            unfinished
+                .cycle
+                .is_some_and(|cycle| progress.is_completed(cycle))
+        });
+        let done: Vec<_> = done.collect();
+        for (number, unfinished) in done {
+            self.shards.remove(&number);
+            // Whoever asked may have given up.
+            let _ = unfinished.told.send(());
+        }
+    }
+}
+
+/// Fixes where the log of an account ended before this epoch, so that what an
+/// earlier owner still writes never shows up in it.
+pub(super) async fn seal(
+    store: &dyn Store,
+    owner: &BareJid,
+    epoch: Epoch,
+    bundle: &LoginBundle,
+) -> Result<(), Error> {
+    let last = bundle.last_position.unwrap_or(Position::START);
+    if last.epoch >= epoch.0 {
+        return Ok(());
+    }
+    let epoch = epoch.0;
+    store.seal(owner, Seal { epoch, last }).await
+}
