@@ -53,9 +53,14 @@ impl Rejected {
         head.id.clone_from(&self.id);
         head.to = Some(to_user.clone());
         if let Some(to) = &self.to {
-            // One that is no JID is left out: the answer has to be a stanza
-            // wherever it is read, and the client knows it by its `id`.
-            head.from = Jid::parse(to).ok();
+            match Jid::parse(to) {
+                Ok(from) => head.from = Some(from),
+                Err(_) => {
+                    let mut from = BytesMut::new();
+                    escape::write_attribute("from", to, &mut from);
+                    head.extra = Some(String::from_utf8_lossy(&from).into());
+                }
+            }
         }
         Some(Stanza::of_head(head).child(&self.error.to_element()))
     }
