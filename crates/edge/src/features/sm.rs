@@ -31,6 +31,11 @@ pub(crate) fn feature() -> Element {
     Element::new(ns::SM, "sm")
 }
 
+/// Whether a feature is `<sm/>`.
+pub(crate) fn is_feature(feature: &Element) -> bool {
+    feature.ns() == ns::SM
+}
+
 /// What `<enable/>` asks for (§3).
 pub(crate) fn enable(element: &Element) -> Enable {
     let max = element.attribute("max").and_then(|max| max.parse().ok());

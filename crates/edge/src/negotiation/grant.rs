@@ -12,8 +12,8 @@ use starling_xmpp::credentials::{Credentials, Fingerprint, ScramVerifier};
 use starling_xmpp::stream::StreamCondition;
 use starling_xmpp::{Element, Jid};
 
-use super::{Ask, Asking, Attempt, Identity, Negotiation, Next, State};
-use crate::features::{bind, bind2, fast, sasl2};
+use super::{Ask, Asking, Attempt, Established, Identity, Negotiation, Next, State};
+use crate::features::{bind, bind2, fast, sasl2, sm};
 use crate::outlet::ClientOutlet;
 
 /// A client that has proved itself but not been told.
@@ -228,19 +228,23 @@ impl Negotiation {
         let established = grant
             .bound
             .and_then(|bound| self.established(account, bound));
-        let is_bound = established.is_some();
-        self.write_features_after(is_bound, out);
+        self.write_features_after(established.as_ref(), out);
         match established {
             Some(established) => Next::Bound(Box::new(established)),
             None => Next::Read,
         }
     }
 
-    fn write_features_after(&mut self, is_bound: bool, out: &mut BytesMut) {
+    /// A stream that has its session, perhaps with stream management, is not
+    /// offered either: who sees an offer may take it, and each is taken once.
+    fn write_features_after(&mut self, established: Option<&Established>, out: &mut BytesMut) {
         self.contexts = None;
         let mut features = crate::features::offered(self);
-        if is_bound {
-            features.retain(|feature| !bind::is_feature(feature));
+        if let Some(established) = established {
+            let is_managed = established.management.is_some();
+            features.retain(|feature| {
+                !(bind::is_feature(feature) || is_managed && sm::is_feature(feature))
+            });
         }
         self.framing.features(&features, out);
     }
