@@ -6,8 +6,8 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use starling_check::link::Door;
@@ -81,20 +81,28 @@ fn starling() -> PathBuf {
     Path::new(&std::env::var("STARLING_BINARY").unwrap()).to_owned()
 }
 
+/// Whether the mischief is done, and what it was done to.
+#[derive(Default)]
+struct Done {
+    is_done: AtomicBool,
+    /// The text that nobody may ever see, not in an archive either.
+    swallowed: OnceLock<String>,
+}
+
 /// Takes TLS off, so that it sees what passes, and does its mischief once.
 async fn proxy(server: SocketAddr, mischief: Mischief) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let is_done = Arc::new(AtomicBool::new(false));
+    let done = Arc::new(Done::default());
     tokio::spawn(async move {
         while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass(client, server, mischief, Arc::clone(&is_done)));
+            tokio::spawn(pass(client, server, mischief, Arc::clone(&done)));
         }
     });
     address
 }
 
-async fn pass(client: TcpStream, server: SocketAddr, mischief: Mischief, is_done: Arc<AtomicBool>) {
+async fn pass(client: TcpStream, server: SocketAddr, mischief: Mischief, done: Arc<Done>) {
     let plain = wire::connect(server).await.unwrap();
     let tls = wire::secure(plain, "localhost", &["xmpp-client"], None).await;
     let (mut from_server, mut to_server) = split(tls.unwrap().0);
@@ -117,7 +125,7 @@ async fn pass(client: TcpStream, server: SocketAddr, mischief: Mischief, is_done
                 ),
                 Item::Element(element) => {
                     is_new |= element.is(ns::SASL, "success");
-                    meddle(mischief, &is_done, element, &mut held, &mut bytes);
+                    meddle(mischief, &done, element, &mut held, &mut bytes);
                 }
                 Item::Close => bytes.push_str("</stream:stream>"),
                 Item::Text(text) => bytes.push_str(&text),
@@ -136,7 +144,7 @@ async fn pass(client: TcpStream, server: SocketAddr, mischief: Mischief, is_done
 /// Passes an element on, or does what it must not.
 fn meddle(
     mischief: Mischief,
-    is_done: &AtomicBool,
+    done: &Done,
     element: Element,
     held: &mut Option<Element>,
     bytes: &mut String,
@@ -148,15 +156,22 @@ fn meddle(
         Mischief::Acknowledge => element.is(ns::SM, "r"),
         _ => is_chat,
     };
-    if is_target && !has_held && !is_done.swap(true, Ordering::Relaxed) {
+    if is_target && !has_held && !done.is_done.swap(true, Ordering::Relaxed) {
         match mischief {
             Mischief::Swap => *held = Some(element),
             Mischief::Repeat => bytes.push_str(&element.raw.repeat(2)),
             Mischief::Acknowledge => {
                 bytes.push_str("<a xmlns='urn:xmpp:sm:3' h='4000000'/>");
             }
-            Mischief::Swallow | Mischief::None => {}
+            Mischief::Swallow => {
+                let _ = done.swallowed.set(element.body().unwrap_or_default());
+            }
+            Mischief::None => {}
         }
+        return;
+    }
+    let swallowed = done.swallowed.get();
+    if swallowed.is_some_and(|text| element.raw.contains(&format!(">{text}<"))) {
         return;
     }
     bytes.push_str(&element.raw);

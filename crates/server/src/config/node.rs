@@ -10,8 +10,8 @@ pub struct Node {
     /// Its name in logs and in `starling status`. In a cluster every node has a
     /// name of its own, and keeps it.
     pub name: String,
-    /// Whether it is one of several: [cluster] and [link] then say how they find
-    /// each other.
+    /// Whether it is one of several: the sections "cluster" and "link" then say how
+    /// they find each other.
     pub cluster: bool,
     /// What it does: "edge" holds the sockets of clients, "session" owns
     /// accounts. A node that is alone does both.
