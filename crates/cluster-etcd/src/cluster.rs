@@ -141,6 +141,18 @@ impl Cluster {
         lease::announce(&self.shared).await
     }
 
+    /// Says that this node cannot read the store, or can again, so that others
+    /// know whether they are alone with that.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub async fn set_store_lost(&self, is_store_lost: bool) -> Result<(), Error> {
+        self.shared
+            .info
+            .send_modify(|info| info.is_store_lost = is_store_lost);
+        lease::announce(&self.shared).await
+    }
+
     /// Has a node lose all its shards, until [`Self::undrain`]. Done when the
     /// status shows none.
     ///

@@ -227,7 +227,8 @@ async fn register(shared: &Shared, lease: i64) -> Result<Name, Error> {
 
 /// Writes what the node tells of itself, after it changed.
 pub(crate) async fn announce(shared: &Shared) -> Result<(), Error> {
-    match register(shared, *shared.lease.borrow()).await? {
+    let lease = *shared.lease.borrow();
+    match register(shared, lease).await? {
         Name::Ours => Ok(()),
         Name::Fenced => Err(Error::Refused("this node is fenced".to_owned())),
         Name::Taken { by, .. } => Err(Error::IdentityTaken {

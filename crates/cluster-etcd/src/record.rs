@@ -55,6 +55,8 @@ struct Node {
     started: u64,
     #[serde(default)]
     draining: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    store_lost: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,6 +88,7 @@ pub(crate) fn node(info: &NodeInfo) -> Vec<u8> {
         link: info.link.as_ref().map(ToString::to_string),
         started: info.started,
         draining: info.is_draining,
+        store_lost: info.is_store_lost,
     })
 }
 
@@ -141,6 +144,7 @@ fn parse_node(value: &[u8]) -> Option<NodeInfo> {
         link: node.link.map(Into::into),
         started: node.started,
         is_draining: node.draining,
+        is_store_lost: node.store_lost,
     })
 }
 

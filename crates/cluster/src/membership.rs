@@ -82,6 +82,7 @@ impl SingleNode {
             link: None,
             started: 0,
             is_draining: false,
+            is_store_lost: false,
         };
         let (changed, _) = watch::channel(0);
         Self {

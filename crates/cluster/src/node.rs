@@ -110,6 +110,8 @@ pub struct NodeInfo {
     pub started: u64,
     /// Whether it asks to lose its shards, or its clients, in an orderly way.
     pub is_draining: bool,
+    /// Whether it cannot read the store at the moment: it can take nothing over.
+    pub is_store_lost: bool,
 }
 
 impl NodeInfo {

@@ -5,6 +5,7 @@
 //! - `edge`: where clients connect.
 //! - `clustered`: those that one node of a cluster has.
 //! - `follower`: what the cluster decides, carried out in the engine.
+//! - `watchman`: whether a session node may still serve.
 //! - `api`: administration.
 
 pub(crate) mod api;
@@ -13,3 +14,4 @@ pub(crate) mod edge;
 pub(crate) mod embedded;
 pub(crate) mod follower;
 pub(crate) mod session;
+mod watchman;

@@ -8,7 +8,7 @@
 //! mean "not written".
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +16,7 @@ use starling_link::ActiveSpan;
 use starling_store::{Error, Store, Write};
 use starling_xmpp::{BareJid, Head};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use crate::effects::Effect;
 use crate::{OwnFence, metrics, reject};
@@ -52,6 +53,7 @@ pub(crate) struct CycleNumber(u64);
 pub(crate) struct Progress {
     completed: AtomicU64,
     advanced: Notify,
+    is_stuck: AtomicBool,
 }
 
 impl Progress {
@@ -68,6 +70,20 @@ impl Progress {
                 return;
             }
             advanced.await;
+        }
+    }
+
+    /// Whether the store has taken nothing for longer than clients are let wait.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.is_stuck.load(Ordering::Acquire)
+    }
+
+    fn set_stuck(&self, is_stuck: bool) {
+        if self.is_stuck.swap(is_stuck, Ordering::AcqRel) != is_stuck {
+            match is_stuck {
+                true => tracing::error!("nothing can be stored, so what clients send is refused"),
+                false => tracing::info!("the store takes writes again"),
+            }
         }
     }
 
@@ -111,6 +127,8 @@ pub(crate) struct Committed {
 /// The cycles of one worker.
 pub(crate) struct Commits {
     sink: Sink,
+    /// How long the store may fail before new work is refused.
+    patience: Duration,
     /// What is being collected, and its number.
     shares: Vec<Share>,
     current: CycleNumber,
@@ -120,9 +138,10 @@ pub(crate) struct Commits {
 }
 
 impl Commits {
-    pub(crate) fn new(sink: Sink) -> Self {
+    pub(crate) fn new(sink: Sink, patience: Duration) -> Self {
         Self {
             sink,
+            patience,
             shares: Vec::new(),
             current: CycleNumber(1),
             progress: Arc::default(),
@@ -153,7 +172,12 @@ impl Commits {
             return;
         }
         let shares = std::mem::take(&mut self.shares);
-        self.in_flight = Some(Box::pin(commit(Arc::clone(&self.sink), shares)));
+        let way = Way {
+            sink: Arc::clone(&self.sink),
+            progress: Arc::clone(&self.progress),
+            patience: self.patience,
+        };
+        self.in_flight = Some(Box::pin(commit(way, shares)));
         self.current = CycleNumber(self.current.0 + 1);
     }
 
@@ -179,13 +203,20 @@ impl Commits {
     }
 }
 
-async fn commit(sink: Sink, shares: Vec<Share>) -> Result<Committed, Error> {
+/// The way of a batch into the store.
+struct Way {
+    sink: Sink,
+    progress: Arc<Progress>,
+    patience: Duration,
+}
+
+async fn commit(way: Way, shares: Vec<Share>) -> Result<Committed, Error> {
     let batch: Vec<Write> = shares
         .iter()
         .flat_map(|share| share.writes.clone())
         .collect();
     let started = metrics::commit_started(batch.len());
-    let stored = store_all(&sink, batch).await;
+    let stored = way.store_all(batch).await;
     metrics::commit_ended(started);
     match stored {
         Ok(()) => Ok(Committed {
@@ -193,13 +224,13 @@ async fn commit(sink: Sink, shares: Vec<Share>) -> Result<Committed, Error> {
             failed: Vec::new(),
         }),
         Err(error) if error.is_fatal() => Err(error),
-        Err(_) => commit_apart(&sink, shares).await,
+        Err(_) => commit_apart(&way, shares).await,
     }
 }
 
 /// Something in the batch cannot be stored. It is tried share by share, so
 /// that one account's damage stays with that account.
-async fn commit_apart(sink: &Sink, shares: Vec<Share>) -> Result<Committed, Error> {
+async fn commit_apart(way: &Way, shares: Vec<Share>) -> Result<Committed, Error> {
     let mut committed = Committed::default();
     for mut share in shares {
         if committed.failed.contains(&share.owner) {
@@ -208,7 +239,7 @@ async fn commit_apart(sink: &Sink, shares: Vec<Share>) -> Result<Committed, Erro
                 .extend(refusal(share.head, share.releases));
             continue;
         }
-        match store_all(sink, std::mem::take(&mut share.writes)).await {
+        match way.store_all(std::mem::take(&mut share.writes)).await {
             Ok(()) => committed.releases.extend(share.released()),
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
@@ -233,23 +264,34 @@ fn refusal(head: Option<Head>, releases: Vec<Effect>) -> Vec<Effect> {
     told.into_iter().chain(settled).collect()
 }
 
-/// Makes a batch durable, however often it has to be tried: nothing of it is
-/// released meanwhile, so senders run out of credit and wait. It goes on by
-/// itself once the store answers or has room again.
-async fn store_all(sink: &Sink, batch: Vec<Write>) -> Result<(), Error> {
-    if batch.is_empty() {
-        return Ok(());
-    }
-    let mut pause = RETRY_PAUSE_FIRST;
-    loop {
-        match sink(batch.clone()).await {
-            Err(error @ (Error::Unavailable { .. } | Error::Full { .. })) => {
-                metrics::commit_retried();
-                tracing::error!(%error, "nothing can be stored, so senders wait; trying the same again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RETRY_PAUSE_MAX);
+impl Way {
+    /// Makes a batch durable, however often it has to be tried: nothing of it is
+    /// released meanwhile, so senders run out of credit and wait. It goes on by
+    /// itself once the store answers or has room again. Giving it up would be
+    /// worse: whether it was written is not known, and a sender who is told that
+    /// it was not sends it twice.
+    async fn store_all(&self, batch: Vec<Write>) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let mut pause = RETRY_PAUSE_FIRST;
+        let began = Instant::now();
+        loop {
+            match (self.sink)(batch.clone()).await {
+                Err(error @ (Error::Unavailable { .. } | Error::Full { .. })) => {
+                    metrics::commit_retried();
+                    tracing::error!(%error, "nothing can be stored, so senders wait; trying the same again");
+                    if began.elapsed() >= self.patience {
+                        self.progress.set_stuck(true);
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_PAUSE_MAX);
+                }
+                done => {
+                    self.progress.set_stuck(false);
+                    return done;
+                }
             }
-            done => return done,
         }
     }
 }

@@ -42,6 +42,11 @@ pub struct Config {
     /// The same, in bytes.
     #[schemars(range(min = 65_536))]
     pub unacknowledged_bytes_max: usize,
+    /// How long the store may take nothing before what clients send is refused,
+    /// with an error that asks them to try again later. Until then they wait.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    pub store_patience: Duration,
     /// Requests of the server that one client may leave unanswered; the oldest
     /// is forgotten first.
     #[schemars(range(min = 1, max = 10_000))]
@@ -60,6 +65,7 @@ impl Default for Config {
             resume_timeout: Duration::from_secs(300),
             unacknowledged_stanzas_max: 16_384,
             unacknowledged_bytes_max: 4_194_304,
+            store_patience: Duration::from_secs(10),
             requests_per_session_max: 32,
         }
     }

@@ -137,6 +137,16 @@ impl Ctx {
         }
     }
 
+    /// Whether nothing has been stored for so long that new stanzas are refused.
+    pub(crate) fn is_store_stuck(&self) -> bool {
+        self.progress.is_stuck()
+    }
+
+    /// Whether something that this account wrote is not stored yet.
+    pub(crate) fn is_behind(&self) -> bool {
+        !self.progress.is_completed(self.account.cycle)
+    }
+
     /// The time.
     pub fn now(&self) -> UnixMillis {
         self.env.clock.now()
@@ -223,6 +233,14 @@ impl Ctx {
             Kind::Presence | Kind::Iq => Outgoing::new(stanza, None),
         };
         self.hand_over(session, outgoing);
+    }
+
+    /// The same, whatever becomes of what this account writes.
+    pub(crate) fn deliver_at_once(&mut self, session: SessionId, stanza: Stanza) {
+        let later = std::mem::take(&mut self.effects.releases);
+        self.deliver(session, stanza);
+        let now = std::mem::replace(&mut self.effects.releases, later);
+        self.effects.at_once.extend(now);
     }
 
     pub(crate) fn hand_over(&mut self, session: SessionId, outgoing: Outgoing) {

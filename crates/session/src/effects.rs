@@ -71,6 +71,9 @@ pub(crate) enum Effect {
 /// The effects of one stanza, in order.
 #[derive(Default)]
 pub(crate) struct Effects {
+    /// What happens whatever becomes of the writes: refusals that say that
+    /// nothing can be written.
+    pub(crate) at_once: Vec<Effect>,
     /// What must be durable before anything else happens.
     pub(crate) writes: Vec<Change>,
     /// What happens then.

@@ -63,7 +63,7 @@ pub use feature::{
 };
 pub use hosts::{Host, Hosts};
 pub use metrics::describe as describe_metrics;
-pub use own_fence::OwnFence;
+pub use own_fence::{OwnFence, Peers};
 pub use password::PasswordDeriver;
 pub use presence::Availability;
 pub use registry::Registry;

@@ -10,6 +10,7 @@ const ROUTED: &str = "starling_session_routed_stanzas_total";
 const DELIVERED: &str = "starling_session_delivered_stanzas_total";
 const UNDELIVERED: &str = "starling_session_undelivered_stanzas_total";
 const OVERLOADED: &str = "starling_session_overloaded_stanzas_total";
+const UNSTORABLE: &str = "starling_session_unstorable_stanzas_total";
 const LOST: &str = "starling_session_lost_accounts_total";
 const COMMIT_WRITES: &str = "starling_session_commit_writes";
 const COMMIT_SECONDS: &str = "starling_session_commit_seconds";
@@ -36,6 +37,11 @@ pub fn describe() {
         OVERLOADED,
         Unit::Count,
         "Stanzas refused because too many waited for one account: someone floods it, or the store is slow to read."
+    );
+    describe_counter!(
+        UNSTORABLE,
+        Unit::Count,
+        "Stanzas refused because nothing could be stored for longer than session.store_patience. Their senders were told to try again: look at the store."
     );
     describe_counter!(
         LOST,
@@ -101,6 +107,10 @@ pub(crate) fn undelivered() {
 
 pub(crate) fn account_overloaded() {
     counter!(OVERLOADED).increment(1);
+}
+
+pub(crate) fn unstorable() {
+    counter!(UNSTORABLE).increment(1);
 }
 
 pub(crate) fn account_lost() {

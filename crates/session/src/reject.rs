@@ -2,13 +2,13 @@
 //! refuses a stanza does it here, so RFC 6120 §8.3.1 is kept in one place: an
 //! error or a result is never answered.
 
-use starling_link::{BindError, Error, Frame, ResumeError};
-use starling_xmpp::stanza::Kind;
+use starling_link::{BindError, Error, Frame, ResumeError, SessionId};
+use starling_xmpp::stanza::{Kind, Type};
 use starling_xmpp::{Condition, Head, Stanza, StanzaError};
 
-use crate::Ctx;
 use crate::effects::Effect;
 use crate::work::Task;
+use crate::{Ctx, metrics};
 
 /// Answers a stanza with an error, if it may be answered.
 pub(crate) fn reply(ctx: &mut Ctx, stanza: &Stanza, error: &StanzaError) {
@@ -51,6 +51,28 @@ pub(crate) fn unowned(task: Task) -> Vec<Effect> {
     let error = StanzaError::new(Condition::ResourceConstraint)
         .text("this account is being moved; send again later");
     refuse(task, &error, &Error::Unavailable)
+}
+
+/// Refuses what a client sends while nothing can be stored, and says whether it
+/// did. What needs no store goes on: presence, answers, and questions of those
+/// who have nothing on its way.
+pub(crate) fn unstorable(ctx: &mut Ctx, session: SessionId, stanza: &Stanza) -> bool {
+    let is_refused = match (stanza.head.kind, stanza.head.type_) {
+        (Kind::Message, Type::Error) | (Kind::Presence, _) => false,
+        (Kind::Message, _) | (Kind::Iq, Type::Set) => true,
+        (Kind::Iq, Type::Get) => ctx.is_behind(),
+        (Kind::Iq, _) => false,
+    };
+    if is_refused {
+        let error = StanzaError::new(Condition::ResourceConstraint)
+            .text("nothing can be stored at the moment; send again later");
+        if let Some(answer) = stanza.error(&error) {
+            // Right to the session: its account may have to wait for the store.
+            ctx.deliver_at_once(session, answer);
+        }
+        metrics::unstorable();
+    }
+    is_refused
 }
 
 /// What is said when a handler did not live to say anything.

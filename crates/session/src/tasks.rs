@@ -14,7 +14,7 @@ use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::{Alarm, Task};
 use crate::{
-    Ctx, Event, Origin, bind, inbound, management, outbound, pipeline, presence, returned,
+    Ctx, Event, Origin, bind, inbound, management, outbound, pipeline, presence, reject, returned,
 };
 
 /// How far a piece of work has come.
@@ -211,6 +211,10 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanz
         return Handling::Done(ctx);
     };
     ctx.origin = Origin::Session(session);
+    if ctx.is_store_stuck() && reject::unstorable(&mut ctx, session, &stanza) {
+        ctx.effects.at_once.push(Effect::Settle(receipt));
+        return Handling::Done(ctx);
+    }
     outbound::handle(ctx, stanza).then(move |ctx| {
         // Whoever it goes on to has a part in it: the client is not told that
         // it is dealt with, and gets no credit, before they have stored theirs.

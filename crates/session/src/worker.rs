@@ -103,7 +103,8 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn new(env: Arc<Env>, inbox: Arc<Inbox>) -> Self {
-        let commits = Commits::new(commit::sink(Arc::clone(&env.store), env.fence.clone()));
+        let sink = commit::sink(Arc::clone(&env.store), env.fence.clone());
+        let commits = Commits::new(sink, env.config.store_patience);
         let residence = Residence::new(env.config.accounts_idle_max);
         Self {
             env,
@@ -240,6 +241,7 @@ impl Worker {
         } = *ctx;
         let alarms = std::mem::take(&mut effects.alarms);
         self.timers.add(number, &account.jid, alarms);
+        self.release(std::mem::take(&mut effects.at_once));
         if !self.spoilt.is_empty() && self.spoilt.remove(&account.jid) {
             self.drop_account(number, account);
             return None;

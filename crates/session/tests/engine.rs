@@ -3,21 +3,25 @@
 #![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use starling_cluster::{NodeId, Placement, SingleNode};
+use starling_cluster::{Epoch, NodeId, Placement, Shard, SingleNode};
 use starling_link::{
     Attach, Bind, BindError, Bound, Client, Close, ConflictPolicy, CredentialChange, Error, Frame,
     Full, Link, LocalLink, Management, Outlet, Registration, SessionKey, SessionNode,
 };
 use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, Side, Spec, To};
 use starling_session::{
-    Config, Engine, EntryIds, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
+    Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
+    SystemClock,
 };
 use starling_xmpp::credentials::{Fingerprint, ScramHash, ScramVerifier};
-use starling_xmpp::{BareJid, Condition, Stanza, Type};
+use starling_xmpp::{BareJid, Condition, ErrorType, Stanza, Type};
 use tokio::sync::Notify;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 /// Keeps what its client would have read.
@@ -139,11 +143,15 @@ struct Node {
 
 impl Node {
     fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    fn start_with(fence: Option<OwnFence>) -> Self {
         let link = LocalLink::new();
         let mut hosts = Hosts::default();
         hosts.add(&jid("localhost"), Host::default());
         let env = Env {
-            fence: None,
+            fence,
             config: Config::default(),
             hosts: ArcSwap::from_pointee(hosts),
             store: Arc::new(starling_store::Memory::default()),
@@ -248,6 +256,67 @@ async fn a_message_reaches_the_session_it_is_addressed_to() {
     let received = balcony.next().await;
     assert_eq!(received.head.id.as_deref(), Some("m1"));
     assert_eq!(received.head.from, Some(romeo.jid));
+}
+
+/// A fence that is clear, in a store that can be away.
+fn fence_of(is_away: &Arc<AtomicBool>) -> OwnFence {
+    let is_away = Arc::clone(is_away);
+    let read = move || -> BoxFuture<'static, Result<bool, starling_store::Error>> {
+        let is_away = is_away.load(Ordering::Relaxed);
+        let gone = || starling_store::Error::Unavailable {
+            reason: "as asked".into(),
+        };
+        Box::pin(async move { if is_away { Err(gone()) } else { Ok(false) } })
+    };
+    OwnFence::read_by(read, "session-1.7")
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_store_away_senders_wait_then_hear_so_and_nothing_is_lost() {
+    // DESIGN promise 2; RFC 6120 §8.3.3.18: resource-constraint, type wait.
+    let is_away = Arc::new(AtomicBool::new(false));
+    let node = Node::start_with(Some(fence_of(&is_away)));
+    Shard::all().for_each(|shard| node.engine.take(shard, Epoch::FIRST));
+    node.register("romeo@localhost").await;
+    let (romeo, orchard) = node.bind("romeo@localhost", "orchard").await.unwrap();
+    is_away.store(true, Ordering::Relaxed);
+    let changing = tokio::spawn({
+        let engine = Arc::clone(&node.engine);
+        let change = CredentialChange::Disabled(false);
+        let account = romeo.jid.to_bare();
+        async move {
+            engine
+                .change_credentials(&account, None, vec![change])
+                .await
+        }
+    });
+    let mut sent = 0;
+    let refused = loop {
+        let note = Stanza::message(Type::Chat).id(format!("m{sent}"));
+        node.send(&romeo, note.to(romeo.jid.clone()));
+        sent += 1;
+        if let Ok(answer) = timeout(Duration::from_secs(1), orchard.next()).await {
+            break answer;
+        }
+    };
+    let error = refused.stanza_error().unwrap();
+    assert_eq!(error.condition, Condition::ResourceConstraint);
+    assert_eq!(error.kind, ErrorType::Wait);
+    let last = format!("m{}", sent - 1);
+    assert_eq!(refused.head.id.as_deref(), Some(last.as_str()));
+    assert_eq!(
+        *orchard.committed.lock().unwrap(),
+        0,
+        "a false acknowledgement"
+    );
+    assert!(!changing.is_finished(), "a false answer");
+    is_away.store(false, Ordering::Relaxed);
+    for number in 0..sent - 1 {
+        let id = format!("m{number}");
+        assert_eq!(orchard.next().await.head.id.as_deref(), Some(id.as_str()));
+    }
+    orchard.committed_up_to(sent).await;
+    assert!(changing.await.unwrap().is_ok());
 }
 
 #[tokio::test]

@@ -100,6 +100,7 @@ impl Plan {
             link: Some(link.into()),
             started: 0,
             is_draining: false,
+            is_store_lost: false,
         };
         let is_session = self.roles.contains(&Role::Session);
         let fence = is_session.then(|| Arc::clone(&self.rows) as Arc<dyn Fence>);

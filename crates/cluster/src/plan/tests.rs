@@ -42,6 +42,7 @@ impl World {
             link: None,
             started: 0,
             is_draining: false,
+            is_store_lost: false,
         };
         self.now.nodes.insert(info.id().clone(), Arc::new(info));
     }

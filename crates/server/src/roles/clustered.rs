@@ -26,7 +26,7 @@ use crate::data::DataFolder;
 use crate::node::{Extras, Node};
 use crate::passwords::Passwords;
 use crate::roles::follower::{self, Fences};
-use crate::roles::{api, edge, embedded, session};
+use crate::roles::{api, edge, embedded, session, watchman};
 use crate::secrets::Secrets;
 use crate::{Config, hosts};
 
@@ -40,6 +40,7 @@ const DRAIN_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Joined {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) follower: Option<JoinHandle<Lost>>,
+    pub(crate) watchman: Option<JoinHandle<starling_store::Error>>,
     pub(crate) server: Option<JoinHandle<Result<(), starling_wire::Error>>>,
     /// Keeps the way to the other nodes open.
     _link: Arc<GrpcLink>,
@@ -230,6 +231,10 @@ fn serve(
         cluster.instance().incarnation,
     );
     joined.follower = Some(tokio::spawn(following));
+    if let Some(fence) = engine.node.env().fence.clone() {
+        let watching = watchman::watch(fence, Arc::clone(cluster));
+        joined.watchman = Some(tokio::spawn(watching));
+    }
     joined.server = Some(tokio::spawn(server.serve(bound, working.clone())));
 }
 
@@ -285,6 +290,7 @@ fn info(config: &Config, bound: Option<&Bound>, started_ms: i64) -> NodeInfo {
         link: link.map(Into::into),
         started: u64::try_from(started_ms / 1_000).unwrap_or(0),
         is_draining: false,
+        is_store_lost: false,
     }
 }
 
@@ -293,6 +299,7 @@ impl Joined {
         Self {
             cluster: Arc::clone(&base.cluster),
             follower: None,
+            watchman: None,
             server: None,
             _link: Arc::clone(&base.link),
         }
@@ -328,8 +335,10 @@ impl Joined {
 
     /// Leaves, when nothing is served any more.
     pub(crate) async fn leave(self) {
-        if let Some(follower) = self.follower {
-            follower.abort();
+        let watchman = self.watchman.map(|watchman| watchman.abort_handle());
+        let follower = self.follower.map(|follower| follower.abort_handle());
+        for task in watchman.into_iter().chain(follower) {
+            task.abort();
         }
         self.cluster.leave().await;
     }
@@ -342,6 +351,10 @@ impl Joined {
             ended = crate::node::ended(&mut self.follower) => match ended {
                 Ok(lost) => lost.into(),
                 Err(panic) => anyhow::anyhow!("following the cluster stopped: {panic}"),
+            },
+            ended = crate::node::ended(&mut self.watchman) => match ended {
+                Ok(why) => why.into(),
+                Err(panic) => anyhow::anyhow!("watching the fence stopped: {panic}"),
             },
             ended = crate::node::ended(&mut self.server) => match ended {
                 Ok(Ok(())) => anyhow::anyhow!("the link ended by itself"),

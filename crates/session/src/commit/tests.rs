@@ -9,6 +9,9 @@ use starling_store::{Change, Stamp, vcard};
 
 use super::*;
 
+/// How long these stores may fail before work is refused.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// What a store was given, and with which errors it answers first.
 #[derive(Default)]
 struct Script {
@@ -84,7 +87,7 @@ async fn a_batch_that_is_tried_again_is_not_overtaken() {
     // The store takes nothing at first: what was collected meanwhile must come
     // after, or an older row would replace a newer.
     let script = Script::new([unavailable(), unavailable()]);
-    let mut commits = Commits::new(script.sink());
+    let mut commits = Commits::new(script.sink(), PATIENCE);
     let released = Arc::default();
     commits.collect(share("a@localhost", "older", &released));
     commits.start();
@@ -105,7 +108,7 @@ async fn one_accounts_damage_stays_with_that_account() {
     };
     // The whole batch is refused, then the share of the first account.
     let script = Script::new([corrupt(), corrupt()]);
-    let mut commits = Commits::new(script.sink());
+    let mut commits = Commits::new(script.sink(), PATIENCE);
     let released = Arc::default();
     commits.collect(share("bad@localhost", "lost", &released));
     commits.collect(share("good@localhost", "kept", &released));
@@ -123,7 +126,7 @@ async fn a_store_that_stopped_releases_nothing() {
         reason: "sync".into(),
         remedy: "look at the disk".into(),
     };
-    let mut commits = Commits::new(Script::new([failed.clone()]).sink());
+    let mut commits = Commits::new(Script::new([failed.clone()]).sink(), PATIENCE);
     let released = Arc::default();
     let cycle = commits.collect(share("a@localhost", "x", &released));
     commits.start();
@@ -134,7 +137,7 @@ async fn a_store_that_stopped_releases_nothing() {
 
 #[tokio::test]
 async fn who_waits_for_a_cycle_goes_on_when_it_is_durable() {
-    let mut commits = Commits::new(Script::new([]).sink());
+    let mut commits = Commits::new(Script::new([]).sink(), PATIENCE);
     let cycle = commits.collect(share("a@localhost", "x", &Arc::default()));
     assert_eq!(commits.newest(), cycle);
     let progress = Arc::clone(commits.progress());
@@ -152,4 +155,20 @@ async fn who_waits_for_a_cycle_goes_on_when_it_is_durable() {
     commits.next().await.unwrap();
     waiting.await.unwrap();
     assert_eq!(commits.newest(), cycle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_fails_for_long_is_told_of_and_mends_by_itself() {
+    // With growing pauses, far beyond the patience.
+    let failures = std::iter::repeat_with(unavailable).take(12);
+    let mut commits = Commits::new(Script::new(failures).sink(), PATIENCE);
+    commits.collect(share("a@localhost", "x", &Arc::default()));
+    commits.start();
+    let progress = Arc::clone(commits.progress());
+    let early = tokio::time::timeout(PATIENCE / 2, commits.next()).await;
+    assert!(early.is_err() && !progress.is_stuck());
+    let late = tokio::time::timeout(PATIENCE * 2, commits.next()).await;
+    assert!(late.is_err() && progress.is_stuck());
+    commits.next().await.unwrap();
+    assert!(!progress.is_stuck());
 }
