@@ -171,8 +171,12 @@ impl ClientOutlet {
         let before = state.queued.len();
         let has_room = before + state.taken_bytes < self.bytes_max
             && state.stanzas + state.taken_stanzas < self.stanzas_max;
-        // After a close nothing may follow, and nobody would write it.
-        if state.is_gone || state.close.is_some() || !has_room {
+        if state.is_gone || state.close.is_some() {
+            // Nothing may follow. It is not the client that is slow: the session
+            // hears of the end, and has kept what it must not lose.
+            return Ok(());
+        }
+        if !has_room {
             return Err(Full);
         }
         if before == 0 {
@@ -254,5 +258,26 @@ mod tests {
         taken.clear();
         outlet.take(Waker::noop(), &mut taken);
         assert!(say(), "all is written");
+    }
+
+    /// XEP-0198 §5: between the end of a connection and the moment at which its
+    /// session hears of it, a message for it must not end the session, whose
+    /// client is about to come back.
+    #[test]
+    fn a_stream_that_ends_does_not_count_as_full() {
+        let ends: [fn(&ClientOutlet); 2] = [
+            |outlet| drop(outlet.end()),
+            |outlet| outlet.close(Close::SystemShutdown),
+        ];
+        for end in ends {
+            let outlet = ClientOutlet::new(&Limits::default());
+            let message = Stanza::message(starling_xmpp::Type::Chat);
+            assert_eq!(outlet.deliver(&message), Ok(()));
+            end(&outlet);
+            assert_eq!(outlet.deliver(&message), Ok(()));
+            let mut taken = BytesMut::new();
+            let stanzas = outlet.take(Waker::noop(), &mut taken).stanzas;
+            assert!(stanzas <= 1, "nothing follows");
+        }
     }
 }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use starling_xmpp::{BareJid, Stanza};
+use starling_xmpp::{BareJid, ParseError, Stanza};
 
 use crate::{
     Attach, Bind, BindError, Bound, Client, Close, ConflictPolicy, CredentialChange, Detached,
@@ -50,6 +50,18 @@ pub fn message(body: &str) -> Stanza {
         account()
     );
     Stanza::parse(Bytes::from(xml)).unwrap()
+}
+
+/// The answer to a message for what is no address (RFC 6120 §8.3.3.8): it comes
+/// from just that.
+#[must_use]
+pub fn answer_from_no_address() -> Stanza {
+    let sent = Bytes::from_static(b"<message xmlns='jabber:client' to='a@b@c' id='1'/>");
+    let Err(ParseError::Rejected(rejected)) = Stanza::parse(sent) else {
+        panic!("it is no address");
+    };
+    let user = account().with_resource("x").unwrap();
+    rejected.reply(&user).unwrap()
 }
 
 /// A stanza that came from elsewhere for the account.
@@ -169,6 +181,12 @@ pub async fn frames_of_a_session_arrive_in_order(link: &dyn Link, node: &Scripte
                 number: 3,
                 answer: None,
             },
+            Frame::Answered {
+                session: session.clone(),
+                attach,
+                number: 4,
+                answer: Some(answer_from_no_address()),
+            },
             Frame::Acked {
                 session: session.clone(),
                 attach,
@@ -285,6 +303,7 @@ pub async fn outlets_keep_their_order(link: &dyn Link, node: &ScriptedNode) {
     remote.committed(7);
     remote.enabled(&management);
     remote.request_ack();
+    remote.deliver(&answer_from_no_address()).unwrap();
     remote.deliver(&message("two")).unwrap();
     remote.close(Close::Conflict);
     outlet
@@ -293,6 +312,7 @@ pub async fn outlets_keep_their_order(link: &dyn Link, node: &ScriptedNode) {
             Event::Committed(7),
             Event::Enabled(management),
             Event::RequestAck,
+            Event::Delivered(answer_from_no_address()),
             Event::Delivered(message("two")),
             Event::Closed(Close::Conflict),
         ])

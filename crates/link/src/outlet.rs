@@ -31,7 +31,9 @@ pub enum Close {
 
 /// Where the stanzas of one session go. None of these waits.
 pub trait Outlet: Send + Sync {
-    /// Puts a stanza behind all earlier ones.
+    /// Puts a stanza behind all earlier ones. Of a stream that has ended it is
+    /// dropped: its session hears of the end with [`crate::Frame::Detach`], and
+    /// keeps until then what must not be lost.
     ///
     /// # Errors
     /// [`Full`] when the bound is reached: nothing was taken, and the session

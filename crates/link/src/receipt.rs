@@ -24,6 +24,8 @@ struct Window {
     is_settled: VecDeque<bool>,
     /// Who is told; nobody while the session has no stream.
     outlet: Option<Arc<dyn Outlet>>,
+    /// What is to be done when all of them are.
+    then: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// What a ledger makes of a number.
@@ -72,6 +74,7 @@ impl Ledger {
             committed,
             is_settled: VecDeque::new(),
             outlet: Some(outlet),
+            then: None,
         })))
     }
 
@@ -108,6 +111,19 @@ impl Ledger {
         self.lock().outlet = None;
     }
 
+    /// Does something once all that came is dealt with; now, if it is. What was
+    /// to be done before is not done any more.
+    pub fn when_caught_up(&self, then: impl FnOnce() + Send + 'static) {
+        let mut window = self.lock();
+        window.then = None;
+        if !window.is_settled.is_empty() {
+            window.then = Some(Box::new(then));
+            return;
+        }
+        drop(window);
+        then();
+    }
+
     /// Up to which number everything is dealt with.
     pub fn committed(&self) -> u32 {
         self.lock().committed
@@ -133,13 +149,19 @@ impl Ledger {
             return;
         }
         window.committed = window.committed.wrapping_add(count);
+        let mut then = None;
         if window.is_settled.is_empty() {
             // An idle session holds no memory for it.
             window.is_settled = VecDeque::new();
+            then = window.then.take();
         }
         // Told under the lock, so that numbers are told in their order.
         if let Some(outlet) = &window.outlet {
             outlet.committed(window.committed);
+        }
+        drop(window);
+        if let Some(then) = then {
+            then();
         }
     }
 
@@ -323,6 +345,29 @@ mod tests {
         next(&ledger, 3).settle();
         open.settle();
         assert_eq!((told.last(), other.last()), (1, 3));
+    }
+
+    #[test]
+    fn whoever_waits_hears_once_when_all_is_dealt_with() {
+        let (ledger, _) = ledger();
+        let (first, second) = (next(&ledger, 1), next(&ledger, 2));
+        let heard = Arc::new(AtomicU32::new(0));
+        let wait = |by: u32| {
+            let heard = Arc::clone(&heard);
+            ledger.when_caught_up(move || {
+                heard.fetch_add(by, Ordering::Relaxed);
+            });
+        };
+        wait(100);
+        wait(1);
+        second.settle();
+        assert_eq!(heard.load(Ordering::Relaxed), 0, "the first is open");
+        first.settle();
+        assert_eq!(heard.load(Ordering::Relaxed), 1, "the last one who asked");
+        next(&ledger, 3).settle();
+        assert_eq!(heard.load(Ordering::Relaxed), 1);
+        wait(10);
+        assert_eq!(heard.load(Ordering::Relaxed), 11, "nothing is open");
     }
 
     /// XEP-0198 §4: 2^32 - 1 is followed by 0.

@@ -190,6 +190,7 @@ fn open(ctx: &mut Ctx, request: Bind) {
         ledger: Ledger::new(Arc::clone(&request.outlet)),
         attach: Attach::default(),
         is_hibernating: false,
+        returning: None,
         ring: Ring::new(key, request.outlet, managed.is_some(), bounds),
         managed: managed.map(Box::new),
         presence: None,

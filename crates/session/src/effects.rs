@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use starling_link::{ActiveSpan, Close, MessageId, Receipt, Resumption, TraceContext};
+use starling_link::{
+    ActiveSpan, Attach, Close, Ledger, MessageId, Receipt, Resumption, SessionKey, TraceContext,
+};
 use starling_store::Change;
 use starling_xmpp::Stanza;
 
@@ -63,6 +65,15 @@ pub(crate) enum Effect {
         ring: Arc<Ring>,
         /// Why.
         why: Close,
+    },
+    /// Do more with a session once all that its client sent is dealt with.
+    WhenCaughtUp {
+        /// The session.
+        key: SessionKey,
+        /// What counts it.
+        ledger: Arc<Ledger>,
+        /// The stream that waits for it.
+        attach: Attach,
     },
     /// Tell someone who waits inside this process.
     Tell(Box<dyn FnOnce() + Send + Sync>),

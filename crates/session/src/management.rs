@@ -8,7 +8,7 @@ use std::time::Duration;
 use smol_str::{SmolStr, format_smolstr};
 use starling_link::{
     Attach, Close, Detached, Enable, Management, Resume, ResumeError, Resumed, Resumption,
-    SessionId,
+    SessionId, SessionKey,
 };
 use tokio::sync::oneshot;
 
@@ -21,6 +21,11 @@ use crate::{Ctx, Event, pipeline, returned};
 /// Hexadecimal digits of the number of a session, and of the secret after it.
 const ID_DIGITS: usize = 16;
 const SECRET_DIGITS: usize = 32;
+
+/// How long a client waits for its session to catch up with what it sent on
+/// earlier streams. What keeps it is a store that does not answer; its edge asks
+/// no longer than twice that.
+const CATCH_UP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Stream management of one session.
 #[derive(Clone, Debug)]
@@ -125,16 +130,26 @@ pub(crate) fn detach(ctx: &mut Ctx, id: SessionId, how: Detached) {
     let resumable = session.managed.as_ref().and_then(|of| of.resumable);
     match resumable {
         Some(resumable) if how == Detached::Lost && session.ring.is_open() => {
-            session.is_hibernating = true;
-            session.ring.detach();
-            session.ledger.detach();
-            let attach = session.attach;
-            let alarm = Alarm::Expired { id, attach };
-            ctx.effects.alarms.push((resumable.timeout, alarm));
-            pipeline::fire(ctx, id, &Event::Hibernated);
-            returned::write_delivered(ctx);
+            hibernate(ctx, id, resumable.timeout);
         }
         _ => returned::over(ctx, id, how),
+    }
+}
+
+/// A session is without a stream for so long at most.
+fn hibernate(ctx: &mut Ctx, id: SessionId, timeout: Duration) {
+    let Some(session) = ctx.account.session_mut(id) else {
+        return;
+    };
+    let was_hibernating = std::mem::replace(&mut session.is_hibernating, true);
+    session.ring.detach();
+    session.ledger.detach();
+    let attach = session.attach;
+    let alarm = Alarm::Expired { id, attach };
+    ctx.effects.alarms.push((timeout, alarm));
+    if !was_hibernating {
+        pipeline::fire(ctx, id, &Event::Hibernated);
+        returned::write_delivered(ctx);
     }
 }
 
@@ -146,13 +161,24 @@ pub(crate) fn expired(ctx: &mut Ctx, id: SessionId, attach: Attach) {
     }
 }
 
+/// A client that waits for its session.
+pub(crate) struct Returning {
+    request: Resume,
+    answer: oneshot::Sender<Result<Resumed, ResumeError>>,
+}
+
 /// Gives a session its client back, or says why not.
 pub(crate) fn resume(
     ctx: &mut Ctx,
     request: Resume,
     answer: oneshot::Sender<Result<Resumed, ResumeError>>,
 ) {
-    let resumed = attach(ctx, request).map(|(mut resumed, is_awaited)| {
+    let resumed = match find(ctx, &request) {
+        Ok(id) if is_behind(ctx, id) => return wait(ctx, id, Returning { request, answer }),
+        Ok(id) => attach(ctx, id, request),
+        Err(why) => Err(why),
+    };
+    let resumed = resumed.map(|(resumed, is_awaited)| {
         let id = resumed.session;
         // XEP-0352 §5.2: it counts as active until it says otherwise.
         ctx.hold(id, None);
@@ -160,36 +186,106 @@ pub(crate) fn resume(
         if is_awaited {
             pipeline::fire(ctx, id, &Event::Drained);
         }
-        let ledger = ctx.account.session(id).map(|of| Arc::clone(&of.ledger));
-        move || {
-            // What became durable meanwhile need not be sent again.
-            if let Some(ledger) = ledger {
-                resumed.committed = ledger.committed();
-            }
-            resumed
-        }
+        resumed
     });
+    tell(ctx, answer, resumed);
+}
+
+fn tell(
+    ctx: &mut Ctx,
+    answer: oneshot::Sender<Result<Resumed, ResumeError>>,
+    resumed: Result<Resumed, ResumeError>,
+) {
     ctx.effects.releases.push(Effect::Tell(Box::new(move || {
-        let _ = answer.send(resumed.map(|tell| tell()));
+        let _ = answer.send(resumed);
     })));
 }
 
-/// Also says whether the client turned out to have all that was awaited.
-fn attach(ctx: &mut Ctx, request: Resume) -> Result<(Resumed, bool), ResumeError> {
-    let (h, account) = (request.h, &mut ctx.account);
+/// Whether something that the client sent is not dealt with, so that it may or
+/// may not send it again.
+fn is_behind(ctx: &Ctx, id: SessionId) -> bool {
+    let session = ctx.account.session(id);
+    session.is_some_and(|session| {
+        session.ring.is_open() && session.ledger.committed() != session.ledger.received()
+    })
+}
+
+/// §5 leaves it to the client whether it sends again what it was not told of,
+/// and numbers do not tell whether it does. So it is told of everything: its
+/// session leaves the stream before, takes nothing more from it, and waits
+/// until all that came is dealt with.
+fn wait(ctx: &mut Ctx, id: SessionId, returning: Returning) {
+    let account = ctx.account.jid.clone();
+    let Some(session) = ctx.account.session_mut(id) else {
+        return;
+    };
+    let resumable = session.managed.as_ref().and_then(|of| of.resumable);
+    let Some(resumable) = resumable else {
+        return;
+    };
+    session.attach = session.attach.next();
+    // Whoever waited before is told that it is in vain, by its answer's end.
+    session.returning = Some(Box::new(returning));
+    let (attach, ledger) = (session.attach, Arc::clone(&session.ledger));
+    if let Some(before) = session.ring.detach() {
+        before.close(Close::Conflict);
+    }
+    hibernate(ctx, id, resumable.timeout);
+    let overdue = Alarm::Overdue { id, attach };
+    ctx.effects.alarms.push((CATCH_UP_TIMEOUT, overdue));
+    let key = SessionKey { account, id };
+    ctx.effects.releases.push(Effect::WhenCaughtUp {
+        key,
+        ledger,
+        attach,
+    });
+}
+
+/// A session has caught up with its client, who gets it now.
+pub(crate) fn caught_up(ctx: &mut Ctx, id: SessionId, attach: Attach) {
+    if let Some(Returning { request, answer }) = take_returning(ctx, id, attach) {
+        resume(ctx, request, answer);
+    }
+}
+
+/// It takes too long: the client may try again.
+pub(crate) fn overdue(ctx: &mut Ctx, id: SessionId, attach: Attach) {
+    if let Some(Returning { answer, .. }) = take_returning(ctx, id, attach) {
+        let why = ResumeError::Link(starling_link::Error::Unavailable);
+        tell(ctx, answer, Err(why));
+    }
+}
+
+fn take_returning(ctx: &mut Ctx, id: SessionId, attach: Attach) -> Option<Returning> {
+    let session = ctx.account.session_mut(id)?;
+    let returning = session.returning.take_if(|_| session.attach == attach);
+    returning.map(|returning| *returning)
+}
+
+/// The session that a client asks for.
+fn find(ctx: &Ctx, request: &Resume) -> Result<SessionId, ResumeError> {
+    let account = &ctx.account;
     let basis = request.basis;
     if account.is_disabled || basis.is_some_and(|basis| basis != account.fingerprint) {
         return Err(ResumeError::Stale);
     }
     let unknown = ResumeError::Unknown { h: None };
     let (id, secret) = parse_token(&request.token).ok_or(unknown)?;
-    let committed = account.committed_of_ended(id, secret);
-    let unknown = ResumeError::Unknown { h: committed };
-    let session = account.session_mut(id).ok_or(unknown.clone())?;
-    let managed = session.managed.as_deref().cloned().ok_or(unknown.clone())?;
-    if !managed.is_opened_by(secret) {
-        return Err(unknown);
+    let managed = account.session(id).and_then(|of| of.managed.as_deref());
+    match managed {
+        Some(managed) if managed.is_opened_by(secret) => Ok(id),
+        _ => Err(ResumeError::Unknown {
+            h: account.committed_of_ended(id, secret),
+        }),
     }
+}
+
+/// Also says whether the client turned out to have all that was awaited.
+fn attach(ctx: &mut Ctx, id: SessionId, request: Resume) -> Result<(Resumed, bool), ResumeError> {
+    let h = request.h;
+    let unknown = ResumeError::Unknown { h: None };
+    let session = ctx.account.session_mut(id).ok_or(unknown.clone())?;
+    let managed = session.managed.as_deref().cloned().ok_or(unknown)?;
     let outlet = Arc::clone(&request.outlet);
     let continued = match session.ring.resume(h, request.outlet) {
         Ok(continued) => continued,

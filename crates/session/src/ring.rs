@@ -252,9 +252,9 @@ impl Ring {
         }
     }
 
-    /// The stream is gone, and the session waits for another.
-    pub(crate) fn detach(&self) {
-        self.lock().outlet = None;
+    /// The stream is gone, or is to go, and the session waits for another.
+    pub(crate) fn detach(&self) -> Option<Arc<dyn Outlet>> {
+        self.lock().outlet.take()
     }
 
     /// Whether a session with this ring can wait for another stream.

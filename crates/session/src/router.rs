@@ -13,7 +13,7 @@ use crate::effects::Effect;
 use crate::hosts::Served;
 use crate::outgoing::Outgoing;
 use crate::ring::{Delivery, Ring};
-use crate::work::{Task, Work};
+use crate::work::{Alarm, Task, Work};
 use crate::worker::Inbox;
 use crate::{Component, Env, metrics};
 
@@ -22,7 +22,7 @@ use crate::{Component, Env, metrics};
 const COMPONENT_HOPS_MAX: u8 = 8;
 
 /// Carries out one effect. `inbox` is the worker's own, for work that follows.
-pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
+pub(crate) fn release(env: &Env, inbox: &Arc<Inbox>, effect: Effect) {
     match effect {
         Effect::Route {
             stanza,
@@ -44,6 +44,22 @@ pub(crate) fn release(env: &Env, inbox: &Inbox, effect: Effect) {
         } => ring.enable(received, resumption),
         Effect::Hold { ring, holder } => delivered(env, inbox, &ring, ring.hold(holder)),
         Effect::Close { ring, why } => ring.close(why),
+        Effect::WhenCaughtUp {
+            key,
+            ledger,
+            attach,
+        } => {
+            let inbox = Arc::clone(inbox);
+            let shard = env.placement.shard_of(&key.account);
+            ledger.when_caught_up(move || {
+                let id = key.id;
+                inbox.work.push_owed(Work {
+                    shard,
+                    target: key.account,
+                    task: Task::Alarm(Alarm::CaughtUp { id, attach }),
+                });
+            });
+        }
         Effect::Tell(tell) => tell(),
     }
 }

@@ -10,7 +10,7 @@ use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Jid, Stanza};
 
 use crate::Slots;
-use crate::management::Managed;
+use crate::management::{Managed, Returning};
 use crate::registry::FeatureId;
 use crate::ring::Ring;
 
@@ -31,6 +31,8 @@ pub struct Session {
     pub(crate) ring: Arc<Ring>,
     /// It has no stream and waits for its client to come back.
     pub(crate) is_hibernating: bool,
+    /// A stream that is to be its next one, and has to wait.
+    pub(crate) returning: Option<Box<Returning>>,
     /// XEP-0198, if its client asked for it.
     pub(crate) managed: Option<Box<Managed>>,
     /// Which of its stanzas are dealt with.

@@ -152,6 +152,8 @@ fn frame(mut ctx: Box<Ctx>, frame: Frame) -> Handling {
 fn rung(ctx: &mut Ctx, alarm: Alarm) {
     match alarm {
         Alarm::Expired { id, attach } => management::expired(ctx, id, attach),
+        Alarm::CaughtUp { id, attach } => management::caught_up(ctx, id, attach),
+        Alarm::Overdue { id, attach } => management::overdue(ctx, id, attach),
         Alarm::Closed { id, attach } => returned::closed(ctx, id, attach, None),
         Alarm::Cursor => returned::write_delivered(ctx),
     }

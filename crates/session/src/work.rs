@@ -110,6 +110,20 @@ pub(crate) enum Alarm {
         /// The stream that was lost.
         attach: Attach,
     },
+    /// All that the client of a session sent on earlier streams is dealt with.
+    CaughtUp {
+        /// The session.
+        id: SessionId,
+        /// The stream that waits for it.
+        attach: Attach,
+    },
+    /// That took too long.
+    Overdue {
+        /// The session.
+        id: SessionId,
+        /// The stream that waits for it.
+        attach: Attach,
+    },
     /// An edge has not told how the stream of an ended session was closed.
     Closed {
         /// The session.

@@ -81,6 +81,25 @@ impl Acks {
         self.managed.as_ref().map_or(self.written, |of| of.acked)
     }
 
+    /// Management that begins on this stream. What came before `<enabled/>` has
+    /// arrived once it is written.
+    fn enabled(&self, management: &Management) -> Box<Managed> {
+        let mut managed = Managed::new(management, management.received, self.written);
+        managed.asked = management.sent;
+        Box::new(managed)
+    }
+
+    /// Everything taken so far is written.
+    fn flushed(&mut self) {
+        self.written = self.sent;
+        // The client counts what came behind `<enabled/>`, and only that.
+        if let Some(managed) = &mut self.managed
+            && is_ahead(managed.sent_base, managed.acked)
+        {
+            managed.acked = managed.sent_base;
+        }
+    }
+
     /// When the client was asked, if it owes an answer.
     pub(super) fn asked_at(&self) -> Option<Instant> {
         self.managed.as_ref()?.asked_at
@@ -139,10 +158,8 @@ impl Connection {
         acks.is_requested |= taken.is_ack_requested;
         let committed = self.credit.committed();
         if let Some(management) = &taken.enabled {
+            let managed = acks.managed.insert(acks.enabled(management));
             acks.is_enabling = false;
-            let told = management.received;
-            let managed = Managed::new(management, told, management.sent);
-            let managed = acks.managed.insert(Box::new(managed));
             if std::mem::take(&mut acks.is_answer_owed) {
                 write(&managed.answer(committed), &mut self.outgoing);
             }
@@ -176,7 +193,7 @@ impl Connection {
 
     /// Everything taken so far is written.
     pub(super) fn flushed(&mut self) -> Result<(), Ending> {
-        self.acks.written = self.acks.sent;
+        self.acks.flushed();
         self.report()
     }
 
@@ -317,4 +334,28 @@ impl Connection {
 
 fn write(element: &Element, out: &mut BytesMut) {
     element.write(out, ns::CLIENT);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `<enabled/>` was taken from the session together with what came before
+    /// it: a connection that breaks now has not brought it to the client.
+    #[test]
+    fn what_came_before_enabled_arrives_when_it_is_written() {
+        let mut acks = Acks {
+            sent: 3,
+            ..Acks::default()
+        };
+        let management = Management {
+            received: 0,
+            sent: 2,
+            resumption: None,
+        };
+        acks.managed = Some(acks.enabled(&management));
+        assert_eq!(acks.last(None), None);
+        acks.flushed();
+        assert_eq!(acks.last(None), Some(2));
+    }
 }

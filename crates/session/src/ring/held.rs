@@ -5,8 +5,9 @@ use starling_xmpp::Stanza;
 
 use crate::outgoing::Outgoing;
 
-/// Stanzas that wait at most. One more lets all of them go.
+/// Stanzas that wait at most, and their bytes. One more lets all of them go.
 const HELD_STANZAS_MAX: usize = 100;
+pub(super) const HELD_BYTES_MAX: usize = 65_536;
 
 /// What is to be done with a stanza for a client that nobody looks at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +28,7 @@ pub type Holder = fn(&Stanza) -> Hold;
 pub(super) struct Held {
     holder: Holder,
     waiting: Vec<Outgoing>,
+    bytes: usize,
 }
 
 impl Held {
@@ -34,6 +36,7 @@ impl Held {
         Self {
             holder,
             waiting: Vec::new(),
+            bytes: 0,
         }
     }
 
@@ -43,19 +46,26 @@ impl Held {
         if hold == Hold::Replace {
             let from = &outgoing.stanza.head.from;
             let holder = self.holder;
+            let bytes = &mut self.bytes;
             self.waiting.retain(|waiting| {
-                waiting.stanza.head.from != *from || holder(&waiting.stanza) != Hold::Replace
+                let stanza = &waiting.stanza;
+                let is_kept = stanza.head.from != *from || holder(stanza) != Hold::Replace;
+                *bytes -= if is_kept { 0 } else { stanza.len_estimate() };
+                is_kept
             });
         }
+        self.bytes += outgoing.stanza.len_estimate();
         self.waiting.push(outgoing);
+        let is_full = self.waiting.len() > HELD_STANZAS_MAX || self.bytes > HELD_BYTES_MAX;
         match hold {
-            Hold::Wait | Hold::Replace if self.waiting.len() <= HELD_STANZAS_MAX => Vec::new(),
+            Hold::Wait | Hold::Replace if !is_full => Vec::new(),
             _ => self.take(),
         }
     }
 
     /// All that waits.
     pub(super) fn take(&mut self) -> Vec<Outgoing> {
+        self.bytes = 0;
         std::mem::take(&mut self.waiting)
     }
 

@@ -317,6 +317,38 @@ fn what_is_held_keeps_its_order_and_none_is_lost() {
     assert_eq!(ids(&ring.end().0), ["7"]);
 }
 
+/// What waits is bounded in bytes as well: the one too many takes all along, and
+/// presence that replaces itself never adds up.
+#[test]
+fn what_is_held_is_bounded_in_bytes() {
+    let large = |kind: Stanza| {
+        let text = starling_xmpp::Element::new("jabber:client", "status");
+        let from = BareJid::parse("romeo@example.net").unwrap();
+        let text = text.text("x".repeat(held::HELD_BYTES_MAX / 4));
+        Outgoing::new(kind.from(from).child(&text), None)
+    };
+    let stream = Stream::new(99);
+    let ring = ring(&stream, true, BOUNDS);
+    ring.hold(Some(|stanza| match stanza.head.kind {
+        Kind::Presence => Hold::Replace,
+        _ => Hold::Wait,
+    }));
+    for id in 1..=9 {
+        deliver(
+            &ring,
+            large(Stanza::presence(Type::Available).id(id.to_string())),
+        );
+    }
+    let news = |id: &str| large(Stanza::message(Type::Headline).id(id));
+    deliver(&ring, news("10"));
+    deliver(&ring, news("11"));
+    assert!(stream.ids().is_empty(), "{:?}", stream.ids());
+    deliver(&ring, news("12"));
+    assert_eq!(stream.ids(), ["9", "10", "11", "12"]);
+    deliver(&ring, news("13"));
+    assert_eq!(stream.ids().len(), 4, "it begins anew");
+}
+
 /// DESIGN §12: an idle session is small, and what a stanza costs is one slot.
 #[test]
 fn an_idle_ring_is_small() {

@@ -107,6 +107,7 @@ impl Scene {
                 ring.request_ack();
                 None
             }
+            Effect::WhenCaughtUp { .. } => None,
             Effect::Tell(tell) => {
                 tell();
                 None

@@ -159,11 +159,12 @@ impl Attached {
 
     fn say(&self, bytes_max: usize, frame: &Outgoing<'_>) -> Result<(), Full> {
         if self.is_gone() {
-            return Err(Full);
+            // Its sessions hear that they have lost their streams.
+            return Ok(());
         }
         self.outbox
             .push(bytes_max, (), |(), out| down::write(frame, out))
-            .map_err(|()| Full)
+            .or_else(|()| self.is_gone().then_some(()).ok_or(Full))
     }
 
     /// Whoever panicked with the lock had nothing half changed.
