@@ -73,6 +73,13 @@ pub fn grace() -> u64 {
     u64::try_from(grace.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// Whether a client goes for good before the end. What it did not get by then
+/// is undecided, not lost.
+#[must_use]
+pub const fn parts(client: u32) -> bool {
+    client % 4 == 3
+}
+
 /// Runs the script against a server that is started, if it is ours to start.
 ///
 /// # Errors
@@ -194,7 +201,7 @@ impl Life {
             self.come_online().await;
             self.listen(Phase::Settle).await;
         }
-        if self.client % 4 == 3 {
+        if parts(self.client) {
             if self.client % 8 == 3 {
                 self.device.leave().await;
             } else {

@@ -141,6 +141,14 @@ async fn pass(client: TcpStream, server: SocketAddr, mischief: Mischief, done: A
     }
 }
 
+/// Which client a message is for: its name ends with its number.
+fn reader(message: &Element) -> u32 {
+    let to = message.need_attr("to");
+    let name = to.split('@').next().unwrap_or_default();
+    let number = name.rsplit('-').next().unwrap_or_default();
+    number.parse().unwrap()
+}
+
 /// Passes an element on, or does what it must not.
 fn meddle(
     mischief: Mischief,
@@ -154,7 +162,8 @@ fn meddle(
     let is_target = match mischief {
         Mischief::None => false,
         Mischief::Acknowledge => element.is(ns::SM, "r"),
-        _ => is_chat,
+        // Whether something is lost is decided only for who stays.
+        _ => is_chat && !life::parts(reader(&element)),
     };
     if is_target && !has_held && !done.is_done.swap(true, Ordering::Relaxed) {
         match mischief {

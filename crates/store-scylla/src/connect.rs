@@ -10,8 +10,11 @@ use rustls_pki_types::pem::PemObject as _;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
+use scylla::errors::ExecutionError;
 use scylla::policies::load_balancing::DefaultPolicy;
 use scylla::policies::speculative_execution::SimpleSpeculativeExecutionPolicy;
+use scylla::response::query_result::QueryResult;
+use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use crate::config::Consistency as Wanted;
@@ -30,6 +33,12 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long a new keyspace may take to be usable, and how often that is tried.
 const KEYSPACE_TIMEOUT: Duration = Duration::from_secs(5);
 const KEYSPACE_POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a majority of the database's nodes may take to see each other:
+/// those of a cluster that is being started know of one another only after
+/// they answer. How often that is tried.
+const MAJORITY_TIMEOUT: Duration = Duration::from_secs(60);
+const MAJORITY_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Connects and selects the keyspace, creating it if the settings say so.
 pub(crate) async fn session(config: &Config) -> Result<Session, ConnectError> {
@@ -134,17 +143,48 @@ async fn keyspace(session: &Session, config: &Config) -> Result<(), ConnectError
     }
 }
 
-/// Executes a statement of the schema; the driver waits until the nodes agree.
+/// Executes a statement of the schema, which may be repeated; the driver waits
+/// until the nodes agree, and this waits until enough of them are there.
 pub(crate) async fn execute(
     session: &Session,
     config: &Config,
     text: &str,
-) -> Result<scylla::response::query_result::QueryResult, ConnectError> {
-    let mut statement = scylla::statement::unprepared::Statement::new(text);
+) -> Result<QueryResult, ConnectError> {
+    let mut statement = Statement::new(text);
     statement.set_request_timeout(Some(SCHEMA_TIMEOUT));
     statement.set_is_idempotent(true);
-    let result = session.query_unpaged(statement, ()).await;
-    result.map_err(|error| schema(config, error))
+    let began = SystemTime::now();
+    let mut has_said = false;
+    loop {
+        let error = match session.query_unpaged(statement.clone(), ()).await {
+            Ok(result) => return Ok(result),
+            Err(error) if !lacks_majority(&error) => return Err(schema(config, error)),
+            Err(error) => error,
+        };
+        if began.elapsed().unwrap_or_default() > MAJORITY_TIMEOUT {
+            return Err(ConnectError::NoMajority {
+                keyspace: config.keyspace.clone(),
+                reason: error.to_string(),
+            });
+        }
+        if !std::mem::replace(&mut has_said, true) {
+            tracing::warn!(
+                keyspace = config.keyspace,
+                reason = %error,
+                "waiting until enough nodes of the database are alive"
+            );
+        }
+        tokio::time::sleep(MAJORITY_POLL_INTERVAL).await;
+    }
+}
+
+/// Whether the database did nothing, because too few replicas are alive.
+fn lacks_majority(error: &ExecutionError) -> bool {
+    use scylla::errors::{DbError, RequestAttemptError::DbError as Answered};
+    matches!(
+        error,
+        ExecutionError::LastAttemptError(Answered(DbError::Unavailable { .. }, _))
+    )
 }
 
 /// Looks at the cluster as it is now.

@@ -57,6 +57,17 @@ pub enum ConnectError {
         /// What the database says.
         reason: String,
     },
+    /// The database answers, but too few of its nodes are alive.
+    #[error(
+        "too few replicas of keyspace {keyspace} are alive: {reason}. Start the nodes of the \
+         database that are down, or look there for why they do not see each other"
+    )]
+    NoMajority {
+        /// The keyspace.
+        keyspace: String,
+        /// What the database says.
+        reason: String,
+    },
     /// A newer program has changed the schema beyond what this one knows.
     #[error(
         "keyspace {keyspace} has schema {found}, and this version of Starling cannot work with \
