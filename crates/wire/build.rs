@@ -8,6 +8,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={ROOT}");
     let services = [
         "starling/admin/v1/admin.proto",
+        "starling/admin/v1/cluster.proto",
         "starling/link/v1/control.proto",
         "starling/link/v1/link.proto",
     ];

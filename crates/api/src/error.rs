@@ -30,6 +30,12 @@ pub enum Error {
         /// What is served.
         served: String,
     },
+    /// Some nodes did not answer, so that the answer would not be whole.
+    #[error("{} did not answer: \"starling cluster status\" tells why", nodes.join(", "))]
+    Silent {
+        /// Their names.
+        nodes: Vec<String>,
+    },
     /// The request makes no sense as it is.
     #[error("{0}")]
     Refused(String),

@@ -2,6 +2,7 @@
 //!
 //! - [`Administration`]: what an operator may do, over the link and the store.
 //! - [`accounts`], [`sessions`]: its two larger subjects.
+//! - [`nodes`]: which session nodes answer.
 //! - [`check`]: whether each part of the node can do its work.
 //! - [`http`]: metrics and health, for monitoring.
 //! - [`error`]: why something was not done.
@@ -15,17 +16,25 @@ pub mod accounts;
 pub mod check;
 pub mod error;
 pub mod http;
+pub mod nodes;
 pub mod sessions;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use starling_link::Link;
 use starling_store::{Health, Store};
+use tokio::time::{Instant, timeout, timeout_at};
 
 pub use accounts::Detail;
 pub use check::{Check, Checks, Finding, Readiness};
 pub use error::Error;
+pub use nodes::Answer;
+
+/// How long the store may take to tell how it is. Longer than the two seconds
+/// that one of its statements may take would hide why.
+const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// What an operator may do to a node. Cheap to clone.
 #[derive(Clone)]
@@ -41,8 +50,8 @@ pub struct Administration {
 pub struct HostCount {
     /// The host.
     pub host: String,
-    /// Its accounts.
-    pub accounts: u64,
+    /// Its accounts; none if the store did not tell in time.
+    pub accounts: Option<u64>,
 }
 
 impl Administration {
@@ -93,23 +102,32 @@ impl Administration {
     /// What a write would be told.
     pub async fn store_health(&self) -> Result<Health, Error> {
         match &self.store {
-            Some(store) => Ok(store.check().await?),
+            Some(store) => match timeout(STORE_TIMEOUT, store.check()).await {
+                Ok(health) => Ok(health?),
+                Err(_) => Err(starling_store::Error::Unavailable {
+                    reason: format!("no answer within {STORE_TIMEOUT:?}"),
+                }
+                .into()),
+            },
             // What is not there is not ill.
             None => Ok(Health::default()),
         }
     }
 
-    /// How many accounts each host has; nothing at a node without a store.
-    pub async fn counts(&self) -> Result<Vec<HostCount>, Error> {
+    /// How many accounts each host has; nothing at a node without a store. What
+    /// a store that is away does not tell is left open.
+    pub async fn counts(&self) -> Vec<HostCount> {
         let mut counts = Vec::new();
         let Some(store) = &self.store else {
-            return Ok(counts);
+            return counts;
         };
+        let deadline = Instant::now() + STORE_TIMEOUT;
         for host in self.hosts() {
-            let accounts = store.account_count(&host).await?;
+            let counted = timeout_at(deadline, store.account_count(&host)).await;
+            let accounts = counted.ok().and_then(Result::ok);
             counts.push(HostCount { host, accounts });
         }
-        Ok(counts)
+        counts
     }
 
     /// Writes a consistent copy of the store to `to`, which must not exist, and

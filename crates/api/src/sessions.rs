@@ -1,12 +1,19 @@
 //! Sessions: listing and ending them.
 
+use std::time::Duration;
+
 use starling_link::{SessionInfo, SessionKey};
 use starling_xmpp::{BareJid, Jid};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::{Administration, Error};
 
 /// Most sessions one listing returns, whatever is asked for.
 pub const LIST_SESSIONS_MAX: usize = 1_000_000;
+
+/// How long a node may take to list its sessions.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Administration {
     /// Sessions of an account, of a host, or of everybody; at most `limit`.
@@ -18,9 +25,24 @@ impl Administration {
             sessions.truncate(limit);
             return Ok(sessions);
         }
-        let mut sessions = Vec::new();
+        let mut asked = JoinSet::new();
         for node in self.link.nodes() {
-            sessions.extend(self.in_time(node.all_sessions(LIST_SESSIONS_MAX)).await??);
+            asked.spawn(async move {
+                let listed = timeout(LIST_TIMEOUT, node.all_sessions(LIST_SESSIONS_MAX)).await;
+                listed.map_err(|_| node.name().to_owned())
+            });
+        }
+        let (mut sessions, mut silent) = (Vec::new(), Vec::new());
+        while let Some(answered) = asked.join_next().await {
+            match answered {
+                Ok(Ok(listed)) => sessions.extend(listed?),
+                Ok(Err(node)) => silent.push(node),
+                Err(_) => {}
+            }
+        }
+        if !silent.is_empty() {
+            silent.sort();
+            return Err(Error::Silent { nodes: silent });
         }
         sessions.retain(|session| of.is_empty() || session.jid.domain() == of);
         sessions.truncate(limit);

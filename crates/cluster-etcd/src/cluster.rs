@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use etcd_client::{PutOptions, Txn, TxnOp};
 use smol_str::SmolStr;
@@ -24,6 +25,9 @@ use crate::record::{self, Move};
 use crate::shared::Shared;
 use crate::status::{self, Status};
 use crate::{birth, lease, report, watch};
+
+/// How long the status may take to show what was written.
+const ECHO_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// This node as a member of the cluster.
 pub struct Cluster {
@@ -129,28 +133,27 @@ impl Cluster {
         birth::once(&self.shared.etcd, key, made).await
     }
 
-    /// Says that this node wants to lose its shards, or its clients, in an
-    /// orderly way, for as long as it runs; or that it no longer does.
+    /// Changes what this node tells of itself: that it wants to lose its shards
+    /// or its clients in an orderly way, how many clients it has, whether it
+    /// cannot read the store.
     ///
     /// # Errors
-    /// When etcd does not answer.
-    pub async fn set_draining(&self, is_draining: bool) -> Result<(), Error> {
-        self.shared
-            .info
-            .send_modify(|info| info.is_draining = is_draining);
-        lease::announce(&self.shared).await
+    /// When etcd does not answer; the change is told with the next one.
+    pub async fn tell(&self, change: impl FnOnce(&mut NodeInfo)) -> Result<(), Error> {
+        let shared = &self.shared;
+        shared.info.send_modify(change);
+        let mirror = shared.mirror();
+        let told = mirror.node(&shared.local.node).map(|(info, _)| info);
+        if told == Some(&*shared.info.borrow()) {
+            return Ok(());
+        }
+        lease::announce(shared).await
     }
 
-    /// Says that this node cannot read the store, or can again, so that others
-    /// know whether they are alone with that.
-    ///
-    /// # Errors
-    /// When etcd does not answer.
-    pub async fn set_store_lost(&self, is_store_lost: bool) -> Result<(), Error> {
-        self.shared
-            .info
-            .send_modify(|info| info.is_store_lost = is_store_lost);
-        lease::announce(&self.shared).await
+    /// Whether somebody wants this node to lose its shards and its clients.
+    pub fn is_asked_to_drain(&self) -> bool {
+        let draining = Key::Draining(self.shared.local.node.clone());
+        self.shared.mirror().get(&draining).is_some()
     }
 
     /// Has a node lose all its shards, until [`Self::undrain`]. Done when the
@@ -196,6 +199,15 @@ impl Cluster {
         self.put(&Key::Move(shard), record::json(&request)).await
     }
 
+    /// Takes a request to move a shard back. A move that has begun goes on.
+    ///
+    /// # Errors
+    /// When etcd does not answer.
+    pub async fn forget_move(&self, shard: Shard) -> Result<(), Error> {
+        let key = self.shared.key(&Key::Move(shard));
+        self.write(TxnOp::delete(key, None)).await
+    }
+
     /// Leaves the cluster: nothing of this node is served from now on, so the
     /// caller has stopped serving. Shards that it still had go to others.
     pub async fn leave(&self) {
@@ -239,9 +251,14 @@ impl Cluster {
         self.write(put).await
     }
 
+    /// Writes, and waits for the status to show it.
     async fn write(&self, write: TxnOp) -> Result<(), Error> {
         let txn = Txn::new().and_then([write]);
-        self.shared.etcd.txn(txn).await.map(drop)
+        let answer = self.shared.etcd.txn(txn).await?;
+        let header = answer.header();
+        let revision = header.map_or(0, etcd_client::ResponseHeader::revision);
+        self.shared.caught_up(revision, ECHO_TIMEOUT).await;
+        Ok(())
     }
 }
 

@@ -33,4 +33,4 @@ pub use config::Config;
 pub use error::Error;
 pub use handover::HandOver;
 pub use metrics::describe as describe_metrics;
-pub use status::{Move, MoveRequest, NodeStatus, Status};
+pub use status::{Fenced, Move, MoveRequest, NodeStatus, Status};

@@ -11,6 +11,7 @@ use starling_cluster::{Instance, NodeId, NodeInfo, Requests, Shard, Table, View}
 
 use crate::keys::{Key, Keys};
 use crate::record::{self, Record};
+use crate::status;
 
 /// A key's value and what guards a change of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +142,19 @@ impl Mirror {
                 _ => None,
             });
         fenced.collect()
+    }
+
+    /// The runs of nodes that are fenced, and why.
+    pub(crate) fn causes(&self) -> impl Iterator<Item = status::Fenced> {
+        self.entries
+            .iter()
+            .filter_map(|(key, kept)| match (key, &kept.record) {
+                (Key::Fenced(instance), Record::Fenced(fenced)) => Some(status::Fenced {
+                    instance: instance.clone(),
+                    cause: fenced.cause.clone(),
+                }),
+                _ => None,
+            })
     }
 
     pub(crate) fn left(&self) -> BTreeSet<Instance> {

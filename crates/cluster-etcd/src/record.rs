@@ -57,6 +57,10 @@ struct Node {
     draining: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     store_lost: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clients_at: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    clients: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,6 +93,8 @@ pub(crate) fn node(info: &NodeInfo) -> Vec<u8> {
         started: info.started,
         draining: info.is_draining,
         store_lost: info.is_store_lost,
+        clients_at: info.clients_at.as_ref().map(ToString::to_string),
+        clients: info.clients,
     })
 }
 
@@ -145,6 +151,8 @@ fn parse_node(value: &[u8]) -> Option<NodeInfo> {
         started: node.started,
         is_draining: node.draining,
         is_store_lost: node.store_lost,
+        clients_at: node.clients_at.map(Into::into),
+        clients: node.clients,
     })
 }
 

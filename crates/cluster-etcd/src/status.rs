@@ -30,6 +30,17 @@ pub struct Status {
     pub moves: Vec<Move>,
     /// Requests to move a shard that are not done.
     pub requests: Vec<MoveRequest>,
+    /// Runs of nodes that were given up lately.
+    pub fenced: Vec<Fenced>,
+}
+
+/// A run of a node that was given up.
+#[derive(Clone, Debug)]
+pub struct Fenced {
+    /// Which.
+    pub instance: Instance,
+    /// Why, in a word.
+    pub cause: String,
 }
 
 /// One node.
@@ -104,6 +115,7 @@ pub(crate) fn of(shared: &Shared, name: &str) -> Status {
             .count(),
         moves: moves.collect(),
         requests: requests.collect(),
+        fenced: mirror.causes().collect(),
     }
 }
 

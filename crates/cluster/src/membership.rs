@@ -82,6 +82,8 @@ impl SingleNode {
             link: None,
             started: 0,
             is_draining: false,
+            clients_at: None,
+            clients: None,
             is_store_lost: false,
         };
         let (changed, _) = watch::channel(0);

@@ -110,6 +110,10 @@ pub struct NodeInfo {
     pub started: u64,
     /// Whether it asks to lose its shards, or its clients, in an orderly way.
     pub is_draining: bool,
+    /// Where clients reach it, `host:port`, if it may be told them.
+    pub clients_at: Option<SmolStr>,
+    /// How many connections of clients it has; some seconds old.
+    pub clients: Option<u64>,
     /// Whether it cannot read the store at the moment: it can take nothing over.
     pub is_store_lost: bool,
 }

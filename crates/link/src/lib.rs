@@ -37,6 +37,6 @@ pub use outlet::{Close, Full, Outlet};
 pub use receipt::{Issue, Ledger, Receipt, Settle};
 pub use session::{
     Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,
-    SessionInfo, SessionKey,
+    SessionInfo, SessionKey, Tally,
 };
 pub use trace::{ActiveSpan, Dice, Sampler, Span, SpanSink, TraceContext};

@@ -8,7 +8,7 @@ use starling_xmpp::credentials::{Credentials, Fingerprint};
 
 use crate::{
     Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, Resume,
-    ResumeError, Resumed, SessionInfo, SessionKey,
+    ResumeError, Resumed, SessionInfo, SessionKey, Tally,
 };
 
 /// What a node that owns shards does for the others.
@@ -52,6 +52,20 @@ pub trait SessionNode: Send + Sync {
 
     /// The sessions of one account.
     async fn sessions(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error>;
+
+    /// How it is, in a few numbers that are cheap to have.
+    async fn tally(&self) -> Result<Tally, Error> {
+        let sessions = self.all_sessions(usize::MAX).await?;
+        Ok(Tally {
+            sessions: sessions.len() as u64,
+            ..Tally::default()
+        })
+    }
+
+    /// Its name, for people; empty where there is no other.
+    fn name(&self) -> &str {
+        ""
+    }
 
     /// The sessions of every account on this node, up to `limit`.
     async fn all_sessions(&self, limit: usize) -> Result<Vec<SessionInfo>, Error>;

@@ -4,6 +4,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 use starling_xmpp::credentials::{FastSlot, FastToken, Fingerprint, ScramVerifier};
@@ -155,4 +156,13 @@ pub struct SessionInfo {
     pub priority: Option<i8>,
     /// Whether it has no stream at the moment and waits for its client.
     pub is_hibernating: bool,
+}
+
+/// How a session node is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Sessions, also those that wait for their client.
+    pub sessions: u64,
+    /// For how long the oldest of what it is storing has been on its way.
+    pub storing: Duration,
 }

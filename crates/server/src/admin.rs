@@ -1,6 +1,7 @@
 //! The gRPC face of the administration: `wire`'s service on `api`'s logic.
 //!
 //! - [`service`]: one method for each call; asks, converts, answers.
+//! - [`cluster`]: the calls about the cluster.
 //! - [`import`]: the call that makes many accounts at once.
 //! - [`convert`]: between messages and our own values.
 //! - [`status`]: from our errors to gRPC status.
@@ -8,6 +9,7 @@
 //!
 //! Passwords end here: what goes on to `api` are verifiers.
 
+mod cluster;
 mod convert;
 mod facts;
 mod import;
@@ -16,6 +18,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use cluster::ClusterService;
 pub(crate) use facts::listeners;
 pub use facts::{Certificate, Facts, Listener};
 pub use service::Service;

@@ -3,7 +3,7 @@
 //! - [`arguments`]: the grammar and its help.
 //! - [`user`], [`import`], [`session`], [`status`], [`backup`]: commands that
 //!   speak to a running node through [`client`].
-//! - [`cluster`]: `starling cluster`.
+//! - [`cluster`], [`node`], [`shard`]: what concerns a cluster, with [`progress`].
 //! - [`settings`]: `starling config`.
 //! - [`output`], [`password`], [`exit`]: how they print, ask and end.
 //!
@@ -15,18 +15,21 @@ mod client;
 mod cluster;
 mod exit;
 mod import;
+mod node;
 mod output;
 mod password;
+mod progress;
 mod session;
 mod settings;
+mod shard;
 mod status;
 mod user;
 
 use clap::CommandFactory;
 
 pub use arguments::{
-    Arguments, CertRole, ClusterCommand, Command, ConfigCommand, Global, SessionCommand,
-    UserCommand,
+    Arguments, CertRole, ClusterCommand, Command, ConfigCommand, Global, NodeCommand,
+    SessionCommand, ShardCommand, UserCommand, Wait,
 };
 pub use exit::{Exit, tell};
 
@@ -44,7 +47,9 @@ pub async fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         Command::User { command } => user::run(global, command, &output).await,
         Command::Session { command } => session::run(global, command, &output).await,
         Command::Config { command } => settings::run(global, &command, &output),
-        Command::Cluster { command } => cluster::run(command, &output),
+        Command::Cluster { command } => cluster::run(global, command, &output).await,
+        Command::Node { command } => node::run(global, command, &output).await,
+        Command::Shard { command } => shard::run(global, command, &output).await,
         Command::Status => status::run(global, &output).await,
         Command::Backup { file } => backup::run(global, &file, &output).await,
         Command::Completions { shell } => {

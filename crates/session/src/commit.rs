@@ -135,6 +135,8 @@ pub(crate) struct Commits {
     /// Everything up to here is durable and released.
     progress: Arc<Progress>,
     in_flight: Option<BoxFuture<'static, Result<Committed, Error>>>,
+    /// When it was sent on its way.
+    sent_at: Instant,
 }
 
 impl Commits {
@@ -146,6 +148,7 @@ impl Commits {
             current: CycleNumber(1),
             progress: Arc::default(),
             in_flight: None,
+            sent_at: Instant::now(),
         }
     }
 
@@ -172,6 +175,7 @@ impl Commits {
             return;
         }
         let shares = std::mem::take(&mut self.shares);
+        self.sent_at = Instant::now();
         let way = Way {
             sink: Arc::clone(&self.sink),
             progress: Arc::clone(&self.progress),
@@ -179,6 +183,14 @@ impl Commits {
         };
         self.in_flight = Some(Box::pin(commit(way, shares)));
         self.current = CycleNumber(self.current.0 + 1);
+    }
+
+    /// For how long the cycle on its way has been there.
+    pub(crate) fn age(&self) -> Duration {
+        match &self.in_flight {
+            Some(_) => self.sent_at.elapsed(),
+            None => Duration::ZERO,
+        }
     }
 
     /// Whether nothing is on its way.

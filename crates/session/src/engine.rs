@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use starling_cluster::{Epoch, Shard};
 use starling_link::{
     Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Refused, Registration, Resume,
-    ResumeError, Resumed, Returned, SessionInfo, SessionKey, SessionNode,
+    ResumeError, Resumed, Returned, SessionInfo, SessionKey, SessionNode, Tally,
 };
 use starling_store::Creation;
 use starling_store::account::{Account, Change};
@@ -273,6 +273,22 @@ impl SessionNode for Engine {
             all.extend(answered.await.map_err(|_| Error::ShuttingDown)?);
         }
         Ok(all)
+    }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        let mut all = Tally::default();
+        for inbox in &self.inboxes {
+            let (answer, answered) = oneshot::channel();
+            inbox.surveys.push_owed(Survey::Tally(answer));
+            let one = answered.await.map_err(|_| Error::ShuttingDown)?;
+            all.sessions += one.sessions;
+            all.storing = all.storing.max(one.storing);
+        }
+        Ok(all)
+    }
+
+    fn name(&self) -> &str {
+        self.env.membership.local().as_str()
     }
 
     async fn kick(&self, session: &SessionKey) -> Result<bool, Error> {

@@ -3,7 +3,7 @@
 use starling_cluster::{Epoch, Shard};
 use starling_link::{
     ActiveSpan, Attach, Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed,
-    SessionId, SessionInfo,
+    SessionId, SessionInfo, Tally,
 };
 use starling_store::account;
 use starling_xmpp::credentials::Fingerprint;
@@ -139,6 +139,8 @@ pub(crate) enum Alarm {
 pub(crate) enum Survey {
     /// Sessions, up to a number.
     Sessions(usize, oneshot::Sender<Vec<SessionInfo>>),
+    /// How many sessions it has, and how long its store has been busy.
+    Tally(oneshot::Sender<Tally>),
     /// How much it has done, if it has nothing left to do.
     Quiet(oneshot::Sender<Option<u64>>),
     /// A shard comes or goes.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use starling_cluster::Shard as ShardNumber;
-use starling_link::{ActiveSpan, Mailbox};
+use starling_link::{ActiveSpan, Mailbox, Tally};
 use starling_store::{Error, Stamp, Write};
 use starling_xmpp::{BareJid, Head};
 use tokio_util::sync::CancellationToken;
@@ -381,6 +381,16 @@ impl Worker {
                 let accounts = self.shards.values().flat_map(Shard::ready);
                 let sessions = accounts.flat_map(|account| &account.sessions);
                 let _ = answer.send(sessions.take(limit).map(|session| session.info()).collect());
+            }
+            Survey::Tally(answer) => {
+                let accounts = self.shards.values().flat_map(Shard::ready);
+                let sessions = accounts
+                    .map(|account| account.sessions.len())
+                    .sum::<usize>();
+                let _ = answer.send(Tally {
+                    sessions: sessions as u64,
+                    storing: self.commits.age(),
+                });
             }
             Survey::Quiet(answer) => {
                 let _ = answer.send(self.is_quiet().then_some(self.begun));

@@ -24,4 +24,5 @@ mod status;
 pub mod unix;
 
 pub use admin::{Admin, AdminClient, AdminServer};
+pub use admin::{ClusterAdmin, ClusterAdminClient, ClusterAdminServer};
 pub use error::Error;

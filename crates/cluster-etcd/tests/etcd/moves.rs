@@ -54,7 +54,10 @@ async fn a_drained_node_loses_everything_and_gets_it_back() {
     b.cluster.undrain(a.id()).await.unwrap();
     a.sees_rest(2).await;
     // And by the node itself, for as long as it runs.
-    a.cluster.set_draining(true).await.unwrap();
+    a.cluster
+        .tell(|info| info.is_draining = true)
+        .await
+        .unwrap();
     a.sees("an empty node", |node| node.shards() == 0).await;
     assert!(
         plan.rows.fenced.lock().unwrap().is_empty(),

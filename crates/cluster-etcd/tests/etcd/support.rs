@@ -100,6 +100,8 @@ impl Plan {
             link: Some(link.into()),
             started: 0,
             is_draining: false,
+            clients_at: None,
+            clients: None,
             is_store_lost: false,
         };
         let is_session = self.roles.contains(&Role::Session);

@@ -42,6 +42,8 @@ impl World {
             link: None,
             started: 0,
             is_draining: false,
+            clients_at: None,
+            clients: None,
             is_store_lost: false,
         };
         self.now.nodes.insert(info.id().clone(), Arc::new(info));

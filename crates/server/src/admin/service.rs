@@ -343,12 +343,19 @@ impl Admin for Service {
         &self,
         _: Request<GetStatusRequest>,
     ) -> Result<Response<GetStatusResponse>, Status> {
-        let counts = self.administration.counts().await;
-        let counts = counts.map_err(|error| status::of(&error))?;
-        let readiness = self.checks.ask().await;
-        let store = self.administration.store_health().await;
-        let sessions = self.administration.sessions("", usize::MAX).await;
-        let sessions = sessions.map_err(|error| status::of(&error))?.len();
+        let (counts, readiness, store, answers) = tokio::join!(
+            self.administration.counts(),
+            self.checks.ask(),
+            self.administration.store_health(),
+            self.administration.tallies(),
+        );
+        let is_silent = |answer: &&starling_api::Answer| answer.tally.is_err();
+        let silent_nodes = answers.iter().filter(is_silent);
+        let silent_nodes = silent_nodes.map(|answer| answer.node.clone()).collect();
+        let tallies = answers
+            .iter()
+            .filter_map(|answer| answer.tally.as_ref().ok());
+        let sessions = tallies.map(|tally| tally.sessions).sum();
         let facts = &self.facts;
         let hosts = counts.into_iter().map(|count| {
             let certificate = facts.certificate(&count.host);
@@ -369,7 +376,8 @@ impl Admin for Service {
             node: facts.node.clone(),
             started_at_ms: facts.started_at.0,
             hosts: hosts.collect(),
-            sessions: sessions as u64,
+            sessions,
+            silent_nodes,
             listeners: listeners.collect(),
             data_folder: facts.data_folder.display().to_string(),
             is_draining: facts.is_draining(),

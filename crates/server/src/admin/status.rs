@@ -12,6 +12,7 @@ pub(super) fn of(error: &Error) -> Status {
         Error::Address { .. } | Error::NotServed { .. } => Status::invalid_argument(message),
         Error::Late { .. } => Status::deadline_exceeded(message),
         Error::Listen { .. } => Status::internal(message),
+        Error::Silent { .. } => Status::unavailable(message),
         Error::Refused(_) => Status::failed_precondition(message),
         Error::Link(error) => match error {
             starling_link::Error::Unavailable | starling_link::Error::ShuttingDown => {

@@ -268,7 +268,7 @@ async fn status_tells_hosts_and_listeners() {
         .iter()
         .map(|h| (h.host.as_str(), h.accounts))
         .collect();
-    assert_eq!(hosts, [("a.example", 0), ("b.example", 1)]);
+    assert_eq!(hosts, [("a.example", Some(0)), ("b.example", Some(1))]);
     assert_eq!(status.listeners[0].address, "[::]:5222");
     assert_eq!(status.started_at_ms, 7);
 }

@@ -21,7 +21,7 @@ Exit codes:
   2  the command line is wrong
   3  the configuration is wrong
   4  no node is running, or it cannot be reached
-  5  there is no such account or session
+  5  there is no such account, session or node
   6  the account exists already
   7  an import left out some lines
 
@@ -113,10 +113,20 @@ pub enum Command {
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Make the certificates of a cluster's nodes; needs no running node
+    /// Tell how the cluster is; make the certificates of its nodes
     Cluster {
         #[command(subcommand)]
         command: ClusterCommand,
+    },
+    /// Take a node of the cluster out of service, and back in
+    Node {
+        #[command(subcommand)]
+        command: NodeCommand,
+    },
+    /// Find the shard of a user, move a shard to another node
+    Shard {
+        #[command(subcommand)]
+        command: ShardCommand,
     },
     /// Print completions for a shell
     ///
@@ -130,7 +140,14 @@ pub enum Command {
 #[allow(missing_docs, reason = "comments become help")]
 #[derive(Debug, Subcommand)]
 pub enum ClusterCommand {
-    /// Make the certificate by which a node is known to the others
+    /// Tell how the cluster is, as the running node sees it
+    ///
+    /// Nodes with their roles, versions, shards, clients and sessions; what moves;
+    /// who is silent. LAG is the age of the oldest write that a node has under
+    /// way, ANSWER the time in which it told all this.
+    Status,
+    /// Make the certificate by which a node is known to the others; needs no
+    /// running node
     ///
     /// The first call makes the authority of the cluster as well, ca.crt and
     /// ca.key. Every node needs ca.crt, its own certificate and its own key.
@@ -145,6 +162,74 @@ pub enum ClusterCommand {
         /// Folder of the cluster's certificates
         #[arg(long, value_name = "FOLDER", default_value = ".")]
         out: PathBuf,
+    },
+}
+
+/// Whether to wait for what was asked.
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Wait {
+    /// Do not wait until it is done
+    #[arg(long)]
+    pub no_wait: bool,
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// Move every shard and every client away from a node
+    ///
+    /// Shards move one after the other while they are served. An edge takes no
+    /// new clients and lets those it has go in waves; they come back at others.
+    /// It stays so, also after a restart, until the node is undrained.
+    Drain {
+        /// Name of the node
+        #[arg(value_name = "NODE")]
+        node: String,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Let a drained node have shards and clients again
+    Undrain {
+        /// Name of the node
+        #[arg(value_name = "NODE")]
+        node: String,
+    },
+    /// Give a node up that is gone for ever: others take its shards at once
+    ///
+    /// A session node that still runs is stopped by this. Drain it instead if
+    /// there is time.
+    Remove {
+        /// Name of the node
+        #[arg(value_name = "NODE")]
+        node: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+        #[command(flatten)]
+        wait: Wait,
+    },
+}
+
+#[allow(missing_docs, reason = "comments become help")]
+#[derive(Debug, Subcommand)]
+pub enum ShardCommand {
+    /// Tell which shard a user is in, and which node has it
+    Of {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        address: String,
+    },
+    /// Move a shard to a node while it is served
+    Move {
+        /// Number of the shard, 0 to 1023
+        #[arg(value_name = "SHARD")]
+        shard: u32,
+        /// Name of the node
+        #[arg(value_name = "NODE")]
+        node: String,
+        #[command(flatten)]
+        wait: Wait,
     },
 }
 

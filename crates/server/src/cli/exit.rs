@@ -18,7 +18,7 @@ pub enum Exit {
     Configuration = 3,
     /// No node is running, or it cannot be reached.
     NotRunning = 4,
-    /// There is no such account or session.
+    /// There is no such account, session or node.
     NotFound = 5,
     /// The account exists already.
     Exists = 6,

@@ -1,6 +1,6 @@
 //! What a command prints on standard output: text for people, JSON for scripts.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -73,6 +73,19 @@ impl Table {
         });
         lines.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// Asks before something that cannot be undone. Nobody to ask means no.
+pub(super) fn confirm(question: &str) -> io::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let mut prompt = io::stderr();
+    write!(prompt, "{question} [y/N] ")?;
+    prompt.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A moment as people write it, "-" for none.

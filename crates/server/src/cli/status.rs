@@ -32,6 +32,9 @@ fn as_text(status: &GetStatusResponse) -> String {
         status.data_folder,
         status.sessions,
     );
+    for silent in &status.silent_nodes {
+        let _ = write!(text, ", without those of {silent}, which does not answer");
+    }
     let _ = write!(text, "\n  store     {}", store(status));
     for check in status.checks.iter().filter(|check| is_told_apart(check)) {
         let _ = write!(text, "\n  {:<9} NOT READY: {}", check.name, check.reason);
@@ -53,7 +56,10 @@ fn as_text(status: &GetStatusResponse) -> String {
             0 => String::new(),
             ends => format!(" until {}", moment(ends)),
         };
-        let accounts = count(host.accounts, "account");
+        let accounts = match host.accounts {
+            Some(accounts) => count(accounts, "account"),
+            None => "an unknown number of accounts".to_owned(),
+        };
         let _ = write!(
             text,
             "\n  serves    {}: {accounts}, {certificate}{ends}",
@@ -108,6 +114,7 @@ fn as_json(status: &GetStatusResponse) -> Value {
         "is_draining": status.is_draining,
         "data_folder": status.data_folder,
         "sessions": status.sessions,
+        "silent_nodes": status.silent_nodes,
         "is_ready": status.is_ready,
         "checks": checks.collect::<Vec<_>>(),
         "store": {

@@ -1,6 +1,6 @@
 //! `starling user`: accounts of the running node, one at a time.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
 
 use anyhow::bail;
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use starling_wire::admin::v1::{
 use starling_wire::grpc::Channel;
 
 use super::exit::Refused;
-use super::output::{Output, count, moment};
+use super::output::{Output, confirm, count, moment};
 use super::password::Source;
 use super::{Exit, Global, UserCommand, client, import, session};
 
@@ -47,7 +47,13 @@ pub(super) async fn run(
         UserCommand::Enable { account } => enable(&mut node, account, true, output).await?,
         UserCommand::Remove { account, yes } => {
             if !yes {
-                confirm(&account)?;
+                let question = format!("Remove {account} with all its messages and contacts?");
+                if !std::io::stdin().is_terminal() {
+                    bail!("removing {account} cannot be undone: confirm it with --yes");
+                }
+                if !confirm(&question)? {
+                    bail!("nothing was removed");
+                }
             }
             remove(&mut node, account, output).await?;
         }
@@ -177,25 +183,6 @@ async fn remove(
         "sessions_ended": removed.sessions_ended,
     });
     output.print(&format!("Removed {}.", removed.account), &value)?;
-    Ok(())
-}
-
-/// Asks before something that cannot be undone.
-fn confirm(account: &str) -> anyhow::Result<()> {
-    if !std::io::stdin().is_terminal() {
-        bail!("removing {account} cannot be undone: confirm it with --yes");
-    }
-    let mut prompt = std::io::stderr();
-    write!(
-        prompt,
-        "Remove {account} with all its messages and contacts? [y/N] "
-    )?;
-    prompt.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
-    if !matches!(answer.trim(), "y" | "Y" | "yes") {
-        bail!("nothing was removed");
-    }
     Ok(())
 }
 

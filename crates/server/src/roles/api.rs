@@ -8,14 +8,14 @@ use starling_api::{Check, Checks};
 use starling_cluster_etcd::Cluster;
 use starling_link::Link;
 use starling_store::Store;
-use starling_wire::AdminServer;
 use starling_wire::grpc::Server;
 use starling_wire::unix::Listener;
+use starling_wire::{AdminServer, ClusterAdminServer};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{Duration, interval};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{Facts, Service};
+use crate::admin::{ClusterService, Facts, Service};
 
 /// How often histograms are folded into their buckets.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -27,10 +27,13 @@ const KNOWLEDGE_AGE_MAX: Duration = Duration::from_secs(20);
 /// Serves administration until `shutdown`.
 pub(crate) fn start(
     service: Service,
+    cluster: ClusterService,
     socket: Listener,
     shutdown: CancellationToken,
 ) -> JoinHandle<Result<(), starling_wire::Error>> {
-    let router = Server::builder().add_service(AdminServer::new(service));
+    let router = Server::builder()
+        .add_service(AdminServer::new(service))
+        .add_service(ClusterAdminServer::new(cluster));
     tokio::spawn(socket.serve(router, async move { shutdown.cancelled().await }))
 }
 
@@ -184,7 +187,7 @@ impl Check for Sessions {
             return Err("no node serves accounts".into());
         }
         for node in nodes {
-            let answer = node.all_sessions(1).await;
+            let answer = node.tally().await;
             answer.map_err(|error| error.to_string())?;
         }
         Ok(())

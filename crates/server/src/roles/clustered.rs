@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::Service;
+use crate::admin::{ClusterService, Service};
 use crate::config::Role;
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
@@ -76,7 +76,7 @@ pub(crate) async fn start(
     let mut opened = open(&config, &data).await?;
     let (base, secrets) = join(&config, &opened).await?;
     let mut joined = Joined::new(&base);
-    let server_secret = secrets.server.clone();
+    let (server_secret, placement) = (secrets.server.clone(), secrets.placement);
     let engine = engine(&base, &config, secrets, &mut extras)?;
     if let (Some(engine), Some(bound)) = (&engine, opened.nodes.take()) {
         serve(
@@ -117,6 +117,8 @@ pub(crate) async fn start(
         base.passwords.clone(),
         checks.clone(),
     );
+    let whole = Arc::clone(&base.cluster);
+    let of_cluster = ClusterService::of(administration.clone(), whole, placement);
     let [_, _, administering, monitoring] = base.stops.clone();
     let monitor = opened.monitor.take();
     Ok(Node {
@@ -126,7 +128,7 @@ pub(crate) async fn start(
         registry,
         joined: Some(joined),
         census: None,
-        api: api::start(service, opened.socket, administering),
+        api: api::start(service, of_cluster, opened.socket, administering),
         monitor: monitor.map(|port| api::monitor(port, extras.metrics, checks, monitoring)),
         store: None,
         administration,
@@ -290,6 +292,8 @@ fn info(config: &Config, bound: Option<&Bound>, started_ms: i64) -> NodeInfo {
         link: link.map(Into::into),
         started: u64::try_from(started_ms / 1_000).unwrap_or(0),
         is_draining: false,
+        clients_at: None,
+        clients: None,
         is_store_lost: false,
     }
 }
@@ -311,7 +315,7 @@ impl Joined {
             return;
         }
         let cluster = &self.cluster;
-        if let Err(error) = cluster.set_draining(true).await {
+        if let Err(error) = cluster.tell(|info| info.is_draining = true).await {
             tracing::warn!(%error, "the others cannot be told that this node stops");
             return;
         }

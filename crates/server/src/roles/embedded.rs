@@ -17,7 +17,7 @@ use starling_wire::unix::Listener;
 use starling_xmpp::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{self, Certificate, Facts, Service};
+use crate::admin::{self, Certificate, ClusterService, Facts, Service};
 use crate::census::Census;
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
@@ -41,12 +41,13 @@ pub(crate) async fn start(
     let stops: [CancellationToken; 4] = std::array::from_fn(|_| CancellationToken::new());
     let [accepting, working, administering, monitoring] = stops.clone();
     let passwords = Passwords::new(&config.edge.auth);
+    let membership = Arc::new(SingleNode::new(NodeId::new(config.node.name.as_str())));
     let given = session::Given {
         config: &config,
         store: Arc::clone(&store) as _,
         passwords: passwords.clone(),
         link: Arc::clone(&link) as _,
-        membership: Arc::new(SingleNode::new(NodeId::new(config.node.name.as_str()))),
+        membership: Arc::clone(&membership) as _,
         fence: None,
         placement: secrets.placement,
         entry_ids: secrets.entry_ids,
@@ -78,7 +79,8 @@ pub(crate) async fn start(
         passwords.clone(),
         checks.clone(),
     );
-    let api = api::start(service, socket, administering.clone());
+    let cluster = ClusterService::alone(administration.clone(), membership, secrets.placement);
+    let api = api::start(service, cluster, socket, administering.clone());
     let counting = census.run(passwords.clone(), administering);
     Ok(Node {
         edge: Some(edge),

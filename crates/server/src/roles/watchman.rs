@@ -39,7 +39,7 @@ async fn announce(cluster: &Cluster, mut is_store_lost: watch::Receiver<bool>) -
     while is_store_lost.changed().await.is_ok() {
         loop {
             let is_lost = *is_store_lost.borrow_and_update();
-            match cluster.set_store_lost(is_lost).await {
+            match cluster.tell(|info| info.is_store_lost = is_lost).await {
                 Ok(()) => break,
                 Err(error) => tracing::debug!(%error, "the others are not told of the store"),
             }

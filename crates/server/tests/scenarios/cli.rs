@@ -323,3 +323,30 @@ async fn refuses(installed: &Installed, account: &Account) {
         .await;
     stream.next_is(element(ns::SASL, "failure")).await;
 }
+
+#[tokio::test]
+async fn what_concerns_a_cluster_is_answered_by_a_node_that_is_alone() {
+    let installed = Installed::new("cli-alone");
+    let node = installed.start().await;
+    for command in [
+        &["cluster", "status"][..],
+        &["node", "drain", "other"],
+        &["node", "undrain", "other"],
+        &["node", "remove", "other", "--yes"],
+        &["shard", "move", "7", "other"],
+    ] {
+        let refused = installed.run(command).await;
+        assert_eq!(refused.code, Some(1), "{command:?}: {refused:?}");
+        let told = "starling: this node is alone: there is no cluster, and it has every shard\n";
+        assert_eq!(refused.err, told, "{command:?}");
+    }
+    let found = ["shard", "of", "Romeo@LOCALHOST", "--json"];
+    let found = json(&installed.run_ok(&found).await);
+    assert_eq!(found["address"], "romeo@localhost");
+    assert_eq!(found["owner"], "starling");
+    assert!(found["shard"].as_u64().unwrap() < 1024);
+    let unconfirmed = installed.run(&["node", "remove", "other"]).await;
+    assert_eq!(unconfirmed.code, Some(1));
+    assert!(unconfirmed.err.contains("--yes"), "{}", unconfirmed.err);
+    node.kill().await;
+}

@@ -286,6 +286,19 @@ impl Control for Service {
         }))
     }
 
+    async fn tally(
+        &self,
+        request: Request<v1::TallyRequest>,
+    ) -> Result<Response<v1::TallyResponse>, Status> {
+        let node = self.node_for(&request, May::Administer)?;
+        let tally = node.tally().await;
+        let tally = tally.map_err(|why| status::of_error(&why))?;
+        Ok(Response::new(v1::TallyResponse {
+            sessions: tally.sessions,
+            storing_ms: u64::try_from(tally.storing.as_millis()).unwrap_or(u64::MAX),
+        }))
+    }
+
     async fn kick(
         &self,
         request: Request<v1::KickRequest>,

@@ -8,6 +8,7 @@ use starling_cluster::Shard;
 use starling_link::{
     Attach, Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Outlet, Refused,
     Registration, Resume, ResumeError, Resumed, SessionId, SessionInfo, SessionKey, SessionNode,
+    Tally,
 };
 use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
@@ -300,6 +301,19 @@ impl SessionNode for RemoteNode {
         let answer = self.peer.control().all_sessions(request).await;
         let answer = answer.map_err(|why| status::error(&why))?.into_inner();
         infos(answer.sessions)
+    }
+
+    async fn tally(&self) -> Result<Tally, Error> {
+        let answer = self.peer.control().tally(v1::TallyRequest {}).await;
+        let answer = answer.map_err(|why| status::error(&why))?.into_inner();
+        Ok(Tally {
+            sessions: answer.sessions,
+            storing: Duration::from_millis(answer.storing_ms),
+        })
+    }
+
+    fn name(&self) -> &str {
+        self.peer.node().as_str()
     }
 
     async fn kick(&self, session: &SessionKey) -> Result<bool, Error> {
