@@ -70,6 +70,12 @@ impl Sampler {
         }
     }
 
+    /// Where its traces go, if it makes any: those that begin at other nodes go
+    /// there too.
+    pub fn sink(&self) -> Option<&Arc<dyn SpanSink>> {
+        self.sink.as_ref()
+    }
+
     /// A context for a stanza that has just been read, if it is to be watched.
     pub fn begin(&self, dice: &mut Dice) -> Option<TraceContext> {
         let random = dice.next();

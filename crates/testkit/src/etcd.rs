@@ -1,7 +1,7 @@
 //! A real etcd of one or more members, on free ports and in temporary folders.
 //!
 //! The program `etcd` must be installed; the project's test command sees to it.
-//! Nothing of it is left when the value is dropped.
+//! Nothing of it is left when the value is dropped, or the tests have ended.
 
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -12,6 +12,8 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
+
+use crate::lifeline::{self, Lifeline};
 
 /// How long a member may take to listen. A bound, not a wait.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -42,7 +44,7 @@ struct Member {
     peer: u16,
     data: TempDir,
     /// None while it is down.
-    child: Option<Child>,
+    child: Option<(Child, Lifeline)>,
 }
 
 impl Etcd {
@@ -69,7 +71,10 @@ impl Etcd {
             client: ports[0],
             peer: ports[1],
             data: match tempfile::Builder::new().prefix("starling-etcd-").tempdir() {
-                Ok(data) => data,
+                Ok(data) => {
+                    lifeline::remove_at_end(data.path());
+                    data
+                }
                 Err(error) => panic!("no temporary folder: {error}"),
             },
             child: None,
@@ -107,7 +112,7 @@ impl Etcd {
     /// # Panics
     /// If it cannot be killed.
     pub async fn kill(&mut self, member: usize) {
-        if let Some(mut child) = self.members[member].child.take() {
+        if let Some((mut child, _lifeline)) = self.members[member].child.take() {
             assert!(child.kill().await.is_ok(), "a member cannot be killed");
         }
     }
@@ -118,7 +123,7 @@ impl Etcd {
     /// If it is down, or there is no program `kill`.
     pub async fn signal(&self, member: usize, name: &str) {
         let child = self.members[member].child.as_ref();
-        let Some(id) = child.and_then(Child::id) else {
+        let Some(id) = child.and_then(|(child, _)| child.id()) else {
             panic!("the member is down")
         };
         let id = id.to_string();
@@ -177,7 +182,10 @@ impl Etcd {
             .kill_on_drop(true)
             .spawn();
         member.child = match child {
-            Ok(child) => Some(child),
+            Ok(child) => {
+                let lifeline = Lifeline::of(child.id());
+                Some((child, lifeline))
+            }
             Err(error) => panic!(
                 "cannot run etcd: {error}. `cargo xtask test` installs it; \
                  `cargo xtask test --skip etcd` leaves these tests out"

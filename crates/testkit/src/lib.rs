@@ -14,13 +14,16 @@
 //! - [`cassandra`]: a real CQL database, fetched and run on loopback.
 //! - [`process`]: the real program as a child process that can be killed.
 //! - [`mod@etcd`]: a real etcd of one or more members.
+//! - [`lifeline`]: what was started ends with the tests.
 //! - [`gate`]: a connection that can be cut.
+//! - [`balancer`]: one port before several.
 //!
 //! Nothing here depends on the server or on `starling-xmpp`: a mistake that
 //! both sides share would not be seen. A deadline is only ever a bound on
 //! failure; no test waits for time to pass. That nothing more comes is proven
 //! by something that must come after it, see [`Client::settle`] and [`relay`].
 
+pub mod balancer;
 pub mod caps;
 pub mod cassandra;
 pub mod client;
@@ -28,6 +31,7 @@ pub mod element;
 pub mod etcd;
 pub mod gate;
 pub mod identity;
+pub mod lifeline;
 pub mod login;
 pub mod pattern;
 pub mod process;

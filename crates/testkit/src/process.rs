@@ -3,13 +3,16 @@
 //! It knows nothing of the program but the line that says it is ready.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+use crate::lifeline::Lifeline;
 
 /// How long a program may take to be ready, or to end. A bound, not a wait.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,9 +28,10 @@ pub struct Program {
     pub ready: String,
 }
 
-/// A running program, killed when dropped.
+/// A running program, killed when dropped, or when the tests end.
 pub struct Process {
     child: Child,
+    _lifeline: Lifeline,
 }
 
 /// What a program did that ran to its end.
@@ -47,7 +51,22 @@ impl Program {
     /// # Panics
     /// If it is not ready in time, with what it wrote.
     pub async fn start(&self) -> Process {
-        let mut child = self.spawn();
+        self.start_with(Stdio::piped()).await
+    }
+
+    /// The same, with what it writes to its standard error added to a file.
+    ///
+    /// # Panics
+    /// As [`Program::start`], or if the file cannot be written.
+    pub async fn start_logging(&self, log: &Path) -> Process {
+        let file = File::options().create(true).append(true).open(log);
+        let file = file.unwrap_or_else(|error| panic!("{}: {error}", log.display()));
+        self.start_with(file.into()).await
+    }
+
+    async fn start_with(&self, err: Stdio) -> Process {
+        let mut child = self.spawn(err);
+        let lifeline = Lifeline::of(child.id());
         let Some(out) = child.stdout.take() else {
             panic!("{} has no output", self.path.display())
         };
@@ -80,7 +99,10 @@ impl Program {
         if let Some(mut err) = child.stderr.take() {
             tokio::spawn(async move { tokio::io::copy(&mut err, &mut tokio::io::sink()).await });
         }
-        Process { child }
+        Process {
+            child,
+            _lifeline: lifeline,
+        }
     }
 
     /// Runs it to its end.
@@ -88,7 +110,7 @@ impl Program {
     /// # Panics
     /// If it does not end in time.
     pub async fn run(&self) -> Output {
-        match timeout(DEADLINE, self.spawn().wait_with_output()).await {
+        match timeout(DEADLINE, self.spawn(Stdio::piped()).wait_with_output()).await {
             Ok(Ok(output)) => Output {
                 code: output.status.code(),
                 out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -102,12 +124,12 @@ impl Program {
         }
     }
 
-    fn spawn(&self) -> Child {
+    fn spawn(&self, err: Stdio) -> Child {
         let child = Command::new(&self.path)
             .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(err)
             .kill_on_drop(true)
             .spawn();
         child.unwrap_or_else(|error| panic!("cannot run {}: {error}", self.path.display()))
@@ -142,6 +164,11 @@ impl Process {
             sent.is_ok_and(|status| status.success()),
             "cannot send SIG{name}"
         );
+    }
+
+    /// Whether it has ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(Some(_)))
     }
 
     /// Sees it end by itself and returns its exit code.

@@ -27,14 +27,40 @@ pub(crate) fn tests() -> Result<Outcome> {
         .counted(libtest_counts)
 }
 
-/// A cluster of processes: what single nodes do, and a session node killed.
+/// A cluster of processes, of which a session node is killed.
 pub(crate) fn cluster() -> Result<Outcome> {
+    if let Some(left_out) = ground()? {
+        return Ok(left_out);
+    }
+    cargo(&SERVER)
+        .args(&["--test", "cluster", "--", "--ignored"])
+        .counted(libtest_counts)
+}
+
+/// Every scenario of the single node, on three edges and three session nodes.
+pub(crate) fn scenarios() -> Result<Outcome> {
+    if let Some(left_out) = ground()? {
+        return Ok(left_out);
+    }
+    cargo(&SERVER)
+        .args(&["--no-fail-fast", "--test", "scenarios", "--"])
+        // They wait for the database more than they compute.
+        .args(&["--test-threads=8"])
+        .env("STARLING_TEST_WORLD", "cluster")
+        .counted(libtest_counts)
+}
+
+const SERVER: [&str; 4] = ["test", "--locked", "--package", "starling-server"];
+
+/// Sees to what a cluster stands on, or says why it is left out.
+fn ground() -> Result<Option<Outcome>> {
+    if cassandra::wanted() == cassandra::Wanted::Skip {
+        let why = format!("by {}={}", cassandra::VARIABLE, cassandra::SKIP);
+        return Ok(Some(Outcome::LeftOut(why)));
+    }
     ETCD.provide()?;
     JAVA.provide()?;
     MAVEN.provide()?;
     cassandra::fetch().context("no Apache Cassandra")?;
-    let package = ["test", "--locked", "--package", "starling-server"];
-    cargo(&package)
-        .args(&["--test", "cluster", "--", "--ignored"])
-        .counted(libtest_counts)
+    Ok(None)
 }

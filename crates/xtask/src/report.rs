@@ -84,7 +84,7 @@ impl Report {
         for step in &self.steps {
             let took = step.took.as_secs_f64();
             say(&format!(
-                "{:<12}{took:>8.1} s  {}",
+                "{:<18}{took:>8.1} s  {}",
                 step.name,
                 describe(&step.outcome)
             ));

@@ -45,6 +45,8 @@ enum Step {
     Cql,
     /// Edges and session nodes as processes, on a real etcd and database.
     Cluster,
+    /// Every scenario again, on three edges and three session nodes.
+    ClusterScenarios,
     /// A Python client, slixmpp, against the binary.
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
@@ -95,6 +97,7 @@ impl Step {
             Self::Etcd => etcd::tests(),
             Self::Cql => cassandra::tests(),
             Self::Cluster => cassandra::cluster(),
+            Self::ClusterScenarios => cassandra::scenarios(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
             Self::Otlp => clients::otlp(),

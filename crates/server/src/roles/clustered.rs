@@ -74,7 +74,7 @@ pub(crate) async fn start(
     mut extras: Extras,
 ) -> anyhow::Result<Node> {
     let mut opened = open(&config, &data).await?;
-    let (base, secrets) = join(&config, &opened).await?;
+    let (base, secrets) = join(&config, &opened, &extras).await?;
     let mut joined = Joined::new(&base);
     let (server_secret, placement) = (secrets.server.clone(), secrets.placement);
     let engine = engine(&base, &config, secrets, &mut extras)?;
@@ -85,6 +85,7 @@ pub(crate) async fn start(
             &config,
             opened.tls,
             bound,
+            &extras,
             &base.stops[1],
         );
     }
@@ -143,7 +144,11 @@ pub(crate) async fn start(
 }
 
 /// Becomes part of the cluster.
-async fn join(config: &Config, opened: &Opened) -> anyhow::Result<(Base, Secrets)> {
+async fn join(
+    config: &Config,
+    opened: &Opened,
+    extras: &Extras,
+) -> anyhow::Result<(Base, Secrets)> {
     let started_at = SystemClock.now();
     let store = store(config).await?;
     let info = info(config, opened.nodes.as_ref(), started_at.0);
@@ -159,6 +164,9 @@ async fn join(config: &Config, opened: &Opened) -> anyhow::Result<(Base, Secrets
         Arc::clone(&cluster) as _,
         incarnation,
     );
+    if let Some(sink) = extras.sampler.sink() {
+        link.trace_to(Arc::clone(sink));
+    }
     let base = Base {
         cluster,
         link,
@@ -221,17 +229,21 @@ fn serve(
     config: &Config,
     tls: Tls,
     bound: Bound,
+    extras: &Extras,
     working: &CancellationToken,
 ) {
     let cluster = &joined.cluster;
     let following = follower::follow(Arc::clone(cluster), Arc::clone(&engine.node));
-    let server = Server::new(
+    let mut server = Server::new(
         config.link.clone(),
         tls,
         &engine.node,
         Arc::clone(cluster) as Arc<dyn Membership>,
         cluster.instance().incarnation,
     );
+    if let Some(sink) = extras.sampler.sink() {
+        server = server.trace_to(Arc::clone(sink));
+    }
     joined.follower = Some(tokio::spawn(following));
     if let Some(fence) = engine.node.env().fence.clone() {
         let watching = watchman::watch(fence, Arc::clone(cluster));

@@ -1,9 +1,9 @@
-//! A cluster of real processes: two edges and two session nodes on a real etcd
-//! and a real database. Scenarios of the single node run on it unchanged, and a
-//! session node is killed.
+//! A cluster of real processes, two edges and two session nodes on a real etcd
+//! and a real database, of which a session node is killed.
 //!
 //! It needs programs that may not be there, so it is ignored unless asked for:
-//! `cargo xtask test --only cluster`.
+//! `cargo xtask test --only cluster`. That a cluster does what a node does is
+//! what the scenarios prove (`scenarios/world.rs`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,33 +11,18 @@
     reason = "tests panic on failure; parts of the shared files are not used here"
 )]
 
-/// Runs the scenarios of a file one after the other.
-macro_rules! scenarios {
-    ($($scenario:ident),+ $(,)?) => {
-        pub(crate) async fn all(world: &starling_testkit::World) {
-            $(
-                eprintln!("{}::{}", module_path!(), stringify!($scenario));
-                $scenario(world).await;
-            )+
-        }
-    };
-}
+#[path = "../shared/mod.rs"]
+mod shared;
 
-#[path = "../scenarios/delivery.rs"]
-mod delivery;
-mod nodes;
-#[path = "../scenarios/offline.rs"]
-mod offline;
-#[path = "../scenarios/ping_version_time_last.rs"]
-mod ping;
-#[path = "../scenarios/roster.rs"]
-mod roster;
-#[path = "../scenarios/world.rs"]
-mod world;
+use std::time::Duration;
 
-use starling_testkit::{Account, Client, World, cassandra, iq, message};
+use starling_testkit::{Account, Client, World, iq, message};
+use tokio::time::{Instant, sleep};
 
-use nodes::Nodes;
+use shared::admin::Admin;
+use shared::ground::ground;
+use shared::nodes::{Nodes, Site};
+use shared::{CONFIGURATION, HOSTS, new_folder};
 
 /// Accounts that hear of things while a node dies: enough that both nodes have
 /// some of them.
@@ -46,37 +31,29 @@ const ACCOUNTS: usize = 8;
 /// Messages that wait for each of them.
 const MESSAGES: u32 = 5;
 
+/// How long a cluster may take for what is waited for. A bound, not a wait.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// For how long a node may be silent.
+const LEASE: Duration = Duration::from_secs(2);
+
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs etcd and a CQL database: cargo xtask test --only cluster"]
-async fn a_cluster_serves_as_a_node_does_and_loses_nothing_with_a_session_node() {
-    if cassandra::wanted() == cassandra::Wanted::Skip {
-        eprintln!("left out: no database is wanted");
-        return;
-    }
-    let mut nodes = Nodes::start().await;
-    let world = nodes.world().await;
+async fn nothing_acknowledged_is_lost_with_a_session_node() {
+    let site = Site {
+        ground: ground().clone(),
+        folder: new_folder("cluster"),
+        name: "cluster".to_owned(),
+        lease: LEASE,
+    };
+    let mut nodes = Nodes::start(site, 2, 2, CONFIGURATION).await;
+    let admin = nodes.admin("session-1");
+    let world = World::new(nodes.entrances().await, HOSTS, Box::new(admin.clone()));
     two_edges_know_each_other(&world).await;
-    ping::all(&world).await;
-    roster::all(&world).await;
-    offline::all(&world).await;
-    delivery::all(&world).await;
-    nothing_acknowledged_is_lost(&mut nodes, &world).await;
-    nodes.stop().await;
-}
 
-/// RFC 6121: presence and messages from a client at one edge to one at another.
-async fn two_edges_know_each_other(world: &World) {
-    let (romeo, juliet) = (world.account("romeo").await, world.account("juliet").await);
-    // Doors take turns.
-    let mut at_one = world.connect_available(&romeo, "phone").await;
-    let mut at_two = world.connect_available(&juliet, "phone").await;
-    at_one.chat(&juliet.jid(), "across").await;
-    at_two.find(message().body("across")).await;
-    at_two.chat(&romeo.jid(), "and back").await;
-    at_one.find(message().body("and back")).await;
-}
-
-async fn nothing_acknowledged_is_lost(nodes: &mut Nodes, world: &World) {
     let mut sender = world.online("sender").await;
     let mut accounts = Vec::new();
     let mut online = Vec::new();
@@ -92,20 +69,46 @@ async fn nothing_acknowledged_is_lost(nodes: &mut Nodes, world: &World) {
         accounts.push(account);
     }
     for account in &accounts {
-        nodes.has_waiting(&account.jid(), MESSAGES).await;
+        sees(&admin, account, |waiting| waiting == MESSAGES).await;
     }
-    nodes.kill_session_node(0).await;
+    nodes.take("session-0").kill().await;
     for account in accounts.iter().chain(&online) {
-        nodes.answers_for(&account.jid()).await;
+        sees(&admin, account, |_| true).await;
     }
     for account in &accounts {
-        gets_all(world, account).await;
+        gets_all(&world, account).await;
     }
     for (number, resident) in online.iter().enumerate() {
         let mut client = world.connect(resident, "phone").await;
         let roster = client.get("", "<query xmlns='jabber:iq:roster'/>").await;
         let contact = format!("contact-{number}@example.org");
         assert!(format!("{roster:?}").contains(&contact), "{roster:?}");
+    }
+    stop(nodes).await;
+}
+
+/// RFC 6121: presence and messages from a client at one edge to one at another.
+async fn two_edges_know_each_other(world: &World) {
+    let (romeo, juliet) = (world.account("romeo").await, world.account("juliet").await);
+    // Doors take turns.
+    let mut at_one = world.connect_available(&romeo, "phone").await;
+    let mut at_two = world.connect_available(&juliet, "phone").await;
+    at_one.chat(&juliet.jid(), "across").await;
+    at_two.find(message().body("across")).await;
+    at_two.chat(&romeo.jid(), "and back").await;
+    at_one.find(message().body("and back")).await;
+}
+
+/// Waits until somebody serves an account, and so many messages wait for it.
+async fn sees(admin: &Admin, account: &Account, is_so: impl Fn(u32) -> bool) {
+    let jid = account.jid();
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        match admin.waiting(&jid).await {
+            Ok(waiting) if is_so(waiting) => return,
+            seen => assert!(Instant::now() < deadline, "{jid}: {seen:?}"),
+        }
+        sleep(LOOK_INTERVAL).await;
     }
 }
 
@@ -124,5 +127,17 @@ async fn gets_all(world: &World, account: &Account) {
     client.send("<presence/>").await;
     for body in 0..MESSAGES {
         client.find(message().body(&body.to_string())).await;
+    }
+}
+
+/// Every node ends by itself when told to.
+async fn stop(mut nodes: Nodes) {
+    use starling_cluster::Role;
+    for role in [Role::Edge, Role::Session] {
+        for name in nodes.of(role) {
+            let process = nodes.take(&name);
+            process.signal("TERM").await;
+            assert_eq!(process.ends().await, Some(0), "{name}");
+        }
     }
 }

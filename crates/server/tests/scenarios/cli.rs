@@ -4,6 +4,7 @@ use serde_json::Value;
 use starling_testkit::{Account, Login, element, ns};
 
 use crate::installed::Installed;
+use crate::one_node::OneNode;
 
 /// Exit codes of `starling --help`.
 const WRONG_CONFIGURATION: Option<i32> = Some(3);
@@ -191,6 +192,9 @@ async fn sessions_are_listed_and_ended() {
 
 #[tokio::test]
 async fn the_status_says_how_the_node_is() {
+    if OneNode::Process.is_left_out("the_status_says_how_the_node_is") {
+        return;
+    }
     let installed = Installed::new("cli-status");
     assert_eq!(installed.run(&["status"]).await.code, NOT_RUNNING);
     let node = installed.start().await;
@@ -214,6 +218,9 @@ async fn the_status_says_how_the_node_is() {
 
 #[tokio::test]
 async fn a_backup_is_a_store_to_start_from() {
+    if OneNode::Backup.is_left_out("a_backup_is_a_store_to_start_from") {
+        return;
+    }
     let installed = Installed::new("cli-backup");
     let node = installed.start().await;
     let romeo = installed.account("romeo").await;
@@ -243,6 +250,9 @@ async fn a_backup_is_a_store_to_start_from() {
 
 #[tokio::test]
 async fn the_configuration_is_checked_before_anything_opens() {
+    if OneNode::NothingRuns.is_left_out("the_configuration_is_checked_before_anything_opens") {
+        return;
+    }
     let installed = Installed::new("cli-config");
     let default = installed.run_ok(&["config", "default"]).await;
     assert!(
@@ -279,6 +289,9 @@ async fn the_configuration_is_checked_before_anything_opens() {
 
 #[tokio::test]
 async fn help_and_completions_are_there() {
+    if OneNode::NothingRuns.is_left_out("help_and_completions_are_there") {
+        return;
+    }
     let installed = Installed::new("cli-help");
     for command in [
         &["--help"][..],

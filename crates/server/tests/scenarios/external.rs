@@ -3,13 +3,12 @@
 
 use starling_testkit::identity::{Authority, Identity};
 use starling_testkit::login::{auth, bind};
-use starling_testkit::process::Process;
 use starling_testkit::stream::DEADLINE;
 use starling_testkit::{Element, Stream, element, ns, wire};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 
-use crate::installed::Installed;
+use crate::installed::{Installed, Running};
 
 const HOST: &str = "localhost";
 /// A host of every installation that names no authorities.
@@ -21,7 +20,7 @@ const ROMEO: &str = "romeo@localhost";
 /// A node whose first host trusts an authority, and which has `romeo`.
 struct Trusting {
     installed: Installed,
-    node: Process,
+    node: Running,
     authority: Authority,
 }
 

@@ -1,23 +1,50 @@
-//! The program as an operator has it: a folder, a configuration, a process.
+//! The program as an operator has it: a folder, a configuration, processes.
 //!
-//! For scenarios that kill it, stop it, or speak to it by its command line.
+//! For scenarios that kill it, stop it, configure it or speak to it by its
+//! command line. In the world of clusters it is a cluster of its own, all of
+//! which is started, killed and stopped at once.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use futures_util::future::join_all;
+use starling_cluster::Role;
 use starling_testkit::process::{Output, Process, Program};
 use starling_testkit::world::{Entrance, Registrar as _};
 use starling_testkit::{Account, Client, Login};
 
-use crate::world::{Admin, CONFIGURATION, new_folder};
+use crate::shared::admin::Admin;
+use crate::shared::ground::ground;
+use crate::shared::nodes::{Nodes, Site};
+use crate::shared::{CONFIGURATION, new_folder, program};
+use crate::world::{Kind, kind};
 
-/// What the program prints once it serves.
-const READY: &str = "Starling is ready";
 const PASSWORD: &str = "Call me but love";
+
+/// A cluster of its own has fewer nodes than the one that scenarios share: most
+/// of what it takes is starting them.
+const SESSION_NODES: usize = 2;
+const EDGES: usize = 2;
+
+/// Nodes of these clusters are killed and started again, and a name is free only
+/// when the lease has ended.
+const LEASE: Duration = Duration::from_secs(5);
+
+/// The node that commands are for.
+const ADMINISTERED: &str = "session-0";
 
 /// The program and its data.
 pub(crate) struct Installed {
     data: PathBuf,
+    site: Option<Site>,
+    connections: AtomicUsize,
+}
+
+/// What was started.
+pub(crate) struct Running {
+    edges: Vec<Process>,
+    others: Vec<Process>,
 }
 
 impl Installed {
@@ -38,22 +65,43 @@ impl Installed {
             configuration = configuration.replace(&heading, &format!("{heading}{setting}\n"));
         }
         std::fs::write(data.join("starling.toml"), configuration).unwrap();
-        Self { data }
+        let site = (kind() == Kind::Cluster).then(|| Site {
+            ground: ground().clone(),
+            folder: data.clone(),
+            name: name.replace('-', "_"),
+            lease: LEASE,
+        });
+        let connections = AtomicUsize::new(0);
+        Self {
+            data,
+            site,
+            connections,
+        }
     }
 
-    /// Its data folder.
+    /// Its folder, with `starling.toml` in it.
     pub(crate) fn data(&self) -> &Path {
         &self.data
     }
 
     /// Starts it and waits until it serves.
-    pub(crate) async fn start(&self) -> Process {
-        self.program(&["serve"]).start().await
+    pub(crate) async fn start(&self) -> Running {
+        let Some(site) = &self.site else {
+            return Running::one(self.program(&["serve"]).start().await);
+        };
+        let settings = std::fs::read_to_string(self.data.join("starling.toml")).unwrap();
+        let nodes = Nodes::start(site.clone(), SESSION_NODES, EDGES, &settings).await;
+        Running::several(nodes)
     }
 
-    /// Where it listens; it is running.
+    /// Where it listens; it is running. Edges take turns.
     pub(crate) async fn entrance(&self) -> Entrance {
-        Admin::new(&self.data).entrance().await.unwrap()
+        let turn = self.connections.fetch_add(1, Ordering::Relaxed) % EDGES;
+        let folder = match &self.site {
+            None => self.data.clone(),
+            Some(site) => site.folder_of(&format!("edge-{turn}")),
+        };
+        Admin::new(&folder).entrance().await.unwrap()
     }
 
     /// Makes an account by the admin API.
@@ -64,7 +112,7 @@ impl Installed {
             host,
             password,
         };
-        Admin::new(&self.data)
+        Admin::new(&self.administered())
             .create(&account.jid(), PASSWORD)
             .await
             .unwrap();
@@ -93,14 +141,60 @@ impl Installed {
 
     /// The program with these arguments and its own folder and configuration.
     pub(crate) fn program(&self, arguments: &[&str]) -> Program {
-        let mut arguments: Vec<OsString> = arguments.iter().map(OsString::from).collect();
-        arguments.extend(["--data".into(), self.data.clone().into()]);
-        arguments.extend(["--config".into(), self.data.join("starling.toml").into()]);
-        let path = env!("CARGO_BIN_EXE_starling").into();
-        Program {
-            path,
-            arguments,
-            ready: READY.to_owned(),
+        program(&self.administered(), arguments)
+    }
+
+    /// The folder of the node that is administered.
+    fn administered(&self) -> PathBuf {
+        match &self.site {
+            None => self.data.clone(),
+            Some(site) => site.folder_of(ADMINISTERED),
         }
+    }
+}
+
+impl Running {
+    /// A process that stands alone.
+    pub(crate) fn one(process: Process) -> Self {
+        Self {
+            edges: vec![process],
+            others: Vec::new(),
+        }
+    }
+
+    fn several(mut nodes: Nodes) -> Self {
+        let mut of = |role| {
+            let names = nodes.of(role);
+            names.iter().map(|name| nodes.take(name)).collect()
+        };
+        Self {
+            edges: of(Role::Edge),
+            others: of(Role::Session),
+        }
+    }
+
+    /// As `kill -9` does, all of it.
+    pub(crate) async fn kill(self) {
+        let all = self.edges.into_iter().chain(self.others);
+        join_all(all.map(Process::kill)).await;
+    }
+
+    /// Sends a signal to whatever has clients.
+    pub(crate) async fn signal(&self, name: &str) {
+        for edge in &self.edges {
+            edge.signal(name).await;
+        }
+    }
+
+    /// Sees that end, stops the rest, and returns the first exit code that is
+    /// not zero.
+    pub(crate) async fn ends(self) -> Option<i32> {
+        let mut codes = join_all(self.edges.into_iter().map(Process::ends)).await;
+        for node in self.others {
+            node.signal("TERM").await;
+            codes.push(node.ends().await);
+        }
+        let wrong = codes.into_iter().find(|code| *code != Some(0));
+        wrong.unwrap_or(Some(0))
     }
 }

@@ -1,23 +1,26 @@
 //! Scenarios: scripted clients against whole servers, one file per RFC area or XEP.
 //!
 //! A scenario is a function over a [`World`](starling_testkit::World) and does
-//! not know how many nodes there are. `scenarios!` runs it in every world; a
-//! function that is missing from its list does not compile without a warning.
-//! Scenarios that need a process to kill or a command line start their own.
+//! not know how many nodes there are. `scenarios!` runs it in the world that is
+//! asked for; a function that is missing from its list does not compile without
+//! a warning. Scenarios that need a process to kill or a command line start their
+//! own, which is a cluster where the world is one (`installed.rs`). What means
+//! nothing there is left out by name (`one_node.rs`).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
-    reason = "tests panic on failure"
+    dead_code,
+    reason = "tests panic on failure; parts of the shared files are not used here"
 )]
 
-/// Runs scenarios of this file in every world.
+/// Runs scenarios of this file in the world that is asked for.
 macro_rules! scenarios {
     ($($scenario:ident),+ $(,)?) => {
-        mod embedded {
+        mod in_world {
             $(
                 #[tokio::test]
                 async fn $scenario() {
-                    super::$scenario($crate::world::embedded()).await;
+                    super::$scenario($crate::world::world()).await;
                 }
             )+
         }
@@ -38,6 +41,7 @@ mod installed;
 mod mam;
 mod monitoring;
 mod offline;
+mod one_node;
 mod ping_version_time_last;
 mod presence;
 mod private_vcard;
@@ -48,6 +52,8 @@ mod roster;
 mod sasl;
 mod sasl2_bind2_fast;
 mod sasl_upgrade;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod stream_management;
 mod subscription;
 mod subscription_tables;

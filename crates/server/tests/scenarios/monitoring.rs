@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use starling_testkit::message;
-use starling_testkit::process::Process;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::installed::Installed;
-use crate::world::CONFIGURATION;
+use crate::one_node::OneNode;
+use crate::shared::CONFIGURATION;
 
 const MONITORED: &str = "\n[api.http]\nlisten = \"127.0.0.1:0\"\n";
 
@@ -61,6 +61,9 @@ fn value(text: &str, metric: &str) -> f64 {
 
 #[tokio::test]
 async fn metrics_tell_what_happened_each_with_its_sentence() {
+    if OneNode::Process.is_left_out("metrics_tell_what_happened_each_with_its_sentence") {
+        return;
+    }
     let installed = Installed::new("metrics");
     configure(&installed, "");
     let node = installed.start().await;
@@ -111,6 +114,9 @@ async fn metrics_tell_what_happened_each_with_its_sentence() {
 /// A load balancer is told at once, and for as long as somebody is still here.
 #[tokio::test]
 async fn a_node_is_ready_until_it_drains() {
+    if OneNode::Process.is_left_out("a_node_is_ready_until_it_drains") {
+        return;
+    }
     // More than what the system holds for a connection of its own accord.
     const MESSAGES: usize = 150;
     let body = "x".repeat(200_000);
@@ -159,6 +165,9 @@ async fn a_node_is_ready_until_it_drains() {
 /// While the disk is full, everything that is asked says so.
 #[tokio::test]
 async fn a_full_store_is_named_wherever_one_looks() {
+    if OneNode::Disk.is_left_out("a_full_store_is_named_wherever_one_looks") {
+        return;
+    }
     let installed = Installed::new("full-store");
     configure(&installed, "");
     let node = installed.start().await;
@@ -166,7 +175,7 @@ async fn a_full_store_is_named_wherever_one_looks() {
     node.signal("TERM").await;
     node.ends().await;
     configure(&installed, NO_ROOM);
-    let node: Process = installed.start().await;
+    let node = installed.start().await;
 
     let text = installed.run_ok(&["status"]).await;
     assert!(text.contains("NOT READY"), "{text}");
@@ -210,6 +219,9 @@ async fn a_full_store_is_named_wherever_one_looks() {
 
 #[tokio::test]
 async fn a_port_of_monitoring_that_is_taken_is_named() {
+    if OneNode::NothingRuns.is_left_out("a_port_of_monitoring_that_is_taken_is_named") {
+        return;
+    }
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap();
     let installed = Installed::new("monitoring-taken");

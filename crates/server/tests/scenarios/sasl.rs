@@ -264,11 +264,13 @@ async fn a_stream_may_fail_a_few_times_only(world: &World) {
     stream.ends_with("policy-violation").await;
 }
 
-/// Guessing is slow: after ten failures even the right password is refused for a while.
+/// Guessing is slow: after ten failures even the right password is refused for a
+/// while, by the edge that saw them.
 async fn an_account_is_locked_after_many_failures(world: &World) {
-    let account = world.account("romeo").await;
+    let (account, entrance) = (world.account("romeo").await, world.entrance());
     for _ in 0..10 {
-        let mut stream = opened(world).await;
+        let mut stream = Stream::connect_tls(entrance, &account.host).await;
+        stream.open_to_features().await;
         stream
             .send(auth(
                 "PLAIN",
@@ -277,7 +279,8 @@ async fn an_account_is_locked_after_many_failures(world: &World) {
             .await;
         stream.next_is(element(ns::SASL, "failure")).await;
     }
-    let mut stream = opened(world).await;
+    let mut stream = Stream::connect_tls(entrance, &account.host).await;
+    stream.open_to_features().await;
     stream
         .send(auth(
             "PLAIN",

@@ -135,6 +135,8 @@ async fn check(world: &World, type_: &str, rows: &[Row]) {
             before.mirrored(),
             "the way to {before:?}"
         );
+        // §3.1.2: who became available asks again, which has come by then.
+        relay(&mut contact, &mut user).await;
 
         send(&mut user, type_, &contact).await;
         let got = relay(&mut user, &mut contact).await;

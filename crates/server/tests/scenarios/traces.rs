@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::TcpListenerStream;
 
 use crate::installed::Installed;
-use crate::world::CONFIGURATION;
+use crate::shared::CONFIGURATION;
 
 /// A bound on failure, not a wait.
 const DEADLINE: Duration = Duration::from_secs(60);

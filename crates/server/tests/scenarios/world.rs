@@ -1,64 +1,76 @@
-//! The worlds that scenarios run in.
+//! The worlds that scenarios run in: one node, or a cluster.
 //!
-//! A world is started by the first scenario that asks for it, on a runtime of
-//! its own, and serves all of them at once until the tests are over.
+//! The variable `STARLING_TEST_WORLD` says which; `cargo xtask test` runs all
+//! scenarios in both. A world is started by the first scenario that asks for it,
+//! on a runtime of its own, and serves all of them at once until the tests are
+//! over.
 
-use std::path::{Path, PathBuf};
 use std::sync::{OnceLock, mpsc};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use starling_server::Node;
 use starling_server::config::{self, Environment};
 use starling_testkit::World;
-use starling_testkit::world::{Entrance, Hosts, Registrar};
-use starling_wire::AdminClient;
-use starling_wire::admin::v1::new_account::Secret;
-use starling_wire::admin::v1::{AddAccountRequest, GetStatusRequest, NewAccount};
 
-/// What every world is configured with. Scenarios fail to log in on purpose and
-/// register often, all from one address.
-pub(crate) const CONFIGURATION: &str = r#"
-[edge.tcp]
-listen = "127.0.0.1:0"
-direct_tls_listen = "127.0.0.1:0"
+use crate::shared::admin::Admin;
+use crate::shared::ground::ground;
+use crate::shared::nodes::{Nodes, Site};
+use crate::shared::{CONFIGURATION, HOSTS, new_folder};
 
-[edge.auth]
-failures_per_address_max = 1_000_000
+/// Names the world: [`CLUSTER`], or one node if it is not set.
+const VARIABLE: &str = "STARLING_TEST_WORLD";
 
-[edge.limits]
-registrations_per_address_hour_max = 1_000_000
+const CLUSTER: &str = "cluster";
 
-[host."localhost"]
-contact.abuse = ["mailto:abuse@localhost"]
+/// The cluster that scenarios share.
+const SESSION_NODES: usize = 3;
+const EDGES: usize = 3;
 
-[host."verona.example"]
+/// Nothing is killed in the cluster that scenarios share: a machine that is
+/// busy must not look like one that is dead.
+const LEASE: Duration = Duration::from_secs(60);
 
-[host."open.example"]
-registration = true
-anonymous = true
-"#;
+/// What kind of server scenarios run against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Every role in one process, the embedded store.
+    OneNode,
+    /// Edges and session nodes, on etcd and a CQL database.
+    Cluster,
+}
 
-pub(crate) const HOSTS: Hosts = Hosts {
-    main: "localhost",
-    other: "verona.example",
-    open: "open.example",
-};
+/// What is asked for.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration but the environment"
+)]
+pub(crate) fn kind() -> Kind {
+    match std::env::var(VARIABLE) {
+        Err(_) => Kind::OneNode,
+        Ok(value) if value.is_empty() => Kind::OneNode,
+        Ok(value) if value == CLUSTER => Kind::Cluster,
+        Ok(value) => panic!("{VARIABLE} is {value}, which is no world"),
+    }
+}
 
-/// One node with every role and the embedded store.
-pub(crate) fn embedded() -> &'static World {
+/// The world that scenarios share.
+pub(crate) fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
         let (started, world) = mpsc::channel();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Runtime::new().unwrap();
-            runtime.block_on(serve(&started));
+            match kind() {
+                Kind::OneNode => runtime.block_on(one_node(&started)),
+                Kind::Cluster => runtime.block_on(cluster(&started)),
+            }
         });
-        world.recv().expect("the node did not start")
+        world.recv().expect("there is no world")
     })
 }
 
-/// Serves until the tests are over.
-async fn serve(started: &mpsc::Sender<World>) {
+/// One node with every role and the embedded store, until the tests are over.
+async fn one_node(started: &mpsc::Sender<World>) {
     let data = new_folder("embedded");
     let file = data.join("starling.toml");
     std::fs::write(&file, CONFIGURATION).unwrap();
@@ -80,68 +92,20 @@ async fn serve(started: &mpsc::Sender<World>) {
     std::process::exit(1);
 }
 
-/// An empty folder below the target folder; what an earlier run left is gone.
-pub(crate) fn new_folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-/// Makes accounts by the admin API of a node.
-pub(crate) struct Admin {
-    socket: PathBuf,
-}
-
-impl Admin {
-    pub(crate) fn new(data: &Path) -> Self {
-        Self {
-            socket: data.join("admin.sock"),
-        }
-    }
-
-    /// Where the node listens.
-    pub(crate) async fn entrance(&self) -> Result<Entrance, String> {
-        let mut client = self.client().await?;
-        let status = client
-            .get_status(GetStatusRequest {})
-            .await
-            .map_err(|error| error.to_string())?;
-        let listeners = status.into_inner().listeners;
-        let port_of = |protocol: &str| {
-            let listener = listeners.iter().find(|one| one.protocol == protocol);
-            listener
-                .and_then(|one| one.address.parse().ok())
-                .ok_or(format!("no port for {protocol}"))
-        };
-        Ok(Entrance {
-            starttls: port_of("starttls")?,
-            tls: port_of("tls")?,
-        })
-    }
-
-    async fn client(&self) -> Result<AdminClient<starling_wire::grpc::Channel>, String> {
-        // A connection for each call: it must not outlive the caller's runtime.
-        let channel = starling_wire::unix::connect(&self.socket).await;
-        channel
-            .map(AdminClient::new)
-            .map_err(|error| error.to_string())
-    }
-}
-
-#[async_trait]
-impl Registrar for Admin {
-    async fn create(&self, jid: &str, password: &str) -> Result<(), String> {
-        let secret = Some(Secret::Password(password.to_owned()));
-        let account = Some(NewAccount {
-            account: jid.to_owned(),
-            secret,
-        });
-        let added = self
-            .client()
-            .await?
-            .add_account(AddAccountRequest { account })
-            .await;
-        added.map(drop).map_err(|error| error.to_string())
-    }
+/// Edges and session nodes as processes, until the tests are over.
+async fn cluster(started: &mpsc::Sender<World>) {
+    let site = Site {
+        ground: ground().clone(),
+        folder: new_folder("world"),
+        name: "world".to_owned(),
+        lease: LEASE,
+    };
+    let nodes = Nodes::start(site, SESSION_NODES, EDGES, CONFIGURATION).await;
+    let entrances = nodes.entrances().await;
+    let admin = nodes.admin("session-0");
+    started
+        .send(World::new(entrances, HOSTS, Box::new(admin)))
+        .unwrap();
+    std::future::pending::<()>().await;
+    drop(nodes);
 }
