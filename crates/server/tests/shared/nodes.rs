@@ -122,7 +122,9 @@ pub(crate) fn names(role: Role, count: usize) -> Vec<String> {
         Role::Edge => "edge",
         _ => "session",
     };
-    (0..count).map(|number| format!("{role}-{number}")).collect()
+    (0..count)
+        .map(|number| format!("{role}-{number}"))
+        .collect()
 }
 
 impl Nodes {
