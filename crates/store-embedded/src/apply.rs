@@ -5,8 +5,8 @@
 
 pub(crate) mod log;
 
-use starling_store::{Account, Change, Write};
-use starling_store::{account, blocklist, cursor, private_xml, roster, vcard};
+use starling_store::{Account, Change, Position, Write};
+use starling_store::{account, blocklist, cursor, outbox, private_xml, roster, vcard};
 use starling_xmpp::jid::BareJid;
 
 use crate::fault::Fault;
@@ -22,6 +22,7 @@ pub(crate) fn write(tables: &mut Tables<'_>, write: &Write) -> Result<(), Fault>
         Change::Archive(change) => log::apply(tables, owner, change),
         Change::Blocklist(change) => blocklist(tables, owner, change),
         Change::Cursor(change) => cursor(tables, owner, change),
+        Change::Outbox(change) => outbox(tables, change),
         Change::PrivateXml(change) => private_xml(tables, owner, change),
         Change::Roster(change) => roster(tables, owner, change),
         Change::VCard(change) => vcard(tables, owner, change),
@@ -153,6 +154,36 @@ fn cursor(tables: &mut Tables<'_>, owner: &BareJid, change: &cursor::Change) -> 
         }
     };
     tables.put(Name::Cursor, &key, &position.to_bytes())
+}
+
+fn outbox(tables: &mut Tables<'_>, change: &outbox::Change) -> Result<(), Fault> {
+    use outbox::Change;
+    match change {
+        Change::Put(row) => {
+            let key = key::outbox(row.bucket, row.position);
+            tables.put(Name::Outbox, &key, &record::encode_row(row))
+        }
+        Change::Done {
+            shard,
+            peer,
+            through,
+        } => {
+            let key = key::outbox_mark(*shard, peer);
+            tables.put(Name::OutboxMark, &key, &through.to_bytes())
+        }
+        Change::Extend { shard, extent } => {
+            let key = key::outbox_mark(*shard, "");
+            tables.put(Name::OutboxMark, &key, &record::encode_extent(extent))
+        }
+        Change::ForgetPeers { shard } => {
+            let (from, to) = key::outbox_peers(*shard);
+            tables.remove_range(Name::OutboxMark, &from, &to)
+        }
+        Change::Clear(bucket) => {
+            let (from, to) = key::outbox_behind(*bucket, Position::START);
+            tables.remove_range(Name::Outbox, &from, &to)
+        }
+    }
 }
 
 fn private_xml(

@@ -6,6 +6,7 @@
 //! key is the beginning of another's.
 
 use starling_store::Position;
+use starling_store::outbox::Bucket;
 use starling_xmpp::jid::{BareJid, Jid};
 
 use crate::codec::Malformed;
@@ -96,6 +97,48 @@ pub(crate) fn peer_entry(of: &BareJid, with: &Jid, position: Position) -> Vec<u8
     let mut key = peer(of, with);
     key.extend_from_slice(&position.to_bytes());
     key
+}
+
+/// A row of the outbox: shard and hour, big-endian, then its position.
+pub(crate) fn outbox(bucket: Bucket, position: Position) -> Vec<u8> {
+    let mut key = bucket.shard.to_be_bytes().to_vec();
+    key.extend_from_slice(&bucket.hour.to_be_bytes());
+    key.extend_from_slice(&position.to_bytes());
+    key
+}
+
+/// The keys of a bucket behind a position: the first, and the one after the
+/// last.
+pub(crate) fn outbox_behind(bucket: Bucket, after: Position) -> (Vec<u8>, Vec<u8>) {
+    let mut from = outbox(bucket, after);
+    from.push(0);
+    // Behind every position.
+    let mut to = from[..6].to_vec();
+    to.extend_from_slice(&[u8::MAX; Position::BYTES + 1]);
+    (from, to)
+}
+
+/// The position that a key of the outbox names.
+pub(crate) fn outbox_position(key: &[u8]) -> Result<Position, Malformed> {
+    let position = key.last_chunk();
+    position
+        .map(|bytes| Position::from_bytes(*bytes))
+        .ok_or(Malformed("a key that names no row of the outbox"))
+}
+
+/// A mark of the outbox: shard, big-endian, then the peer; none for all.
+pub(crate) fn outbox_mark(shard: u16, peer: &str) -> Vec<u8> {
+    let mut key = shard.to_be_bytes().to_vec();
+    key.extend_from_slice(peer.as_bytes());
+    key
+}
+
+/// The keys of the marks of a shard's peers. No UTF-8 has the last byte.
+pub(crate) fn outbox_peers(shard: u16) -> (Vec<u8>, Vec<u8>) {
+    let (mut from, mut to) = (outbox_mark(shard, ""), outbox_mark(shard, ""));
+    from.push(0);
+    to.push(u8::MAX);
+    (from, to)
 }
 
 /// The owner and the place that a key of the log names.

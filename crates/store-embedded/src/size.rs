@@ -2,7 +2,7 @@
 //! what the writer asks of a task besides doing it.
 
 use starling_store::{Change, Error, Write};
-use starling_store::{account, archive, blocklist, cursor, private_xml, roster, vcard};
+use starling_store::{account, archive, blocklist, cursor, outbox, private_xml, roster, vcard};
 
 use crate::writer::Task;
 
@@ -56,10 +56,12 @@ fn of_write(write: &Write) -> usize {
                 + item.name.as_ref().map_or(0, String::len)
                 + item.pending_in.as_ref().map_or(0, bytes::Bytes::len)
         }
+        Change::Outbox(outbox::Change::Put(row)) => row.stanza.len(),
         Change::VCard(vcard::Change::Put(element)) => element.len(),
         Change::Archive(archive::Change::Purge { .. } | archive::Change::Sweep { .. })
         | Change::Blocklist(_)
         | Change::Cursor(_)
+        | Change::Outbox(_)
         | Change::PrivateXml(private_xml::Change::Remove { .. })
         | Change::Roster(_)
         | Change::VCard(vcard::Change::Remove) => 0,
@@ -83,6 +85,12 @@ pub(crate) fn is_removal(task: &Task) -> bool {
                     cursor::Change::SetOffline(_)
                         | cursor::Change::SetDelivered(_)
                         | cursor::Change::RemoveDevice { .. }
+                )
+                | Change::Outbox(
+                    outbox::Change::Done { .. }
+                        | outbox::Change::Extend { .. }
+                        | outbox::Change::ForgetPeers { .. }
+                        | outbox::Change::Clear(_)
                 )
                 | Change::PrivateXml(private_xml::Change::Remove { .. })
                 | Change::Roster(roster::Change::Forget { .. })

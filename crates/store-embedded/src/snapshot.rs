@@ -2,6 +2,7 @@
 //! domain's records are found in it. The logs are read in [`log`].
 
 mod log;
+mod outbox;
 
 use std::ops::Range;
 

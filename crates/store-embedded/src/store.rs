@@ -15,6 +15,7 @@ use redb::Database;
 use starling_store::archive::{self, Entry, Query, Tally};
 use starling_store::blocklist::{self, Blocklist};
 use starling_store::cursor::{self, Cursors};
+use starling_store::outbox::{self, Bucket, Outline, Row};
 use starling_store::roster::{self, Roster};
 use starling_store::{
     Account, Backup, Creation, Error, Fence, LoginBundle, Position, Store, Write, account, meta,
@@ -267,6 +268,25 @@ impl meta::Meta for Embedded {
         })
         .await
         .map(|_| ())
+    }
+}
+
+#[async_trait]
+impl outbox::Read for Embedded {
+    async fn outbox(&self, shard: u16) -> Result<Outline, Error> {
+        self.read(&"outbox_mark", |snapshot| snapshot.outbox(shard))
+    }
+
+    async fn outbox_page(
+        &self,
+        bucket: Bucket,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Row>, Error> {
+        let limit = limit.min(outbox::PAGE_ROWS_MAX);
+        self.read(&"outbox", |snapshot| {
+            snapshot.outbox_page(bucket, after, limit)
+        })
     }
 }
 

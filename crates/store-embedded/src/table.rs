@@ -24,6 +24,10 @@ pub(crate) enum Name {
     Cursor,
     /// Secrets and settings of the deployment.
     Meta,
+    /// What shards owe to recipients out of reach.
+    Outbox,
+    /// How far they are with that.
+    OutboxMark,
     /// One row per private element.
     PrivateXml,
     /// Contacts, removals, and the state of versions.
@@ -34,7 +38,7 @@ pub(crate) enum Name {
 
 impl Name {
     /// How many there are.
-    const COUNT: usize = 10;
+    const COUNT: usize = 12;
 
     /// Every table.
     pub(crate) const ALL: [Name; Name::COUNT] = [
@@ -45,6 +49,8 @@ impl Name {
         Name::Blocklist,
         Name::Cursor,
         Name::Meta,
+        Name::Outbox,
+        Name::OutboxMark,
         Name::PrivateXml,
         Name::Roster,
         Name::VCard,
@@ -52,7 +58,7 @@ impl Name {
 
     /// Whether its keys begin with an owner.
     pub(crate) fn is_owned(self) -> bool {
-        self != Name::Meta
+        !matches!(self, Name::Meta | Name::Outbox | Name::OutboxMark)
     }
 
     /// How the file calls it. Never renamed.
@@ -65,6 +71,8 @@ impl Name {
             Name::Blocklist => "blocklist",
             Name::Cursor => "cursor",
             Name::Meta => "meta",
+            Name::Outbox => "outbox",
+            Name::OutboxMark => "outbox_mark",
             Name::PrivateXml => "private_xml",
             Name::Roster => "roster",
             Name::VCard => "vcard",

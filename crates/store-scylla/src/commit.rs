@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use futures_util::FutureExt as _;
 use starling_store::account::Change as AccountChange;
 use starling_store::archive::{self, Entry};
+use starling_store::outbox::{self, Row};
 use starling_store::{Change, Error, Position, Stamp, Write, cursor, private_xml, vcard};
 use starling_xmpp::jid::BareJid;
 
@@ -36,6 +37,8 @@ enum Table {
     Bucket,
     Index,
     Offline,
+    Outbox,
+    OutboxMark,
     Private,
     State,
     VCard,
@@ -139,6 +142,11 @@ impl Plan {
                     self.push(Table::Offline, &owner, start, bound);
                 }
             }
+            Change::Outbox(change) => {
+                let (table, part) = place_of(&change);
+                let bound = crate::outbox::bound(client, stamp, &change);
+                self.push(table, &owner, part, bound);
+            }
             Change::Roster(change) => {
                 for bound in writer.roster(&change) {
                     self.push(Table::State, &owner, start, bound);
@@ -215,6 +223,21 @@ impl Plan {
         let sweeps = sweeps.map(|(owner, stamp, what)| sweep(client, owner, *stamp, *what).boxed());
         together(sweeps.collect()).await?;
         Ok(partitions)
+    }
+}
+
+/// The partition of the outbox that a change is for.
+fn place_of(change: &outbox::Change) -> (Table, Position) {
+    match change {
+        outbox::Change::Put(Row { bucket, .. }) | outbox::Change::Clear(bucket) => {
+            let part = Position::new(u32::from(bucket.shard), bucket.hour.into());
+            (Table::Outbox, part)
+        }
+        outbox::Change::Done { shard, .. }
+        | outbox::Change::Extend { shard, .. }
+        | outbox::Change::ForgetPeers { shard } => {
+            (Table::OutboxMark, Position::new(u32::from(*shard), 0))
+        }
     }
 }
 
@@ -306,6 +329,7 @@ fn size(write: &Write) -> usize {
         }
         Change::Archive(archive::Change::Append(entry)) => entry.stanza.len(),
         Change::PrivateXml(private_xml::Change::Put { element, .. }) => element.len(),
+        Change::Outbox(outbox::Change::Put(row)) => row.stanza.len(),
         Change::VCard(vcard::Change::Put(element)) => element.len(),
         Change::Roster(starling_store::roster::Change::Put(item)) => {
             item.pending_in.as_ref().map_or(0, bytes::Bytes::len)

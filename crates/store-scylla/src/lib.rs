@@ -28,6 +28,7 @@ mod login;
 mod meta;
 mod metrics;
 mod migrate;
+mod outbox;
 mod schema;
 mod stamp;
 mod state;
@@ -66,7 +67,8 @@ impl Scylla {
         for finding in &findings {
             finding.log();
         }
-        let client = Client::new(session, config).await?;
+        // Once, and large with every statement that it prepares.
+        let client = Box::pin(Client::new(session, config)).await?;
         Ok(Scylla {
             client,
             open: OpenLogs::default(),

@@ -12,6 +12,8 @@
 //! | `offline` | `((owner), position)` | which entries wait for the owner, and their size |
 //! | `node_fence` | `((node))` | who was fenced by whom |
 //! | `shard_epoch` | `((part), shard, epoch, node)` | the highest epochs |
+//! | `outbox` | `((shard, hour), position)` | stanzas for recipients out of reach, removed by the hour |
+//! | `outbox_mark` | `((shard), peer)` | up to where those of each peer are done; without a peer: which hours have any |
 //! | `meta` | `((key))` | secrets and settings of the deployment, by lightweight transactions only |
 //!
 //! A position is twelve bytes that sort as positions do: epoch, then sequence,
@@ -31,13 +33,21 @@ pub(crate) struct Step {
 }
 
 /// The newest version that this program knows.
-pub(crate) const VERSION: i32 = 1;
+pub(crate) const VERSION: i32 = 2;
 
 /// All steps: the first leads to version 1. Steps are only ever added.
-pub(crate) const STEPS: [Step; 1] = [Step {
-    known_min: 1,
-    statements: &TABLES,
-}];
+pub(crate) const STEPS: [Step; 2] = [
+    Step {
+        known_min: 1,
+        statements: &TABLES,
+    },
+    // Programs of version 1 do not look for what waits: a node of theirs that
+    // takes a shard over leaves it until the next one does.
+    Step {
+        known_min: 1,
+        statements: &OUTBOX,
+    },
+];
 
 /// What a migration itself needs; not a step, because it comes before them.
 pub(crate) const BOOKKEEPING: [&str; 2] = [
@@ -74,6 +84,15 @@ const TABLES: [&str; 11] = [
         part int, shard int, epoch bigint, node text,
         PRIMARY KEY ((part), shard, epoch, node))",
     "CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value blob)",
+];
+
+const OUTBOX: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS outbox (
+        shard int, hour int, position blob, row blob,
+        PRIMARY KEY ((shard, hour), position))",
+    "CREATE TABLE IF NOT EXISTS outbox_mark (
+        shard int, peer text, value blob, PRIMARY KEY ((shard), peer))
+        WITH compaction = {'class': 'LeveledCompactionStrategy'}",
 ];
 
 #[cfg(test)]

@@ -129,6 +129,17 @@ statements! {
         epoch_delete_before: "DELETE FROM shard_epoch USING TIMESTAMP ? \
             WHERE part = ? AND shard = ? AND epoch < ?",
 
+        outbox_page: "SELECT position, row FROM outbox \
+            WHERE shard = ? AND hour = ? AND position > ? ORDER BY position ASC LIMIT ?",
+        outbox_put: "INSERT INTO outbox (shard, hour, position, row) VALUES (?, ?, ?, ?) \
+            USING TIMESTAMP ?",
+        outbox_clear: "DELETE FROM outbox USING TIMESTAMP ? WHERE shard = ? AND hour = ?",
+        outbox_marks: "SELECT peer, value FROM outbox_mark WHERE shard = ?",
+        outbox_mark_put: "INSERT INTO outbox_mark (shard, peer, value) VALUES (?, ?, ?) \
+            USING TIMESTAMP ?",
+        outbox_mark_delete: "DELETE FROM outbox_mark USING TIMESTAMP ? \
+            WHERE shard = ? AND peer > ''",
+
         meta: "SELECT value FROM meta WHERE key = ?",
     }
     conditional {

@@ -9,6 +9,7 @@ use starling_store::blocklist::{self, Blocklist};
 use starling_store::cursor::{self, Cursors};
 use starling_store::fence::{Seal, ShardEpoch};
 use starling_store::meta::Meta as _;
+use starling_store::outbox::{self, Bucket, Outline, Row};
 use starling_store::roster::{self, Roster};
 use starling_store::{
     Account, Backup, Creation, Error, Fence, Health, LoginBundle, Position, Store, Write, meta,
@@ -151,6 +152,23 @@ impl meta::Meta for Scylla {
 
     async fn set_meta(&self, key: &str, value: Bytes) -> Result<(), Error> {
         crate::meta::set(&self.client, key, value).await
+    }
+}
+
+#[async_trait]
+impl outbox::Read for Scylla {
+    async fn outbox(&self, shard: u16) -> Result<Outline, Error> {
+        crate::outbox::outline(&self.client, shard).await
+    }
+
+    async fn outbox_page(
+        &self,
+        bucket: Bucket,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Row>, Error> {
+        let limit = limit.min(outbox::PAGE_ROWS_MAX);
+        crate::outbox::page(&self.client, bucket, after, limit).await
     }
 }
 

@@ -15,6 +15,7 @@ pub mod accounts;
 pub mod archive;
 pub mod archive_queries;
 pub mod fences;
+pub mod outboxes;
 pub mod rest;
 pub mod rosters;
 pub mod sample;
@@ -53,6 +54,10 @@ macro_rules! contract_suite {
             archive_queries: entries_are_fetched_by_their_positions,
             archive_queries: filters_combine,
             archive_queries: pages_from_both_ends_hold_while_the_log_grows,
+            outboxes: rows_of_an_outbox_come_back_in_order,
+            outboxes: buckets_of_an_outbox_do_not_mix,
+            outboxes: pages_of_an_outbox_are_bounded,
+            outboxes: marks_of_an_outbox_are_kept,
             rosters: items_are_replaced_whole,
             rosters: removals_are_remembered_until_forgotten,
             rosters: a_pending_request_is_kept_whole_and_unlisted,

@@ -13,7 +13,8 @@
 //! * [`Store::commit`] returns `Ok` only when all of the batch is durable.
 //!   Whatever depends on it is released afterwards, never before.
 //! * The owner, a bare JID with its domain, is part of every key: hosts are
-//!   tenants and share nothing.
+//!   tenants and share nothing. Only the outbox is kept by shard, because whoever
+//!   takes a shard over has to find it.
 
 pub mod account;
 pub mod archive;
@@ -26,6 +27,7 @@ pub mod error;
 pub mod fence;
 pub mod memory;
 pub mod meta;
+pub mod outbox;
 pub mod position;
 pub mod private_xml;
 pub mod record;
@@ -58,6 +60,7 @@ pub trait Store:
     + cursor::Read
     + fence::Fence
     + meta::Meta
+    + outbox::Read
     + private_xml::Read
     + roster::Read
     + vcard::Read

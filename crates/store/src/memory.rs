@@ -17,7 +17,7 @@ use crate::cursor::{self, Cursors};
 use crate::roster::{self, Roster};
 use crate::{
     Account, Backup, Change, Creation, Error, Fence, LoginBundle, Position, Seal, Store, Write,
-    account, meta, private_xml, vcard,
+    account, meta, outbox, private_xml, vcard,
 };
 
 /// A store in memory.
@@ -31,6 +31,8 @@ struct State {
     /// By host, then by local part: the order in which accounts are listed.
     spaces: BTreeMap<(String, String), Space>,
     meta: BTreeMap<String, Bytes>,
+    outbox: BTreeMap<(outbox::Bucket, Position), outbox::Row>,
+    outlines: BTreeMap<u16, outbox::Outline>,
 }
 
 /// Everything of one owner.
@@ -102,6 +104,8 @@ impl Space {
             }
             Change::Blocklist(change) => change.apply_to(&mut self.blocklist),
             Change::Cursor(change) => self.cursors.apply(&change),
+            // Not of one owner: see `State::put_out`.
+            Change::Outbox(_) => {}
             Change::PrivateXml(private_xml::Change::Put { key, element }) => {
                 self.private_xml.insert(key, element);
             }
@@ -157,16 +161,42 @@ impl Space {
     }
 }
 
+impl State {
+    fn put_out(&mut self, change: outbox::Change) {
+        use outbox::Change;
+        match change {
+            Change::Put(row) => {
+                self.outbox.insert((row.bucket, row.position), row);
+            }
+            Change::Done {
+                shard,
+                peer,
+                through,
+            } => {
+                let outline = self.outlines.entry(shard).or_default();
+                outline.peers.insert(peer, through);
+            }
+            Change::Extend { shard, extent } => {
+                self.outlines.entry(shard).or_default().extent = extent;
+            }
+            Change::ForgetPeers { shard } => {
+                self.outlines.entry(shard).or_default().peers.clear();
+            }
+            Change::Clear(bucket) => self.outbox.retain(|(of, _), _| *of != bucket),
+        }
+    }
+}
+
 #[async_trait]
 impl Store for Memory {
     async fn commit(&self, batch: Vec<Write>) -> Result<(), Error> {
         let mut state = self.state();
         for write in batch {
             let key = key(&write.owner);
-            if write.change == Change::Account(account::Change::Remove) {
-                state.spaces.remove(&key);
-            } else {
-                state.spaces.entry(key).or_default().apply(write.change);
+            match write.change {
+                Change::Account(account::Change::Remove) => drop(state.spaces.remove(&key)),
+                Change::Outbox(change) => state.put_out(change),
+                change => state.spaces.entry(key).or_default().apply(change),
             }
         }
         Ok(())
@@ -299,6 +329,28 @@ impl meta::Meta for Memory {
     async fn set_meta(&self, key: &str, value: Bytes) -> Result<(), Error> {
         self.state().meta.insert(key.to_owned(), value);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl outbox::Read for Memory {
+    async fn outbox(&self, shard: u16) -> Result<outbox::Outline, Error> {
+        let outline = self.state().outlines.get(&shard).cloned();
+        Ok(outline.unwrap_or_default())
+    }
+
+    async fn outbox_page(
+        &self,
+        bucket: outbox::Bucket,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<outbox::Row>, Error> {
+        let state = self.state();
+        let from = Bound::Excluded((bucket, after));
+        let rows = state.outbox.range((from, Bound::Unbounded));
+        let rows = rows.take_while(|((of, _), _)| *of == bucket);
+        let rows = rows.take(limit.min(outbox::PAGE_ROWS_MAX));
+        Ok(rows.map(|(_, row)| row.clone()).collect())
     }
 }
 

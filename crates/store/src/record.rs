@@ -11,6 +11,8 @@
 //! | roster state | 1 | version, floor (numbers) |
 //! | roster row | 1 | JID (text), version (number), then a byte: 0 removed, or 1 item: name (option of text), groups (list of text), bits (byte: 1 to, 2 from, 4 asking, 8 approved, 16 listed), pending request (option of bytes) |
 //! | entry | 1 | message id (16 bytes, big-endian), bits (byte: 1 sent by the owner, 2 offline, 4 archived), stored at (signed, ms), peer (text), stanza (bytes) |
+//! | outbox row | 1 | message id (16 bytes, big-endian), stored at (signed, ms), peer (text), target (text), stanza (bytes) |
+//! | outbox extent | 1 | through (position), hours (option of: first, last), seals (list of: epoch, last (position)) |
 //! | position | – | epoch (4 bytes, big-endian), sequence (8 bytes, big-endian) |
 //!
 //! A field is never given another meaning: a new layout is a new version, and
@@ -345,6 +347,10 @@ pub fn decode_position(bytes: &[u8]) -> Result<Position, Malformed> {
     let bytes = bytes.try_into().map_err(|_| Malformed("not a position"))?;
     Ok(Position::from_bytes(bytes))
 }
+
+mod outbox;
+
+pub use outbox::{decode_extent, decode_row, encode_extent, encode_row};
 
 #[cfg(test)]
 mod tests;

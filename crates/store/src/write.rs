@@ -3,7 +3,7 @@
 
 use starling_xmpp::jid::BareJid;
 
-use crate::{Stamp, account, archive, blocklist, cursor, private_xml, roster, vcard};
+use crate::{Stamp, account, archive, blocklist, cursor, outbox, private_xml, roster, vcard};
 
 /// One durable effect on one owner's data.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +38,9 @@ pub enum Change {
     Blocklist(blocklist::Change),
     /// How far the account and its devices have been delivered.
     Cursor(cursor::Change),
+    /// What a shard owes to recipients out of reach. The owner of such a write
+    /// is the sender, for messages only.
+    Outbox(outbox::Change),
     /// Private XML storage (XEP-0049).
     PrivateXml(private_xml::Change),
     /// Contacts and pending subscriptions.
@@ -61,6 +64,7 @@ from_domain!(
     Archive(archive),
     Blocklist(blocklist),
     Cursor(cursor),
+    Outbox(outbox),
     PrivateXml(private_xml),
     Roster(roster),
     VCard(vcard),
