@@ -2,6 +2,7 @@
 //!
 //! The border to stream errors (RFC 6120 §4.9): every match here is exhaustive.
 
+use smol_str::SmolStr;
 use starling_link::{Close, Detached};
 use starling_xmpp::stream::{StreamCondition, StreamError};
 
@@ -28,8 +29,10 @@ pub(crate) enum Ending {
     Unreachable,
     /// It sent a stream error of its own (RFC 6120 §4.9.1.1).
     Forsaken,
-    /// The edge stops.
+    /// The edge stops, or lets its clients go.
     Draining,
+    /// The same, and this is where the client can go instead.
+    Elsewhere(SmolStr),
 }
 
 impl Ending {
@@ -75,6 +78,12 @@ impl Ending {
                 StreamCondition::SystemShutdown,
                 "the server restarts, please come back",
             ),
+            // RFC 6120 §4.9.3.19.
+            Self::Elsewhere(address) => {
+                let mut error = StreamError::new(StreamCondition::SeeOtherHost);
+                error.address = Some(address.as_str().into());
+                return Some(error);
+            }
         };
         Some(StreamError::new(condition).text(text))
     }
@@ -93,7 +102,8 @@ impl Ending {
             | Self::Late
             | Self::Unreachable
             | Self::Forsaken
-            | Self::Draining => Detached::Lost,
+            | Self::Draining
+            | Self::Elsewhere(_) => Detached::Lost,
         }
     }
 
@@ -109,7 +119,8 @@ impl Ending {
             | Self::Late
             | Self::Unreachable
             | Self::Forsaken
-            | Self::Draining => true,
+            | Self::Draining
+            | Self::Elsewhere(_) => true,
         }
     }
 
@@ -127,6 +138,7 @@ impl Ending {
             Self::Unreachable => "unreachable",
             Self::Forsaken => "client-error",
             Self::Draining => "draining",
+            Self::Elsewhere(_) => "see-other-host",
         }
     }
 }

@@ -41,6 +41,15 @@ pub struct Tcp {
     pub listen: Listen,
     /// Where clients connect with TLS from the first byte (XEP-0368).
     pub direct_tls_listen: Listen,
+    /// Where clients can reach this very edge, as "host:port". Other edges of the
+    /// cluster send clients there when they are drained (`see-other-host`);
+    /// without it clients find another edge by themselves.
+    #[schemars(example = "edge-1.example.org:5222")]
+    pub advertise: Option<String>,
+    /// Clients that an edge lets go in a second when it is drained and there are
+    /// others. A shutdown is faster if that would take more than half of
+    /// drain_timeout.
+    pub drain_clients_per_second: u32,
     /// How long a shutdown waits for clients to take their last bytes.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
@@ -52,6 +61,8 @@ impl Default for Tcp {
         Self {
             listen: Listen::any(5222),
             direct_tls_listen: Listen::any(5223),
+            advertise: None,
+            drain_clients_per_second: 500,
             drain_timeout: Duration::from_secs(10),
         }
     }

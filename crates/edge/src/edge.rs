@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Tcp};
+use crate::drain::{self, Elsewhere};
 use crate::error::Error;
 use crate::hosts::Hosts;
 use crate::live::Live;
@@ -74,9 +75,19 @@ impl Edge {
         let settings = Settings::new(config, hosts)?;
         Ok(Self {
             shared: Arc::new(Shared::new(settings, deps)),
-            live: Arc::default(),
+            live: Arc::new(Live::new(None)),
             ports: ports.0,
         })
+    }
+
+    /// Tells where else clients can go: they are let go in waves then. Before
+    /// there is a handle.
+    #[must_use]
+    pub fn with_elsewhere(self, elsewhere: Elsewhere) -> Self {
+        Self {
+            live: Arc::new(Live::new(Some(elsewhere))),
+            ..self
+        }
     }
 
     /// A handle to keep while the edge runs.
@@ -92,6 +103,7 @@ impl Edge {
 
     /// Serves until `shutdown`, then ends every stream with `system-shutdown`
     /// (RFC 6120 §4.9.3.20) and waits for them, `tcp.drain_timeout` at most.
+    /// Where there are other edges, streams end in waves, within half of that.
     pub async fn run(self, shutdown: CancellationToken) {
         let draining = CancellationToken::new();
         let connections = TaskTracker::new();
@@ -104,17 +116,25 @@ impl Edge {
                 draining.clone(),
             ));
         }
-        shutdown.cancelled().await;
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            never = drain::on_request(&self.shared, &self.live) => match never {},
+        }
         draining.cancel();
-        self.live.drain();
+        self.live.set_draining(true);
         accepting.close();
         accepting.wait().await;
         connections.close();
-        let limit = self.shared.settings().config.tcp.drain_timeout;
-        if tokio::time::timeout(limit, connections.wait())
-            .await
-            .is_err()
-        {
+        let settings = self.shared.settings();
+        let (limit, rate) = {
+            let tcp = &settings.config.tcp;
+            (tcp.drain_timeout, tcp.drain_clients_per_second)
+        };
+        let ended = async {
+            drain::let_go(&self.live, rate, Some(limit / 2)).await;
+            connections.wait().await;
+        };
+        if tokio::time::timeout(limit, ended).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
                 "connections did not end in time"
@@ -135,6 +155,12 @@ impl Handle {
         self.shared.replace(settings);
         self.live.keep(&self.shared.settings().hosts);
         Ok(())
+    }
+
+    /// Lets all clients go and turns away whoever comes, or serves again. Open
+    /// ports stay open. `tcp.drain_clients_per_second` go at a time.
+    pub fn set_draining(&self, is_draining: bool) {
+        self.live.set_draining(is_draining);
     }
 
     /// Where clients can connect, STARTTLS ports first.

@@ -12,6 +12,7 @@ mod close;
 pub mod config;
 mod connection;
 mod credit;
+mod drain;
 mod edge;
 mod error;
 mod features;
@@ -29,6 +30,7 @@ mod tls;
 mod transport;
 
 pub use config::Config;
+pub use drain::Elsewhere;
 pub use edge::{Edge, Handle, Ports};
 pub use error::{CertificateError, Error};
 pub use hosts::{Host, Hosts};

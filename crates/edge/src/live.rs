@@ -1,18 +1,26 @@
-//! The bound connections of an edge, so that all of them can be ended.
+//! The bound connections of an edge, so that all of them can be ended, and
+//! whether they are to be. In what order and how fast is `drain`'s matter.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rand::seq::IndexedRandom as _;
 use starling_link::{Close, Outlet as _};
 use starling_xmpp::BareJid;
+use tokio::sync::watch;
 
+use crate::close::Ending;
+use crate::drain::Elsewhere;
 use crate::hosts::Hosts;
 use crate::outlet::ClientOutlet;
 
 /// All of them.
-#[derive(Default)]
 pub(crate) struct Live {
     state: Mutex<State>,
+    /// Changed only under the lock of the state.
+    is_draining: watch::Sender<bool>,
+    /// None at the only edge there is.
+    elsewhere: Option<Elsewhere>,
 }
 
 #[derive(Default)]
@@ -20,10 +28,17 @@ struct State {
     next: u64,
     /// With the host of each.
     outlets: HashMap<u64, (BareJid, Arc<ClientOutlet>)>,
-    is_draining: bool,
 }
 
 impl Live {
+    pub(crate) fn new(elsewhere: Option<Elsewhere>) -> Self {
+        Self {
+            state: Mutex::default(),
+            is_draining: watch::Sender::new(false),
+            elsewhere,
+        }
+    }
+
     /// Adds one; it is taken out when the guard goes.
     pub(crate) fn add(self: &Arc<Self>, host: &BareJid, outlet: &Arc<ClientOutlet>) -> Lively {
         let mut state = self.lock();
@@ -32,7 +47,7 @@ impl Live {
         state
             .outlets
             .insert(number, (host.clone(), Arc::clone(outlet)));
-        let is_draining = state.is_draining;
+        let is_draining = self.is_draining();
         drop(state);
         if is_draining {
             outlet.close(Close::SystemShutdown);
@@ -43,15 +58,55 @@ impl Live {
         }
     }
 
-    /// Ends all there are and all that come.
-    pub(crate) fn drain(&self) {
-        let mut state = self.lock();
-        state.is_draining = true;
-        let outlets: Vec<_> = state.outlets.values().cloned().collect();
-        drop(state);
-        for (_, outlet) in outlets {
+    /// Whether clients are to go: those that come from now on do at once.
+    pub(crate) fn set_draining(&self, is_draining: bool) {
+        let _state = self.lock();
+        let change = |known: &mut bool| std::mem::replace(known, is_draining) != is_draining;
+        self.is_draining.send_if_modified(change);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.is_draining.borrow()
+    }
+
+    /// Tells when that changes.
+    pub(crate) fn draining(&self) -> watch::Receiver<bool> {
+        self.is_draining.subscribe()
+    }
+
+    /// Whether there is no other edge.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.elsewhere.is_none()
+    }
+
+    /// Those there are.
+    pub(crate) fn numbers(&self) -> Vec<u64> {
+        self.lock().outlets.keys().copied().collect()
+    }
+
+    /// Ends one, if it is still there.
+    pub(crate) fn let_go(&self, number: u64) {
+        let found = self.lock().outlets.get(&number).cloned();
+        if let Some((_, outlet)) = found {
             outlet.close(Close::SystemShutdown);
         }
+    }
+
+    /// How a stream really ends that ends while clients are let go: with a hint
+    /// where to go, if there is a place (RFC 6120 §4.9.3.19).
+    pub(crate) fn redirected(&self, ending: Ending) -> Ending {
+        let is_let_go = matches!(
+            ending,
+            Ending::Draining | Ending::Session(Close::SystemShutdown)
+        );
+        if !is_let_go || !self.is_draining() {
+            return ending;
+        }
+        let places = self.elsewhere.as_ref().map(|elsewhere| elsewhere());
+        let place = places
+            .as_ref()
+            .and_then(|some| some.choose(&mut rand::rng()));
+        place.map_or(ending, |place| Ending::Elsewhere(place.clone()))
     }
 
     /// Ends those of hosts that are not among these (RFC 6120 §4.9.3.7).

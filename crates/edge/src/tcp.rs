@@ -140,6 +140,12 @@ impl Incoming {
         let mut transport = Transport::tcp(self.tcp, &settings.config.limits);
         drop(settings);
         let mut out = BytesMut::new();
+        let mut draining = draining;
+        if live.is_draining() {
+            // Whoever comes now is told so, with a header before it.
+            draining = CancellationToken::new();
+            draining.cancel();
+        }
         let negotiated = Box::pin(negotiate(
             &shared,
             &mut transport,
@@ -161,11 +167,12 @@ impl Incoming {
                     established.outlet.close(Close::HostGone);
                 }
                 let mut connection = Connection::new(shared, transport, established, out, lively);
-                let ending = connection.run().await;
+                let ending = live.redirected(connection.run().await);
                 Box::pin(connection.end(&ending)).await;
                 ending
             }
             Err(ending) => {
+                let ending = live.redirected(ending);
                 Box::pin(transport.farewell(&ending, out)).await;
                 ending
             }

@@ -22,8 +22,8 @@ use crate::config::Config;
 use crate::data::DataFolder;
 use crate::hosts::{self, Components};
 use crate::passwords::Passwords;
-use crate::roles::clustered::{self, Joined};
-use crate::roles::embedded;
+use crate::roles::joined::Joined;
+use crate::roles::{clustered, embedded};
 
 /// How long the engine and administration may take to finish what they
 /// accepted, after the edge has let its clients go.
@@ -232,7 +232,7 @@ impl Node {
     /// the same.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let [accepting, working, administering, monitoring] = &self.stops;
-        self.facts.set_draining();
+        self.facts.set_draining(true);
         accepting.cancel();
         if let Some(edge) = self.edge.take() {
             edge.await.context("the edge stopped")?;

@@ -4,14 +4,18 @@
 //! - `session`: the engine with its features.
 //! - `edge`: where clients connect.
 //! - `clustered`: those that one node of a cluster has.
+//! - `joined`: its part in the cluster while it runs.
+//! - `drainer`: clients of an edge that are to go elsewhere.
 //! - `follower`: what the cluster decides, carried out in the engine.
 //! - `watchman`: whether a session node may still serve.
 //! - `api`: administration.
 
 pub(crate) mod api;
 pub(crate) mod clustered;
+mod drainer;
 pub(crate) mod edge;
 pub(crate) mod embedded;
 pub(crate) mod follower;
+pub(crate) mod joined;
 pub(crate) mod session;
 mod watchman;

@@ -73,6 +73,19 @@ impl Problems {
 const MILLI: Duration = Duration::from_millis(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
+/// Whether a text is a host and a port, as RFC 6120 §4.9.3.19 writes them: an
+/// IPv6 address in brackets.
+fn is_address(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return false;
+    };
+    let is_host = match host.strip_prefix('[') {
+        Some(rest) => rest.ends_with(']'),
+        None => !host.is_empty() && !host.contains([':', '/', ' ']),
+    };
+    is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
 impl Tcp {
     fn check(&self, problems: &mut Problems) {
         if self.listen.0.is_empty() && self.direct_tls_listen.0.is_empty() {
@@ -86,6 +99,14 @@ impl Tcp {
             let text = format!("{address} is used by tcp.listen too: choose another port");
             problems.add("tcp.direct_tls_listen", text);
         }
+        if let Some(advertised) = &self.advertise
+            && !is_address(advertised)
+        {
+            let text = format!("\"{advertised}\" is not \"host:port\"");
+            problems.add("tcp.advertise", text);
+        }
+        let rate = self.drain_clients_per_second;
+        problems.range("tcp.drain_clients_per_second", rate, 1, 1_000_000);
         problems.span("tcp.drain_timeout", self.drain_timeout, Duration::ZERO, DAY);
     }
 }

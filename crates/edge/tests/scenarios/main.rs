@@ -12,6 +12,7 @@
 
 mod bind2;
 mod binding;
+mod draining;
 mod ending;
 mod external;
 mod fast;

@@ -78,9 +78,9 @@ impl Facts {
         held.get(host).copied()
     }
 
-    /// The node lets its clients go from now on.
-    pub fn set_draining(&self) {
-        self.is_draining.store(true, Ordering::Relaxed);
+    /// Whether the node lets its clients go from now on.
+    pub fn set_draining(&self, is_draining: bool) {
+        self.is_draining.store(is_draining, Ordering::Relaxed);
     }
 
     /// Whether it does.

@@ -220,7 +220,7 @@ impl Check for Draining {
 
     async fn check(&self) -> Result<(), String> {
         if self.0.is_draining() {
-            return Err("the node lets its clients go, because it was told to stop".into());
+            return Err("the node lets its clients go, because it stops or is drained".into());
         }
         Ok(())
     }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
-use starling_api::Administration;
 use starling_api::http::Port;
-use starling_cluster::{Incarnation, Instance, Lost, Membership, NodeId, NodeInfo, Role as Part};
+use starling_api::{Administration, Checks};
+use starling_cluster::{
+    Incarnation, Instance, Membership, NodeId, NodeInfo, Placement, Role as Part,
+};
 use starling_cluster_etcd::Cluster;
 use starling_edge::Ports;
 use starling_session::{Clock as _, OwnFence, Parts, Registry, SystemClock};
@@ -17,34 +18,19 @@ use starling_wire::link::{Bound, GrpcLink, Server, Tls};
 use starling_wire::unix::Listener;
 use starling_xmpp::UnixMillis;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin::{ClusterService, Service};
+use crate::admin::{ClusterService, Facts, Service};
 use crate::config::Role;
 use crate::data::DataFolder;
 use crate::node::{Extras, Node};
 use crate::passwords::Passwords;
+use crate::roles::drainer::{self, Drainer};
 use crate::roles::follower::{self, Fences};
+use crate::roles::joined::Joined;
 use crate::roles::{api, edge, embedded, session, watchman};
 use crate::secrets::Secrets;
 use crate::{Config, hosts};
-
-/// How long a node that stops waits for others to take its shards.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Between two looks whether they have.
-const DRAIN_PAUSE: Duration = Duration::from_millis(50);
-
-/// What a node has besides its roles because it is one of several.
-pub(crate) struct Joined {
-    pub(crate) cluster: Arc<Cluster>,
-    pub(crate) follower: Option<JoinHandle<Lost>>,
-    pub(crate) watchman: Option<JoinHandle<starling_store::Error>>,
-    pub(crate) server: Option<JoinHandle<Result<(), starling_wire::Error>>>,
-    /// Keeps the way to the other nodes open.
-    _link: Arc<GrpcLink>,
-}
 
 /// What is open before anything is asked of others.
 struct Opened {
@@ -75,7 +61,7 @@ pub(crate) async fn start(
 ) -> anyhow::Result<Node> {
     let mut opened = open(&config, &data).await?;
     let (base, secrets) = join(&config, &opened, &extras).await?;
-    let mut joined = Joined::new(&base);
+    let mut joined = Joined::new(&base.cluster, &base.link);
     let (server_secret, placement) = (secrets.server.clone(), secrets.placement);
     let engine = engine(&base, &config, secrets, &mut extras)?;
     if let (Some(engine), Some(bound)) = (&engine, opened.nodes.take()) {
@@ -101,6 +87,7 @@ pub(crate) async fn start(
         let hosts = hosts::for_edge(&config, &data, known, base.started_at)?;
         let (way, sampler) = (Arc::clone(&base.link) as _, extras.sampler);
         let built = edge::build(ports, &config, hosts.0, way, server_secret, sampler)?;
+        let built = built.with_elsewhere(drainer::elsewhere(&base.cluster));
         (edge, certificates) = (Some(built), hosts.1);
     }
     let handle = edge.as_ref().map(starling_edge::Edge::handle);
@@ -108,18 +95,12 @@ pub(crate) async fn start(
     let listeners = embedded::listeners(&config, handle.as_ref(), opened.monitor.as_ref());
     let facts = embedded::facts(&config, &data, base.started_at, listeners);
     facts.set_certificates(certificates);
+    joined.drainer = drainer(&base, handle.as_ref(), &facts);
     let administration = administration(&base, &config);
     let abort = edge.as_ref().map(JoinHandle::abort_handle);
     let (cluster, store) = (Arc::clone(&base.cluster), base.store.clone());
     let checks = api::checks_of_several(abort, cluster, store, Arc::clone(&facts));
-    let service = Service::new(
-        administration.clone(),
-        Arc::clone(&facts),
-        base.passwords.clone(),
-        checks.clone(),
-    );
-    let whole = Arc::clone(&base.cluster);
-    let of_cluster = ClusterService::of(administration.clone(), whole, placement);
+    let services = services(&base, &administration, &facts, &checks, placement);
     let [_, _, administering, monitoring] = base.stops.clone();
     let monitor = opened.monitor.take();
     Ok(Node {
@@ -129,7 +110,7 @@ pub(crate) async fn start(
         registry,
         joined: Some(joined),
         census: None,
-        api: api::start(service, of_cluster, opened.socket, administering),
+        api: api::start(services.0, services.1, opened.socket, administering),
         monitor: monitor.map(|port| api::monitor(port, extras.metrics, checks, monitoring)),
         store: None,
         administration,
@@ -222,6 +203,42 @@ fn administration(base: &Base, config: &Config) -> Administration {
     }
 }
 
+/// What an administrator can ask of this node, and of its cluster.
+fn services(
+    base: &Base,
+    administration: &Administration,
+    facts: &Arc<Facts>,
+    checks: &Checks,
+    placement: Placement,
+) -> (Service, ClusterService) {
+    let whole = Arc::clone(&base.cluster);
+    let service = Service::new(
+        administration.clone(),
+        Arc::clone(facts),
+        base.passwords.clone(),
+        checks.clone(),
+    );
+    (
+        service,
+        ClusterService::of(administration.clone(), whole, placement),
+    )
+}
+
+/// Lets the clients of an edge go when the cluster wants it.
+fn drainer(
+    base: &Base,
+    edge: Option<&starling_edge::Handle>,
+    facts: &Arc<Facts>,
+) -> Option<JoinHandle<()>> {
+    let drainer = Drainer {
+        cluster: Arc::clone(&base.cluster),
+        edge: edge?.clone(),
+        facts: Arc::clone(facts),
+        stopping: base.stops[0].clone(),
+    };
+    Some(tokio::spawn(drainer.run()))
+}
+
 /// Follows the cluster, and lets other nodes in.
 fn serve(
     joined: &mut Joined,
@@ -304,79 +321,8 @@ fn info(config: &Config, bound: Option<&Bound>, started_ms: i64) -> NodeInfo {
         link: link.map(Into::into),
         started: u64::try_from(started_ms / 1_000).unwrap_or(0),
         is_draining: false,
-        clients_at: None,
+        clients_at: config.edge.tcp.advertise.as_deref().map(Into::into),
         clients: None,
         is_store_lost: false,
-    }
-}
-
-impl Joined {
-    fn new(base: &Base) -> Self {
-        Self {
-            cluster: Arc::clone(&base.cluster),
-            follower: None,
-            watchman: None,
-            server: None,
-            _link: Arc::clone(&base.link),
-        }
-    }
-
-    /// Gives the shards of this node to others, if there are any.
-    pub(crate) async fn drain(&self) {
-        if self.follower.is_none() {
-            return;
-        }
-        let cluster = &self.cluster;
-        if let Err(error) = cluster.tell(|info| info.is_draining = true).await {
-            tracing::warn!(%error, "the others cannot be told that this node stops");
-            return;
-        }
-        let given = async {
-            while cluster.session_nodes().len() > 1 && self.has_shards() {
-                sleep(DRAIN_PAUSE).await;
-            }
-        };
-        if timeout(DRAIN_TIMEOUT, given).await.is_err() {
-            tracing::warn!("not every shard was taken over in time; the rest follows");
-        }
-    }
-
-    fn has_shards(&self) -> bool {
-        let view = self.cluster.view();
-        view.table
-            .owned_by(self.cluster.instance())
-            .next()
-            .is_some()
-    }
-
-    /// Leaves, when nothing is served any more.
-    pub(crate) async fn leave(self) {
-        let watchman = self.watchman.map(|watchman| watchman.abort_handle());
-        let follower = self.follower.map(|follower| follower.abort_handle());
-        for task in watchman.into_iter().chain(follower) {
-            task.abort();
-        }
-        self.cluster.leave().await;
-    }
-
-    /// Why this node can be part of its cluster no longer.
-    pub(crate) async fn failed(&mut self) -> anyhow::Error {
-        let lost = self.cluster.lost();
-        tokio::select! {
-            lost = lost => lost.into(),
-            ended = crate::node::ended(&mut self.follower) => match ended {
-                Ok(lost) => lost.into(),
-                Err(panic) => anyhow::anyhow!("following the cluster stopped: {panic}"),
-            },
-            ended = crate::node::ended(&mut self.watchman) => match ended {
-                Ok(why) => why.into(),
-                Err(panic) => anyhow::anyhow!("watching the fence stopped: {panic}"),
-            },
-            ended = crate::node::ended(&mut self.server) => match ended {
-                Ok(Ok(())) => anyhow::anyhow!("the link ended by itself"),
-                Ok(Err(error)) => error.into(),
-                Err(panic) => anyhow::anyhow!("the link stopped: {panic}"),
-            },
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
+use smol_str::SmolStr;
 use starling_auth::ServerSecret;
 use starling_edge::config::Listen;
 use starling_edge::{Certificate, Config, Deps, Edge, Handle, Host, Hosts};
@@ -53,6 +54,14 @@ impl World {
 
     /// With other settings, also of `other.example`.
     pub(crate) async fn with_hosts(change: impl FnOnce(&mut Config, &mut [Host; 2])) -> Self {
+        Self::among(None, change).await
+    }
+
+    /// The same for one of several edges, with these others to send clients to.
+    pub(crate) async fn among(
+        elsewhere: Option<Vec<SmolStr>>,
+        change: impl FnOnce(&mut Config, &mut [Host; 2]),
+    ) -> Self {
         let mut config = Config::default();
         let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
         config.tcp.listen = Listen::from(loopback);
@@ -79,7 +88,10 @@ impl World {
             clock: Arc::new(move || UnixMillis(clock.load(Ordering::Relaxed))),
         };
         let edge = Edge::bind(config.clone(), Hosts::new(hosts), deps);
-        let edge = edge.await.unwrap();
+        let mut edge = edge.await.unwrap();
+        if let Some(places) = elsewhere {
+            edge = edge.with_elsewhere(Arc::new(move || places.clone()));
+        }
         let handle = edge.handle();
         let shutdown = CancellationToken::new();
         let running = tokio::spawn(edge.run(shutdown.clone()));
