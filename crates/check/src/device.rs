@@ -27,6 +27,13 @@ const RSM: &str = "http://jabber.org/protocol/rsm";
 pub struct Identity {
     /// Its number in the history.
     pub client: u32,
+    /// The number of its account; that of its first device.
+    pub account: u32,
+    /// Whether the account has other devices.
+    pub is_one_of_many: bool,
+    /// Whether it sends again, in a new session, what it does not know the fate
+    /// of. People's clients do; the server cannot know unless it looks for it.
+    pub sends_again: bool,
     /// Its localpart.
     pub user: String,
     /// Its password.
@@ -44,6 +51,10 @@ pub struct Device {
     session: Option<Session>,
     is_subscribed: bool,
     archive: Archive,
+    /// Messages of earlier sessions, to be sent again in the next one.
+    again: VecDeque<(String, Option<Message>)>,
+    /// Connections so far, so that another edge has its turn.
+    turn: usize,
 }
 
 /// What a session needs to go on with another stream.
@@ -55,8 +66,8 @@ struct Session {
     told: u32,
     /// Stanzas that the server has dealt with.
     acknowledged: u32,
-    /// What it has not, with whether it is a message.
-    unacknowledged: VecDeque<(String, bool)>,
+    /// What it has not, and which message that is.
+    unacknowledged: VecDeque<(String, Option<Message>)>,
 }
 
 /// How far the archive is read.
@@ -73,13 +84,16 @@ impl Device {
     /// A device that is not connected.
     #[must_use]
     pub fn new(identity: Identity, door: Door, recorder: Arc<Recorder>) -> Self {
+        let turn = identity.client as usize;
         Self {
+            turn,
             identity,
             door,
             recorder,
             link: None,
             session: None,
             is_subscribed: false,
+            again: VecDeque::new(),
             archive: Archive::default(),
         }
     }
@@ -108,7 +122,8 @@ impl Device {
     /// # Errors
     /// If the server is not there or refuses it.
     pub async fn connect(&mut self) -> Result<(), Error> {
-        let mut link = Link::open(&self.door).await?;
+        self.turn += 1;
+        let mut link = Link::open(&self.door, self.turn).await?;
         let Identity { user, password, .. } = &self.identity;
         link.authenticate(user, password).await?;
         let result = self.attach(&mut link).await;
@@ -149,11 +164,13 @@ impl Device {
                 self.acknowledges(h);
             }
         }
-        self.session = None;
+        let unsure = self.session.take().map(|session| session.unacknowledged);
+        self.unsure(unsure.unwrap_or_default());
         self.archive.is_reading = false;
         link.send(&format!(
-            "<iq type='set' id='bind'><bind xmlns='{}'><resource>check</resource></bind></iq>",
-            ns::BIND
+            "<iq type='set' id='bind'><bind xmlns='{}'><resource>check-{}</resource></bind></iq>",
+            ns::BIND,
+            self.identity.client
         ))
         .await?;
         let answer = link.need().await?;
@@ -182,6 +199,14 @@ impl Device {
         Ok(self.greeting())
     }
 
+    /// Keeps what a session leaves that it does not know the fate of.
+    fn unsure(&mut self, stanzas: VecDeque<(String, Option<Message>)>) {
+        if self.identity.sends_again {
+            let messages = stanzas.into_iter().filter(|(_, message)| message.is_some());
+            self.again.extend(messages);
+        }
+    }
+
     /// What a new session begins with.
     fn greeting(&mut self) -> String {
         let mut bytes = String::new();
@@ -192,7 +217,14 @@ impl Device {
             }
             self.is_subscribed = true;
         }
+        if self.identity.is_one_of_many {
+            let copies = "<iq type='set' id='copies'><enable xmlns='urn:xmpp:carbons:2'/></iq>";
+            self.push(&mut bytes, copies.to_owned(), None);
+        }
         self.push(&mut bytes, "<presence/>".to_owned(), None);
+        for (stanza, message) in std::mem::take(&mut self.again) {
+            self.push(&mut bytes, stanza, message);
+        }
         match self.archive.is_there {
             None => {
                 let to = format!("{}@{}", self.identity.user, self.door.host);
@@ -329,9 +361,7 @@ impl Device {
         self.record_here(What::Sent(message));
         bytes.push_str(&stanza);
         if let Some(session) = &mut self.session {
-            session
-                .unacknowledged
-                .push_back((stanza, message.is_some()));
+            session.unacknowledged.push_back((stanza, message));
         }
     }
 

@@ -1,114 +1,127 @@
 //! What is done to the server while clients talk, by script.
 
-use std::time::Duration;
+mod injecting;
 
-use tokio::sync::watch;
-use tokio::time::sleep;
-
-use crate::dice::Dice;
-use crate::error::Error;
-use crate::history::{EVERYBODY, Recorder, What};
-use crate::passage::Passage;
-use crate::target::Target;
+use crate::target::{Role, Target};
+pub use injecting::{World, inject};
 
 /// A kind of fault that meets everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// `kill -9` and a start.
-    Kill,
-    /// SIGSTOP, and SIGCONT after up to two seconds.
-    Halt,
-    /// Every connection ends, and none is let through for up to a second.
-    Shut,
+    /// `kill -9` and, after up to two seconds, a start.
+    Kill(Role),
+    /// SIGTERM, and a start once it has ended.
+    Stop(Role),
+    /// SIGSTOP, and SIGCONT after up to two seconds; with several parts up to
+    /// five, so that others take over.
+    Halt(Role),
+    /// Every connection of it ends, and none is let through for up to a second.
+    Shut(Role),
+    /// Nothing of it passes for up to five seconds, and nothing ends.
+    Part(Role),
     /// Everything takes up to 100 ms longer, each way, for up to two seconds.
-    Slow,
+    Slow(Role),
+    /// The file system of its data is full for up to two seconds.
+    Full,
+    /// It ends at a step of its own that depends on nothing else.
+    Crash(Role, &'static str),
 }
 
+/// All of them by their names.
+const NAMED: [(&str, Fault); 36] = [
+    ("kill", Fault::Kill(Role::Server)),
+    ("stop", Fault::Stop(Role::Server)),
+    ("halt", Fault::Halt(Role::Server)),
+    ("shut", Fault::Shut(Role::Clients)),
+    ("slow", Fault::Slow(Role::Clients)),
+    ("full", Fault::Full),
+    ("kill-session", Fault::Kill(Role::Session)),
+    ("stop-session", Fault::Stop(Role::Session)),
+    ("halt-session", Fault::Halt(Role::Session)),
+    ("shut-session", Fault::Shut(Role::Session)),
+    ("part-session", Fault::Part(Role::Session)),
+    ("slow-session", Fault::Slow(Role::Session)),
+    ("kill-edge", Fault::Kill(Role::Edge)),
+    ("stop-edge", Fault::Stop(Role::Edge)),
+    ("halt-edge", Fault::Halt(Role::Edge)),
+    ("kill-etcd", Fault::Kill(Role::Etcd)),
+    ("halt-etcd", Fault::Halt(Role::Etcd)),
+    ("part-etcd", Fault::Part(Role::Etcd)),
+    ("kill-database", Fault::Kill(Role::Database)),
+    ("halt-database", Fault::Halt(Role::Database)),
+    ("part-database", Fault::Part(Role::Database)),
+    ("slow-database", Fault::Slow(Role::Database)),
+    ("commit.begun", Fault::Crash(Role::Server, "commit.begun")),
+    ("commit.stored", Fault::Crash(Role::Server, "commit.stored")),
+    ("commit.fenced", Fault::Crash(Role::Server, "commit.fenced")),
+    (
+        "commit.released",
+        Fault::Crash(Role::Server, "commit.released"),
+    ),
+    ("outlet.before", Fault::Crash(Role::Server, "outlet.before")),
+    ("outlet.after", Fault::Crash(Role::Server, "outlet.after")),
+    ("settle.before", Fault::Crash(Role::Server, "settle.before")),
+    ("settle.after", Fault::Crash(Role::Server, "settle.after")),
+    ("account.read", Fault::Crash(Role::Server, "account.read")),
+    (
+        "account.sealed",
+        Fault::Crash(Role::Server, "account.sealed"),
+    ),
+    (
+        "shard.freezing",
+        Fault::Crash(Role::Session, "shard.freezing"),
+    ),
+    ("shard.frozen", Fault::Crash(Role::Session, "shard.frozen")),
+    (
+        "shard.handed-over",
+        Fault::Crash(Role::Session, "shard.handed-over"),
+    ),
+    ("shard.taking", Fault::Crash(Role::Session, "shard.taking")),
+];
+
 impl Fault {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Kill, Self::Halt, Self::Shut, Self::Slow];
+    /// The faults of a name: one fault, or `crash` for every step.
+    #[must_use]
+    pub fn named(name: &str) -> Vec<Self> {
+        let all = NAMED.iter().filter(|(known, fault)| {
+            *known == name || name == "crash" && matches!(fault, Self::Crash(..))
+        });
+        all.map(|(_, fault)| *fault).collect()
+    }
 
     /// Its name on the command line and in reports.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
+        let named = NAMED.iter().find(|(_, fault)| *fault == self);
+        named.map_or("unnamed", |(name, _)| name)
+    }
+
+    /// As it can happen to this target, if it can.
+    fn for_target(self, target: &Target) -> Option<Self> {
+        let has = |role| target.count(role) > 0;
         match self {
-            Self::Kill => "kill",
-            Self::Halt => "halt",
-            Self::Shut => "shut",
-            Self::Slow => "slow",
+            Self::Kill(role) | Self::Stop(role) | Self::Halt(role) => has(role).then_some(self),
+            Self::Shut(Role::Clients) | Self::Slow(Role::Clients) => Some(self),
+            Self::Shut(role) | Self::Part(role) | Self::Slow(role) => {
+                (!target.ways(role, 0).is_empty()).then_some(self)
+            }
+            Self::Full => target.room.is_some().then_some(self),
+            Self::Crash(role, _) => (has(role) || has(Role::Session)).then_some(self),
         }
-    }
-
-    const fn needs_process(self) -> bool {
-        matches!(self, Self::Kill | Self::Halt)
     }
 }
 
-/// Injects faults until told to stop, one after the other, and gives the
-/// target back as it was.
-///
-/// # Errors
-/// If the server ended by itself or does not start again.
-pub async fn inject(
-    faults: &[Fault],
-    every: Duration,
-    mut dice: Dice,
-    world: (&mut Target, &Passage, &Recorder),
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), Error> {
-    let (target, passage, recorder) = world;
-    let possible: Vec<Fault> = faults
-        .iter()
-        .copied()
-        .filter(|fault| target.can_be_killed() || !fault.needs_process())
-        .collect();
-    loop {
-        let half = u64::try_from(every.as_millis() / 2).unwrap_or(1).max(1);
-        let wait = Duration::from_millis(dice.within(half, half * 3));
-        tokio::select! {
-            _ = stop.wait_for(|is_over| *is_over) => return target.lives(),
-            () = sleep(wait) => {}
-        }
-        let count = possible.len() as u64;
-        if count == 0 {
-            continue;
-        }
-        let chosen = usize::try_from(dice.within(0, count)).unwrap_or(0);
-        let fault = possible[chosen];
-        recorder.record(EVERYBODY, 0, What::FaultBegan(fault.name()));
-        let result = happen(fault, &mut dice, target, passage).await;
-        recorder.record(EVERYBODY, 0, What::FaultEnded(fault.name()));
-        result?;
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::{Fault, NAMED};
 
-async fn happen(
-    fault: Fault,
-    dice: &mut Dice,
-    target: &mut Target,
-    passage: &Passage,
-) -> Result<(), Error> {
-    let lasting = Duration::from_millis(dice.within(100, 2_000));
-    match fault {
-        Fault::Kill => {
-            target.kill().await?;
-            target.start().await?;
+    #[test]
+    fn names_are_of_one_fault_each() {
+        for (name, fault) in NAMED {
+            assert_eq!(Fault::named(name), [fault]);
+            assert_eq!(fault.name(), name);
         }
-        Fault::Halt => {
-            target.halt()?;
-            sleep(lasting).await;
-            target.go_on();
-        }
-        Fault::Shut => {
-            passage.shut();
-            sleep(lasting / 2).await;
-            passage.clear();
-        }
-        Fault::Slow => {
-            passage.slow(Duration::from_millis(dice.within(5, 100)));
-            sleep(lasting).await;
-            passage.clear();
-        }
+        assert_eq!(Fault::named("crash").len(), 14);
+        assert_eq!(Fault::named("flood"), []);
     }
-    Ok(())
 }

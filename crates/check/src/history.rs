@@ -11,7 +11,7 @@ use tokio::time::Instant;
 pub struct Message {
     /// The client that sent it.
     pub from: u32,
-    /// The client it is for.
+    /// The account it is for.
     pub to: u32,
     /// Its place among those of this sender to this recipient.
     pub number: u32,
@@ -20,6 +20,8 @@ pub struct Message {
 /// How a message came to its reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// As a copy of what another device of the account got or sent (XEP-0280).
+    Carbon,
     /// As a message of the stream, live or kept while the reader was away.
     Stream,
     /// In a page of the archive (XEP-0313).
@@ -29,6 +31,15 @@ pub enum Way {
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {
+    /// The client is a device of this account; without, it is alone on one that
+    /// has its own number.
+    Uses {
+        /// Which.
+        account: u32,
+    },
+    /// The server keeps an archive for it, so that it gets what other devices of
+    /// its account were sent.
+    HasArchive,
     /// A new session with stream management.
     Bound {
         /// Its full JID.

@@ -8,6 +8,8 @@
 //!   it can, and tells everything it sees.
 //! - [`life`]: many of them, talking, leaving and coming back.
 //! - [`target`]: the server that is driven.
+//! - [`cluster`]: how a cluster of real processes is put together.
+//! - [`rival`]: servers of others, as Debian packages them.
 //! - [`passage`]: the way to it, which can be slow or shut.
 //! - [`faults`]: what is done to it meanwhile.
 //! - [`report`]: all of that for people and for scripts.
@@ -15,6 +17,7 @@
 //! It shares no code with the server: a mistake that both share would not be
 //! seen. It knows XMPP only, so any server can be driven.
 
+pub mod cluster;
 pub mod device;
 pub mod dice;
 pub mod error;
@@ -22,9 +25,11 @@ pub mod faults;
 pub mod history;
 pub mod life;
 pub mod link;
+mod node;
 pub mod passage;
 pub mod pause;
 pub mod report;
+pub mod rival;
 pub mod target;
 pub mod verdict;
 

@@ -23,8 +23,8 @@ const READ_BYTES: usize = 16 * 1024;
 /// How a server is reached.
 #[derive(Clone, Debug)]
 pub struct Door {
-    /// Where to connect.
-    pub address: SocketAddr,
+    /// Where to connect: one or several that are as good as each other.
+    pub addresses: Vec<SocketAddr>,
     /// The host of the accounts.
     pub host: String,
     /// Whether TLS begins with the first byte (XEP-0368); if not there is none,
@@ -42,13 +42,17 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and reads the features.
+    /// Connects to one of its addresses, whose turn it is, and reads the
+    /// features.
     ///
     /// # Errors
     /// If the server is not there.
-    pub async fn open(door: &Door) -> Result<Self, Error> {
+    pub async fn open(door: &Door, turn: usize) -> Result<Self, Error> {
+        let none = || Error::Target("a door without address".to_owned());
+        let place = turn.checked_rem(door.addresses.len()).ok_or_else(none)?;
+        let address = door.addresses[place];
         let connect = async {
-            let wire = wire::connect(door.address).await?;
+            let wire = wire::connect(address).await?;
             if !door.is_tls {
                 return Ok(wire);
             }

@@ -19,12 +19,15 @@ const READ_BYTES: usize = 16 * 1024;
 pub struct Weather {
     /// Whether anything passes. If not, every connection ends.
     pub is_open: bool,
+    /// Whether what comes waits here, with nobody told.
+    pub is_held: bool,
     /// How long each piece takes, in each direction.
     pub delay: Duration,
 }
 
 const FINE: Weather = Weather {
     is_open: true,
+    is_held: false,
     delay: Duration::ZERO,
 };
 
@@ -66,6 +69,14 @@ impl Passage {
         });
     }
 
+    /// Holds everything, as when packets are lost: no connection ends.
+    pub fn hold(&self) {
+        self.weather.send_replace(Weather {
+            is_held: true,
+            ..FINE
+        });
+    }
+
     /// Makes everything take so long.
     pub fn slow(&self, delay: Duration) {
         self.weather.send_replace(Weather { delay, ..FINE });
@@ -91,6 +102,9 @@ async fn accept(listener: TcpListener, server: SocketAddr, weather: watch::Recei
             continue;
         }
         tokio::spawn(async move {
+            if weather.wait_for(|weather| !weather.is_held).await.is_err() {
+                return;
+            }
             let Ok(there) = TcpStream::connect(server).await else {
                 return;
             };
@@ -107,10 +121,17 @@ async fn accept(listener: TcpListener, server: SocketAddr, weather: watch::Recei
     }
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, weather: watch::Receiver<Weather>) {
+async fn pass(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut weather: watch::Receiver<Weather>,
+) {
     let mut buffer = vec![0; READ_BYTES];
     while let Ok(count) = from.read(&mut buffer).await {
-        let delay = weather.borrow().delay;
+        let delay = match weather.wait_for(|weather| !weather.is_held).await {
+            Ok(weather) => weather.delay,
+            Err(_) => return,
+        };
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
         }

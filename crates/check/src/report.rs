@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::history::Event;
 use crate::life::grace;
-use crate::pause::{Pauses, pauses};
+use crate::pause::{Kind, pauses};
 use crate::verdict::{Promise, Verdict, judge};
 
 /// Violations of each promise that are shown with their history.
@@ -25,7 +25,7 @@ pub struct Report {
     pub took: Duration,
     /// What its history proves.
     pub verdict: Verdict,
-    pauses: Vec<(&'static str, Pauses)>,
+    pauses: Vec<(&'static str, Kind)>,
     stories: Vec<String>,
 }
 
@@ -66,14 +66,18 @@ impl Report {
     pub fn json(&self) -> Value {
         let verdict = &self.verdict;
         let broken = PROMISES.map(|(promise, name)| (name.to_owned(), self.broken(promise).into()));
-        let pauses = self.pauses.iter().map(|(kind, pauses)| {
+        let pauses = self.pauses.iter().map(|(name, kind)| {
             json!({
-                "fault": kind,
-                "count": pauses.count(),
-                "endless": pauses.endless,
-                "p50_us": pauses.quantile(500),
-                "p99_us": pauses.quantile(990),
-                "max_us": pauses.quantile(1_000),
+                "fault": name,
+                "count": kind.everybody.count(),
+                "endless": kind.everybody.endless,
+                "p50_us": kind.everybody.quantile(500),
+                "p99_us": kind.everybody.quantile(990),
+                "max_us": kind.everybody.quantile(1_000),
+                "clients": kind.each.count(),
+                "client_p50_us": kind.each.quantile(500),
+                "client_p99_us": kind.each.quantile(990),
+                "client_max_us": kind.each.quantile(1_000),
             })
         });
         json!({
@@ -129,16 +133,20 @@ impl fmt::Display for Report {
         }
         writeln!(
             f,
-            "  pause, ms   {:>8}{:>10}{:>10}{:>10}{:>9}",
-            "count", "p50", "p99", "max", "endless"
+            "  pause, ms           {:>6}{:>8}{:>8}{:>8}{:>8}   each client{:>8}{:>8}{:>8}",
+            "count", "p50", "p99", "max", "endless", "p50", "p99", "max"
         )?;
-        for (kind, pauses) in &self.pauses {
-            let [half, most, all] = [500, 990, 1_000].map(|of| pauses.quantile(of) / 1_000);
-            let (count, endless) = (pauses.count(), pauses.endless);
-            writeln!(
+        for (name, kind) in &self.pauses {
+            let count = (kind.everybody.count(), kind.everybody.endless);
+            let [half, most, all] = [500, 990, 1_000].map(|of| kind.everybody.quantile(of) / 1_000);
+            write!(
                 f,
-                "    {kind:<10}{count:>6}{half:>10}{most:>10}{all:>10}{endless:>9}"
+                "    {name:<18}{:>6}{half:>8}{most:>8}{all:>8}{:>8}",
+                count.0, count.1
             )?;
+            let [half, most, all] = [500, 990, 1_000].map(|of| kind.each.quantile(of) / 1_000);
+            let each = kind.each.count();
+            writeln!(f, "{each:>14}{half:>8}{most:>8}{all:>8}")?;
         }
         for story in &self.stories {
             writeln!(f, "  {story}")?;

@@ -1,24 +1,36 @@
-//! The server that is driven: one that runs already, or a process that is
-//! started here and may be killed.
+//! The server that is driven: one that runs already, a process that is started
+//! here and may be killed, or the many processes of a cluster.
+//!
+//! What is done to them, and when, `faults` says; how a cluster is put together,
+//! `cluster`.
 
 use std::ffi::OsString;
 use std::net::{SocketAddr, TcpListener as Listener};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
-use tokio::time::{Instant, sleep};
 
+use crate::cluster::Ground;
 use crate::error::Error;
+use crate::node::{Node, Program};
+use crate::passage::Passage;
 
-/// How long a process may take until it accepts connections.
-const START_MAX: Duration = Duration::from_secs(60);
-/// How often it is tried meanwhile.
-const TRY_EVERY: Duration = Duration::from_millis(20);
+/// What a part of a server is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The way that clients come.
+    Clients,
+    /// A server that is one process.
+    Server,
+    /// A session node.
+    Session,
+    /// An edge.
+    Edge,
+    /// The etcd of a cluster.
+    Etcd,
+    /// The database of a cluster.
+    Database,
+}
 
 /// A server.
 pub struct Target {
@@ -26,17 +38,12 @@ pub struct Target {
     pub name: String,
     /// The host whose accounts are used.
     pub host: String,
-    /// Where it speaks TLS from the first byte.
-    pub address: SocketAddr,
-    program: Option<Program>,
-    child: Option<Child>,
-}
-
-struct Program {
-    path: PathBuf,
-    arguments: Vec<OsString>,
-    /// Removed when the target is dropped.
-    _data: Option<TempDir>,
+    /// Where it speaks TLS from the first byte; several for several edges.
+    pub doors: Vec<SocketAddr>,
+    /// Where its data is, if it can be filled up.
+    pub(crate) room: Option<PathBuf>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) ground: Option<Ground>,
 }
 
 impl Target {
@@ -46,9 +53,10 @@ impl Target {
         Self {
             name: address.to_string(),
             host: host.to_owned(),
-            address,
-            program: None,
-            child: None,
+            doors: vec![address],
+            room: None,
+            nodes: Vec::new(),
+            ground: None,
         }
     }
 
@@ -60,129 +68,184 @@ impl Target {
         let mut words = command.split_whitespace();
         let empty = || Error::Target("the command is empty".to_owned());
         let path = PathBuf::from(words.next().ok_or_else(empty)?);
-        Ok(Self {
-            name: command.to_owned(),
-            program: Some(Program {
-                path,
-                arguments: words.map(OsString::from).collect(),
-                _data: None,
-            }),
-            ..Self::running(address, host)
-        })
+        let program = Program {
+            path,
+            arguments: words.map(OsString::from).collect(),
+            ..Program::default()
+        };
+        let mut target = Self::running(address, host);
+        command.clone_into(&mut target.name);
+        target.nodes.push(Node::new(Role::Server, program, address));
+        Ok(target)
     }
 
-    /// A Starling with an empty store on a free port.
+    /// A Starling with an empty store on a free port. With `room`, a folder on a
+    /// small file system, its data is there, and it can be filled up.
     ///
     /// # Errors
     /// If there is no room for its data.
-    pub fn starling(path: &Path) -> Result<Self, Error> {
-        let failed = |error: std::io::Error| Error::Target(error.to_string());
-        let data = TempDir::new().map_err(failed)?;
-        // The port must be the same after every restart.
-        let free = Listener::bind("127.0.0.1:0").map_err(failed)?;
-        let address = free.local_addr().map_err(failed)?;
+    pub fn starling(path: &Path, room: Option<&Path>) -> Result<Self, Error> {
+        let made = room.map_or_else(TempDir::new, TempDir::new_in);
+        let data = made.map_err(failed)?;
+        let address = free_address()?;
         let config = data.path().join("starling.toml");
         std::fs::write(&config, configuration(address)).map_err(failed)?;
         let mut arguments: Vec<OsString> = vec!["serve".into(), "--config".into()];
         arguments.extend([config.into(), "--data".into(), data.path().into()]);
-        Ok(Self {
-            name: "starling, one node".to_owned(),
-            program: Some(Program {
-                path: path.to_owned(),
-                arguments,
-                _data: Some(data),
-            }),
-            ..Self::running(address, "localhost")
-        })
+        let mut target = Self::running(address, "localhost");
+        "starling, one node".clone_into(&mut target.name);
+        target.room = room.map(|_| data.path().to_owned());
+        let program = Program {
+            path: path.to_owned(),
+            arguments,
+            data: Some(data),
+            ..Program::default()
+        };
+        target.nodes.push(Node::new(Role::Server, program, address));
+        Ok(target)
     }
 
-    /// True if it is a process of ours.
+    /// Has every process write what it has to say to a file of its own there.
+    pub fn log_to(&mut self, folder: &Path) {
+        for (number, node) in self.nodes.iter_mut().enumerate() {
+            node.log_to(folder.join(format!("{:?}-{number}.log", node.role)));
+        }
+    }
+
+    /// How many parts with this role something can be done to.
     #[must_use]
-    pub const fn can_be_killed(&self) -> bool {
-        self.program.is_some()
+    pub fn count(&self, role: Role) -> usize {
+        let is_ours = self.ground.is_some();
+        match role {
+            Role::Clients => 1,
+            Role::Etcd => usize::from(is_ours),
+            Role::Database => usize::from(self.ground.as_ref().is_some_and(Ground::has_database)),
+            _ => self.with(role).count(),
+        }
     }
 
-    /// Starts it, if it is ours to start, and waits until it accepts.
+    /// Starts what is ours to start and does not run, and waits until it accepts.
     ///
     /// # Errors
     /// If it does not.
     pub async fn start(&mut self) -> Result<(), Error> {
-        if let Some(program) = &self.program {
-            let spawned = Command::new(&program.path)
-                .args(&program.arguments)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .kill_on_drop(true)
-                .spawn();
-            let path = program.path.display();
-            self.child = Some(
-                spawned.map_err(|error| Error::Target(format!("cannot run {path}: {error}")))?,
-            );
+        if let Some(ground) = &mut self.ground {
+            ground.start().await?;
         }
-        let start = Instant::now();
-        while TcpStream::connect(self.address).await.is_err() {
-            if let Some(child) = &mut self.child
-                && let Ok(Some(status)) = child.try_wait()
-            {
-                return Err(Error::Target(format!("{} ended: {status}", self.name)));
-            }
-            if start.elapsed() > START_MAX {
-                return Err(Error::Target(format!("{} is not there", self.address)));
-            }
-            sleep(TRY_EVERY).await;
+        for node in &mut self.nodes {
+            node.start().await?;
         }
         Ok(())
     }
 
-    /// Kills it as `kill -9` does, and sees it gone.
+    /// Kills a part as `kill -9` does, and sees it gone.
     ///
     /// # Errors
     /// If it ended by itself before, which is worth knowing.
-    pub async fn kill(&mut self) -> Result<(), Error> {
-        self.lives()?;
-        if let Some(mut child) = self.child.take() {
-            child.kill().await?;
+    pub async fn kill(&mut self, role: Role, number: usize) -> Result<(), Error> {
+        match (&mut self.ground, role) {
+            (Some(ground), Role::Etcd | Role::Database) => ground.kill(role).await,
+            _ => self.node(role, number)?.kill().await,
         }
-        Ok(())
     }
 
-    /// Halts it, so that it holds everything and does nothing.
+    /// Has a process end by itself, as an operator does, and sees it gone.
+    ///
+    /// # Errors
+    /// If it ended by itself before, or does not end.
+    pub async fn stop(&mut self, role: Role, number: usize) -> Result<(), Error> {
+        self.node(role, number)?.stop().await
+    }
+
+    /// Halts a part, so that it holds everything and does nothing, or lets it go
+    /// on.
     ///
     /// # Errors
     /// If it ended by itself before.
-    pub fn halt(&mut self) -> Result<(), Error> {
-        self.lives()?;
-        self.signal(Signal::STOP);
-        Ok(())
+    pub async fn halt(&mut self, role: Role, number: usize, is_halted: bool) -> Result<(), Error> {
+        match (&mut self.ground, role) {
+            (Some(ground), Role::Etcd | Role::Database) => ground.halt(role, is_halted).await,
+            _ => self.node(role, number)?.halt(is_halted),
+        }
     }
 
-    /// Lets it go on.
-    pub fn go_on(&self) {
-        self.signal(Signal::CONT);
+    /// Starts a process anew, so that it ends by itself at a failpoint.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub async fn arm(&mut self, role: Role, number: usize, what: &str) -> Result<(), Error> {
+        let node = self.node(role, number)?;
+        node.kill().await?;
+        node.start_armed(what).await
     }
 
-    /// Fails if the process ended by itself.
+    /// Whether a process that was armed has ended.
+    ///
+    /// # Errors
+    /// If there is no such process.
+    pub fn has_ended(&mut self, role: Role, number: usize) -> Result<bool, Error> {
+        Ok(self.node(role, number)?.has_ended())
+    }
+
+    /// The ways between a part and the rest of its cluster; without a number,
+    /// those of everybody to it.
+    pub(crate) fn ways(&self, role: Role, number: usize) -> Vec<&Passage> {
+        match role {
+            Role::Etcd => self.nodes.iter().flat_map(|node| &node.ways.etcd).collect(),
+            Role::Database => {
+                let all = self.nodes.iter();
+                all.flat_map(|node| &node.ways.database).collect()
+            }
+            _ => {
+                let node = self.with(role).nth(number);
+                node.map(|node| node.ways.all()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// Fails if a process ended by itself.
     ///
     /// # Errors
     /// With its exit status.
     pub fn lives(&mut self) -> Result<(), Error> {
-        match self.child.as_mut().map(Child::try_wait) {
-            Some(Ok(Some(status))) => Err(Error::Target(format!(
-                "{} ended by itself: {status}",
-                self.name
-            ))),
-            _ => Ok(()),
-        }
+        self.nodes.iter_mut().try_for_each(Node::lives)
     }
 
-    fn signal(&self, signal: Signal) {
-        let id = self.child.as_ref().and_then(Child::id);
-        let id = id.and_then(|id| i32::try_from(id).ok());
-        if let Some(pid) = id.and_then(Pid::from_raw) {
-            let _ = kill_process(pid, signal);
-        }
+    /// Whether it has processes that may end by themselves.
+    #[must_use]
+    pub fn can_end(&self) -> bool {
+        self.nodes.iter().any(|node| node.may_end)
     }
+
+    /// Whether a process is down that nobody killed: a node whose place others
+    /// have ends by itself.
+    ///
+    /// # Errors
+    /// If one ended that has to serve.
+    pub fn has_gap(&mut self) -> Result<bool, Error> {
+        self.lives()?;
+        Ok(self.nodes.iter().any(Node::is_down))
+    }
+
+    fn with(&self, role: Role) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |node| node.role == role)
+    }
+
+    fn node(&mut self, role: Role, number: usize) -> Result<&mut Node, Error> {
+        let mut all = self.nodes.iter_mut().filter(|node| node.role == role);
+        let missing = || Error::Target(format!("there is no {role:?} {number}"));
+        all.nth(number).ok_or_else(missing)
+    }
+}
+
+pub(crate) fn failed(error: std::io::Error) -> Error {
+    Error::Target(error.to_string())
+}
+
+/// A free address; the port must be the same after every restart.
+pub(crate) fn free_address() -> Result<SocketAddr, Error> {
+    let address = Listener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+    address.map_err(failed)
 }
 
 fn configuration(address: SocketAddr) -> String {

@@ -95,15 +95,18 @@ pub fn judge(history: &[Event], grace: u64) -> Verdict {
     verdict
 }
 
-/// Acknowledged messages that have neither come nor been refused so far.
+/// Acknowledged messages that have neither come nor been refused so far, at any
+/// device that is to have them.
 #[must_use]
 pub fn missing(history: &[Event]) -> usize {
     let mut judge = Judge::default();
     for (at, event) in history.iter().enumerate() {
         judge.sees(at, event);
     }
-    judge.open().count()
+    judge.open().len()
 }
+
+pub use ghosts::has_nobody_of;
 
 #[derive(Default)]
 struct Judge {
@@ -113,10 +116,37 @@ struct Judge {
     sessions: HashMap<u64, (Vec<Option<Message>>, usize)>,
     acknowledged: HashSet<Message>,
     refused: HashSet<Message>,
+    readers: Readers,
+    /// By the client that saw it.
+    seen: HashMap<(u32, Message), Seen>,
+    /// When somebody of their account first saw them.
+    came: HashMap<Message, u64>,
+    /// When sessions began.
+    began: HashMap<u64, u64>,
+    /// The last that came to a client by stream, and by page, of a sender to a
+    /// recipient.
+    last: HashMap<(u32, u32, u32, bool), u32>,
+}
+
+/// Who reads for whom.
+#[derive(Default)]
+struct Readers {
+    accounts: HashMap<u32, u32>,
+    devices: HashMap<u32, Vec<u32>>,
+    with_archive: HashSet<u32>,
     settled: HashSet<u32>,
-    seen: HashMap<Message, Seen>,
-    /// The last that came by stream, and by page, of a sender to a recipient.
-    last: HashMap<(u32, u32, bool), u32>,
+}
+
+impl Readers {
+    fn account(&self, client: u32) -> u32 {
+        self.accounts.get(&client).copied().unwrap_or(client)
+    }
+
+    /// The devices of an account.
+    fn of(&self, account: u32) -> Vec<u32> {
+        let known = self.devices.get(&account);
+        known.cloned().unwrap_or_else(|| vec![account])
+    }
 }
 
 /// How a message came so far.
@@ -133,6 +163,9 @@ impl Judge {
                 let session = self.sessions.entry(event.session).or_default();
                 session.0.push(*message);
                 self.verdict.sent += u64::from(message.is_some());
+            }
+            What::Bound { .. } => {
+                self.began.insert(event.session, event.at);
             }
             What::Acknowledged(h) => self.acknowledges(event.session, *h),
             What::Resumed(h) => {
@@ -151,8 +184,16 @@ impl Judge {
             What::Refused(message) => {
                 self.refused.insert(*message);
             }
+            What::Uses { account } => {
+                self.readers.accounts.insert(event.client, *account);
+                let devices = self.readers.devices.entry(*account).or_default();
+                devices.push(event.client);
+            }
+            What::HasArchive => {
+                self.readers.with_archive.insert(event.client);
+            }
             What::Settled => {
-                self.settled.insert(event.client);
+                self.readers.settled.insert(event.client);
             }
             _ => {}
         }
@@ -170,7 +211,10 @@ impl Judge {
     }
 
     fn receives(&mut self, at: usize, event: &Event, message: Message, way: Way, id: Option<&str>) {
-        let is_stream = way == Way::Stream;
+        let is_stream = way != Way::Archive;
+        let account = self.readers.account(event.client);
+        // What another device of the account sent.
+        let is_own = way == Way::Carbon && self.readers.account(message.from) == account;
         let about = About::Message(message);
         let mut broken = |promise, text: String| {
             self.verdict.violations.push(Violation {
@@ -180,14 +224,20 @@ impl Judge {
                 text,
             });
         };
-        if message.to != event.client {
+        if message.to != account && !is_own {
             broken(Promise::NoDuplicate, "it came to somebody else".to_owned());
             return;
         }
-        if !self.seen.contains_key(&message) {
-            self.verdict.received += 1;
-        }
-        let seen = self.seen.entry(message).or_insert_with(|| Seen {
+        let first = if is_own {
+            event.at
+        } else {
+            *self.came.entry(message).or_insert(event.at)
+        };
+        // Another device had it before this one was there: it comes again.
+        let began = self.began.get(&event.session);
+        let is_late = began.is_some_and(|began| first < *began);
+        let key = (event.client, message);
+        let seen = self.seen.entry(key).or_insert_with(|| Seen {
             stream_sessions: Vec::new(),
             in_archive: false,
             stanza_id: None,
@@ -224,9 +274,9 @@ impl Judge {
         if !is_first {
             return;
         }
-        let pair = (message.from, message.to, is_stream);
+        let pair = (event.client, message.from, message.to, is_stream);
         let last = self.last.entry(pair).or_insert(message.number);
-        if message.number < *last {
+        if message.number < *last && !is_late {
             broken(
                 Promise::Order,
                 format!("number {} after number {last}", message.number),
@@ -235,27 +285,44 @@ impl Judge {
         *last = (*last).max(message.number);
     }
 
-    fn open(&self) -> impl Iterator<Item = &Message> {
-        self.acknowledged
-            .iter()
-            .filter(|message| !self.seen.contains_key(*message) && !self.refused.contains(*message))
+    /// What is acknowledged and has not come to whom it must; with whether it
+    /// came to nobody, and to which device it did not.
+    fn open(&self) -> Vec<(Message, Option<u32>)> {
+        let mut open = Vec::new();
+        for message in self.acknowledged.difference(&self.refused) {
+            if !self.came.contains_key(message) {
+                open.push((*message, None));
+                continue;
+            }
+            // Each device that can read the archive has to have it.
+            let devices = self.readers.of(message.to).into_iter();
+            let lacking = devices.filter(|device| {
+                self.readers.with_archive.contains(device)
+                    && !self.seen.contains_key(&(*device, *message))
+            });
+            open.extend(lacking.map(|device| (*message, Some(device))));
+        }
+        open.sort_unstable();
+        open
     }
 
     fn losses(&mut self, end: usize) {
-        let mut lost: Vec<Message> = self.open().copied().collect();
-        lost.sort_unstable();
+        self.verdict.received = self.came.len() as u64;
         self.verdict.acknowledged = self.acknowledged.len() as u64;
         self.verdict.refused = self.refused.intersection(&self.acknowledged).count() as u64;
-        for message in lost {
-            if !self.settled.contains(&message.to) {
-                self.verdict.undecided += 1;
+        for (message, device) in self.open() {
+            let readers = device.map_or_else(|| self.readers.of(message.to), |one| vec![one]);
+            let is_settled = |reader: &u32| self.readers.settled.contains(reader);
+            if !readers.iter().any(is_settled) {
+                self.verdict.undecided += u64::from(device.is_none());
                 continue;
             }
+            let whom = device.map_or_else(String::new, |device| format!(" by client {device}"));
             self.verdict.violations.push(Violation {
                 promise: Promise::NoLoss,
                 about: About::Message(message),
                 at: end,
-                text: "acknowledged and never received".to_owned(),
+                text: format!("acknowledged and never received{whom}"),
             });
         }
     }

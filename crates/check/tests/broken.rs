@@ -51,25 +51,28 @@ async fn a_broken_guarantee_is_found() {
 }
 
 async fn run(mischief: Mischief) -> Report {
-    let mut target = Target::starling(&starling()).unwrap();
+    let mut target = Target::starling(&starling(), None).unwrap();
     target.start().await.unwrap();
-    let passage = Passage::to(target.address).await.unwrap();
+    let passages = [Passage::to(target.doors[0]).await.unwrap()];
     let script = Script {
         seed: 1,
         clients: 8,
+        devices: 1,
+        sends_again: false,
         sends: 1_000,
         time_max: Duration::from_secs(30),
         cuts: 0,
         faults: Vec::new(),
+        is_thorough: false,
         fault_every: Duration::from_secs(60),
-        settle_max: Duration::from_secs(9),
+        settle_max: Duration::from_secs(30),
     };
     let door = Door {
-        address: proxy(passage.address(), mischief).await,
+        addresses: vec![proxy(passages[0].address(), mischief).await],
         host: "localhost".to_owned(),
         is_tls: false,
     };
-    let history = life::run_through(&script, &mut target, &passage, &door).await;
+    let history = life::run_through(&script, &mut target, &passages, &door).await;
     Report::of("broken on purpose", script.seed, &history.unwrap())
 }
 

@@ -34,6 +34,8 @@ fn serve(global: &Global) -> anyhow::Result<Exit> {
     let metrics = metrics.transpose()?;
     starling_server::metrics::describe();
     files::raise_limit(config.edge.limits.connections_max);
+    #[cfg(debug_assertions)]
+    arm_failpoint()?;
     run(async {
         let mut signals = Signals::new().context("cannot listen to signals")?;
         let traces = Exporter::start(&config.traces, &config.node.name, env!("CARGO_PKG_VERSION"))?;
@@ -74,6 +76,19 @@ fn serve(global: &Global) -> anyhow::Result<Exit> {
         tracing::info!("stopped");
         Ok(Exit::Done)
     })?
+}
+
+/// Where a test wants this process to end; see `starling_session::failpoint`.
+#[cfg(debug_assertions)]
+fn arm_failpoint() -> anyhow::Result<()> {
+    let wanted = std::env::var_os("STARLING_FAILPOINT");
+    let is_known = wanted.as_ref().is_none_or(|wanted| {
+        wanted
+            .to_str()
+            .is_some_and(starling_session::failpoint::arm)
+    });
+    anyhow::ensure!(is_known, "there is no failpoint {wanted:?}");
+    Ok(())
 }
 
 /// A mistake changes nothing: the node goes on with what it has.

@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::effects::Effect;
+use crate::failpoint::{Step, reach};
 use crate::{OwnFence, metrics, reject};
 
 /// Pause before a failed batch is tried again; it doubles up to the second.
@@ -35,11 +36,14 @@ pub(crate) fn sink(store: Arc<dyn Store>, fence: Option<OwnFence>) -> Sink {
     Arc::new(move |batch| {
         let (store, fence) = (Arc::clone(&store), fence.clone());
         Box::pin(async move {
+            reach(Step::CommitBegun);
             store.commit(batch).await?;
-            match fence {
-                Some(fence) => fence.clear().await,
-                None => Ok(()),
+            reach(Step::CommitStored);
+            if let Some(fence) = fence {
+                fence.clear().await?;
             }
+            reach(Step::CommitFenced);
+            Ok(())
         })
     })
 }

@@ -20,6 +20,7 @@ mod effects;
 mod engine;
 mod entry_id;
 mod env;
+pub mod failpoint;
 mod feature;
 mod hosts;
 mod inbound;

@@ -10,6 +10,7 @@ use starling_xmpp::stanza::Type;
 use starling_xmpp::{Condition, Jid, Stanza, StanzaError};
 
 use crate::effects::Effect;
+use crate::failpoint::{Step, reach};
 use crate::hosts::Served;
 use crate::outgoing::Outgoing;
 use crate::ring::{Delivery, Ring};
@@ -35,7 +36,11 @@ pub(crate) fn release(env: &Env, inbox: &Arc<Inbox>, effect: Effect) {
             outgoing,
             trace,
         } => deliver(env, inbox, &ring, outgoing, trace.as_ref()),
-        Effect::Settle(receipt) => receipt.settle(),
+        Effect::Settle(receipt) => {
+            reach(Step::SettleBefore);
+            receipt.settle();
+            reach(Step::SettleAfter);
+        }
         Effect::ReportDrained { ring } => delivered(env, inbox, &ring, ring.request_ack()),
         Effect::Enable {
             ring,
@@ -218,7 +223,9 @@ fn deliver(
     trace: Option<&TraceContext>,
 ) {
     let kind = outgoing.stanza.head.kind;
+    reach(Step::OutletBefore);
     let delivery = ring.deliver(outgoing, trace);
+    reach(Step::OutletAfter);
     if matches!(delivery, Delivery::Taken) {
         metrics::delivered(kind);
     }

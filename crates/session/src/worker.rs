@@ -28,6 +28,7 @@ use tracing::{Instrument as _, Span};
 use crate::account::Lasting;
 use crate::commit::{self, Commits, Committed, CycleNumber, Share};
 use crate::effects::Effect;
+use crate::failpoint::{Step, reach};
 use crate::feature::BoxFuture;
 use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
@@ -353,6 +354,7 @@ impl Worker {
     /// A cycle is durable: what it held back happens now.
     fn committed(&mut self, done: Committed) {
         self.release(done.releases);
+        reach(Step::CommitReleased);
         for name in done.failed {
             self.spoil(&name);
         }

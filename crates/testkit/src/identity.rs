@@ -83,6 +83,19 @@ impl Authority {
     }
 }
 
+/// A certificate of a server that nobody vouches for, and its key, as PEM.
+///
+/// # Errors
+/// If the system has no randomness.
+pub fn self_signed(host: &str) -> Result<(String, String)> {
+    let key = KeyPair::generate().map_err(Error::other)?;
+    let mut own = CertificateParams::new([host.to_owned()]).map_err(Error::other)?;
+    // There are servers that cannot read the far end that is the default.
+    own.not_after = date_time_ymd(2049, 1, 1);
+    let made = own.self_signed(&key).map_err(Error::other)?;
+    Ok((made.pem(), key.serialize_pem()))
+}
+
 impl Identity {
     /// What shows it when a server asks.
     pub(crate) fn resolver(&self, provider: &CryptoProvider) -> Result<Arc<SingleCertAndKey>> {

@@ -10,6 +10,7 @@ use crate::history::{Message, Way, What};
 /// Stanzas after which a client acknowledges unasked.
 const UNASKED_STANZAS: u32 = 16;
 const FORWARD: &str = "urn:xmpp:forward:0";
+const CARBONS: &str = "urn:xmpp:carbons:2";
 
 impl Device {
     /// Deals with an element and returns the answer to it.
@@ -58,11 +59,11 @@ impl Device {
         };
         let mut messages = 0;
         while session.acknowledged < h {
-            let Some((_, is_message)) = session.unacknowledged.pop_front() else {
+            let Some((_, message)) = session.unacknowledged.pop_front() else {
                 // More than was sent: the verdict says so.
                 break;
             };
-            messages += u64::from(is_message);
+            messages += u64::from(message.is_some());
             session.acknowledged += 1;
         }
         self.recorder.count_acknowledged(messages);
@@ -77,7 +78,7 @@ impl Device {
                 .and_then(Element::body)
                 .and_then(|body| Message::parse(&body));
             // What this client itself sent is in its archive as well.
-            if let Some(message) = message.filter(|message| message.to == self.identity.client) {
+            if let Some(message) = message.filter(|message| message.to == self.identity.account) {
                 self.record_here(What::Received {
                     message,
                     way: Way::Archive,
@@ -85,6 +86,12 @@ impl Device {
                 });
             }
             return;
+        }
+        // A copy counts only from the own account (XEP-0280 §11).
+        if element.from() == Some(&*own)
+            && let Some(copy) = copied(element, &own)
+        {
+            return self.record_here(copy);
         }
         if element.attr("type") == Some("error") {
             if let Some(message) = element.attr("id").and_then(Message::parse) {
@@ -95,13 +102,10 @@ impl Device {
         let Some(message) = element.body().and_then(|body| Message::parse(&body)) else {
             return;
         };
-        // Others may have put theirs in; only that of the own account counts.
-        let mut ids = element.all(ns::SID, "stanza-id");
-        let id = ids.find(|id| id.attr("by") == Some(&*own));
         self.record_here(What::Received {
             message,
             way: Way::Stream,
-            stanza_id: id.and_then(|id| id.attr("id")).map(str::to_owned),
+            stanza_id: stanza_id(element, &own),
         });
     }
 
@@ -128,6 +132,7 @@ impl Device {
                 let mut features = info.into_iter().flat_map(Element::children);
                 let is_there = features.any(|feature| feature.attr("var") == Some(MAM));
                 if self.archive.is_there.replace(is_there).is_none() && is_there {
+                    self.record_here(What::HasArchive);
                     self.ask_page(answer);
                 }
             }
@@ -158,4 +163,26 @@ impl Device {
             _ => {}
         }
     }
+}
+
+/// The message that another device of the account got or sent.
+fn copied(element: &Element, own: &str) -> Option<What> {
+    let copy = ["received", "sent"]
+        .into_iter()
+        .find_map(|kind| element.child(CARBONS, kind))?;
+    let inner = copy
+        .child(FORWARD, "forwarded")?
+        .child(ns::CLIENT, "message")?;
+    Some(What::Received {
+        message: Message::parse(&inner.body()?)?,
+        way: Way::Carbon,
+        stanza_id: stanza_id(inner, own),
+    })
+}
+
+/// Others may have put theirs in; only that of the own account counts.
+fn stanza_id(message: &Element, own: &str) -> Option<String> {
+    let mut ids = message.all(ns::SID, "stanza-id");
+    let id = ids.find(|id| id.attr("by") == Some(own));
+    id.and_then(|id| id.attr("id")).map(str::to_owned)
 }

@@ -140,6 +140,66 @@ fn a_change_of_order_is_found() {
     assert_eq!(story.came(6, 1, "a").came(6, 2, "b").breaks(), []);
 }
 
+/// XEP-0280: each device has each message once, one way or the other; and what
+/// another device sent.
+#[test]
+fn every_device_of_an_account_is_asked() {
+    let devices = || {
+        Story::default()
+            .and(2, 0, What::Uses { account: 2 })
+            .and(3, 0, What::Uses { account: 2 })
+            .and(2, 5, bound("b@x/2"))
+            .and(3, 6, bound("b@x/3"))
+            .sent(1)
+            .acknowledged(1)
+            .came(5, 1, "a")
+    };
+    let copy = |story: Story, session, from, to| {
+        let what = What::Received {
+            message: Message {
+                from,
+                to,
+                number: 1,
+            },
+            way: Way::Carbon,
+            stanza_id: Some("a".to_owned()),
+        };
+        story.and(3, session, what)
+    };
+    let all = copy(devices(), 6, 1, 2);
+    assert_eq!(all.breaks(), []);
+    assert_eq!(copy(all, 6, 1, 2).breaks(), [Promise::NoDuplicate]);
+    assert_eq!(copy(devices(), 6, 2, 1).breaks(), []);
+    assert_eq!(copy(devices(), 6, 1, 1).breaks(), [Promise::NoDuplicate]);
+    // Without an archive nobody can give it what it was not there for.
+    let settled = || devices().and(3, 6, What::Settled).settled();
+    assert_eq!(settled().breaks(), []);
+    let story = settled().and(3, 6, What::HasArchive);
+    assert_eq!(story.breaks(), [Promise::NoLoss]);
+    assert_eq!(missing(&story.0), 1);
+}
+
+#[test]
+fn what_comes_to_a_device_that_was_not_there_is_not_out_of_order() {
+    let story = Story::default()
+        .and(2, 0, What::Uses { account: 2 })
+        .and(3, 0, What::Uses { account: 2 })
+        .sent(1)
+        .sent(2)
+        .came(5, 1, "a")
+        .and(3, 6, bound("b@x/3"));
+    let came = |story: Story, number, id: &str| {
+        let what = What::Received {
+            message: message(number),
+            way: Way::Stream,
+            stanza_id: Some(id.to_owned()),
+        };
+        story.and(3, 6, what)
+    };
+    let story = came(came(story, 2, "b"), 1, "a");
+    assert_eq!(story.breaks(), []);
+}
+
 #[test]
 fn an_id_that_changes_is_found() {
     let story = Story::default().sent(1).came(5, 1, "a");

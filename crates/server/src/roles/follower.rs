@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use starling_cluster::{Change, Epoch, Fence, FenceFailure, Instance, Lost, SHARDS, Shard};
 use starling_cluster_etcd::{Cluster, HandOver};
 use starling_session::Engine;
+use starling_session::failpoint::{Step, reach};
 use starling_store::Store;
 use starling_store::fence::ShardEpoch;
 
@@ -29,7 +30,10 @@ async fn apply(cluster: &Cluster, engine: &Arc<Engine>, changes: Vec<Change>) {
     let mut releasing = Vec::new();
     for change in changes {
         match change {
-            Change::Take { shard, epoch, .. } => engine.take(shard, epoch),
+            Change::Take { shard, epoch, .. } => {
+                reach(Step::ShardTaking);
+                engine.take(shard, epoch);
+            }
             Change::Release { shard, epoch, .. } => releasing.push((shard, epoch)),
             Change::Keep { shard, .. } => engine.keep(shard),
             Change::Released { shard, .. } => engine.give_up(shard),
@@ -39,9 +43,14 @@ async fn apply(cluster: &Cluster, engine: &Arc<Engine>, changes: Vec<Change>) {
         }
     }
     for (shard, _) in &releasing {
+        reach(Step::ShardFreezing);
         engine.freeze(*shard).await;
+        reach(Step::ShardFrozen);
     }
     let answers = cluster.hand_over(&releasing).await;
+    if !releasing.is_empty() {
+        reach(Step::ShardHandedOver);
+    }
     for ((shard, _), answer) in releasing.iter().zip(answers) {
         // A change tells in time what became of it; only a refusal means that
         // there will be none.

@@ -9,6 +9,7 @@ use starling_xmpp::{BareJid, Stanza};
 
 use super::ownership;
 use crate::Place;
+use crate::failpoint::{Step, reach};
 use crate::outgoing::{Logged, Outgoing};
 
 /// What is known of an account.
@@ -25,6 +26,7 @@ pub(super) async fn read(
     name: &BareJid,
     epoch: Option<Epoch>,
 ) -> Result<Option<Box<Found>>, Error> {
+    reach(Step::AccountRead);
     let Some(bundle) = store.login(name).await? else {
         return Ok(None);
     };
@@ -42,6 +44,7 @@ pub(super) async fn read(
         after = last.position.max(after);
         lost.extend(page.into_iter().filter_map(|entry| outgoing(name, entry)));
     }
+    reach(Step::AccountSealed);
     Ok(Some(Box::new(Found { bundle, lost })))
 }
 

@@ -1,0 +1,235 @@
+//! Faults, one after the other, each undone before the next.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+use super::Fault;
+use crate::dice::Dice;
+use crate::error::Error;
+use crate::history::{EVERYBODY, Recorder, What};
+use crate::passage::Passage;
+use crate::target::{Role, Target};
+
+/// How long it may take until an armed step is reached. Then the process is
+/// killed instead.
+const CRASH_MAX: Duration = Duration::from_secs(30);
+/// What the end of a node is called that its cluster gave up.
+const ENDED: &str = "ended by itself";
+/// How often it is looked meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often a step is passed before the process ends there, at most.
+const PASSED_MAX: u64 = 60;
+/// More than this is not filled up: it would be somebody's disk.
+const ROOM_BYTES_MAX: u64 = 1 << 30;
+
+/// What faults happen to.
+pub struct World<'a> {
+    /// The server.
+    pub target: &'a mut Target,
+    /// The ways of the clients to it.
+    pub passages: &'a [Passage],
+    /// Where it is written down.
+    pub recorder: &'a Recorder,
+    /// Told how many faults happened so far.
+    pub happened: watch::Sender<usize>,
+}
+
+/// Injects faults until told to stop, one after the other, and gives the
+/// target back as it was.
+///
+/// # Errors
+/// If the server ended by itself or does not start again.
+pub async fn inject(
+    faults: &[Fault],
+    every: Duration,
+    mut dice: Dice,
+    world: World<'_>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), Error> {
+    let World {
+        target,
+        passages,
+        recorder,
+        happened,
+    } = world;
+    let possible = faults.iter().filter_map(|fault| fault.for_target(target));
+    let possible: Vec<Fault> = possible.collect();
+    // Each once, in any order, before any comes again: so a run that is long
+    // enough has seen all of them.
+    let mut left = Vec::new();
+    loop {
+        let half = u64::try_from(every.as_millis() / 2).unwrap_or(1).max(1);
+        let wait = Duration::from_millis(dice.within(half, half * 3));
+        tokio::select! {
+            // A node may be on its way to its end because of the last fault.
+            _ = stop.wait_for(|is_over| *is_over) => return revive(target, recorder).await,
+            done = watch_over(target, recorder, wait) => done?,
+        }
+        if left.is_empty() {
+            left.clone_from(&possible);
+        }
+        let Some(last) = left.len().checked_sub(1) else {
+            continue;
+        };
+        let chosen = usize::try_from(dice.within(0, last as u64 + 1)).unwrap_or(0);
+        let fault = left.swap_remove(chosen);
+        recorder.record(EVERYBODY, 0, What::FaultBegan(fault.name()));
+        let result = happen(fault, &mut dice, target, passages).await;
+        recorder.record(EVERYBODY, 0, What::FaultEnded(fault.name()));
+        result?;
+        happened.send_modify(|count| *count += 1);
+    }
+}
+
+async fn happen(
+    fault: Fault,
+    dice: &mut Dice,
+    target: &mut Target,
+    passages: &[Passage],
+) -> Result<(), Error> {
+    let lasting = Duration::from_millis(dice.within(100, 2_000));
+    let victim = |role, dice: &mut Dice| {
+        let count = target.count(role) as u64;
+        usize::try_from(dice.within(0, count.max(1))).unwrap_or(0)
+    };
+    match fault {
+        Fault::Kill(role) => {
+            let number = victim(role, dice);
+            target.kill(role, number).await?;
+            if role != Role::Server {
+                sleep(lasting).await;
+            }
+            target.start().await?;
+        }
+        Fault::Stop(role) => {
+            let number = victim(role, dice);
+            target.stop(role, number).await?;
+            target.start().await?;
+        }
+        Fault::Halt(role) => {
+            let number = victim(role, dice);
+            let is_alone = target.count(role) < 2;
+            target.halt(role, number, true).await?;
+            sleep(if is_alone { lasting } else { lasting * 5 / 2 }).await;
+            target.halt(role, number, false).await?;
+        }
+        Fault::Shut(role) | Fault::Part(role) | Fault::Slow(role) => {
+            let number = victim(role, dice);
+            let delay = Duration::from_millis(dice.within(5, 100));
+            let ways = match role {
+                Role::Clients => passages.iter().collect(),
+                role => target.ways(role, number),
+            };
+            let (change, lasting): (&dyn Fn(&Passage), _) = match fault {
+                Fault::Shut(_) => (&Passage::shut, lasting / 2),
+                Fault::Part(_) => (&Passage::hold, lasting * 5 / 2),
+                _ => (&|way| way.slow(delay), lasting),
+            };
+            ways.iter().for_each(|way| change(way));
+            sleep(lasting).await;
+            ways.iter().for_each(|way| way.clear());
+        }
+        Fault::Full => {
+            let room = target.room.clone().unwrap_or_default();
+            let filled = tokio::task::block_in_place(|| fill(&room))?;
+            sleep(lasting).await;
+            std::fs::remove_file(filled)?;
+        }
+        Fault::Crash(role, step) => crash(target, role, step, dice).await?,
+    }
+    Ok(())
+}
+
+/// Waits, and starts again what ended by itself.
+async fn watch_over(target: &mut Target, recorder: &Recorder, wait: Duration) -> Result<(), Error> {
+    let end = Instant::now() + wait;
+    while Instant::now() < end {
+        sleep(LOOK_EVERY.min(wait)).await;
+        revive(target, recorder).await?;
+    }
+    Ok(())
+}
+
+/// A node that its cluster gave up ends, as it must. It is started again, as
+/// whatever runs nodes does.
+async fn revive(target: &mut Target, recorder: &Recorder) -> Result<(), Error> {
+    if target.can_end() && target.has_gap()? {
+        recorder.record(EVERYBODY, 0, What::FaultBegan(ENDED));
+        let started = target.start().await;
+        recorder.record(EVERYBODY, 0, What::FaultEnded(ENDED));
+        return started;
+    }
+    target.lives()
+}
+
+/// Has a process end at a step of its own.
+async fn crash(target: &mut Target, role: Role, step: &str, dice: &mut Dice) -> Result<(), Error> {
+    let role = match target.count(role) {
+        0 => Role::Session,
+        _ => role,
+    };
+    let count = target.count(role);
+    let number = usize::try_from(dice.within(0, count as u64)).unwrap_or(0);
+    let passed = match step.split_once('.') {
+        // These are rarer.
+        Some(("shard" | "account", _)) => 1 + dice.within(0, PASSED_MAX) / 20,
+        _ => dice.within(1, PASSED_MAX),
+    };
+    target
+        .arm(role, number, &format!("{step}={passed}"))
+        .await?;
+    let gives = matches!(
+        step,
+        "shard.freezing" | "shard.frozen" | "shard.handed-over"
+    );
+    if gives && count > 1 {
+        // Whoever comes back is given shards of those who stayed.
+        let other = (number + 1) % count;
+        target.kill(role, other).await?;
+        sleep(LOOK_EVERY).await;
+        if start_beside(target, role, number).await? {
+            return Ok(());
+        }
+    }
+    let start = Instant::now();
+    while !target.has_ended(role, number)? {
+        if start.elapsed() > CRASH_MAX {
+            return Err(Error::Target(format!("{step} was not reached")));
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    target.start().await
+}
+
+/// Starts the others. That one is to end, and may while they start: then it was
+/// started again.
+async fn start_beside(target: &mut Target, role: Role, number: usize) -> Result<bool, Error> {
+    match target.start().await {
+        Err(_) if target.has_ended(role, number)? => target.start().await.map(|()| true),
+        done => done.map(|()| false),
+    }
+}
+
+/// Fills a small file system; returns what to remove.
+fn fill(room: &Path) -> Result<std::path::PathBuf, Error> {
+    let space = rustix::fs::statvfs(room).map_err(std::io::Error::from)?;
+    let free = space.f_bavail * space.f_frsize;
+    if free > ROOM_BYTES_MAX {
+        return Err(Error::Target(format!(
+            "{} has {free} bytes free: too many to fill up",
+            room.display()
+        )));
+    }
+    let path = room.join("ballast");
+    let mut file = File::create(&path)?;
+    let block = vec![0; 1 << 20];
+    for bytes in [block.len(), 4_096, 1] {
+        while file.write_all(&block[..bytes]).is_ok() {}
+    }
+    Ok(path)
+}
