@@ -14,6 +14,7 @@ mod rules;
 )]
 mod tests;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -22,7 +23,9 @@ use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Manifest, Origin, Outcome, Phase, Session,
     SessionId, Side, Spec, Targets, To,
 };
+use starling_store::Position;
 use starling_xmpp::payload::forward;
+use starling_xmpp::payload::stanza_id::StanzaId;
 use starling_xmpp::{Condition, Stanza, StanzaError, Type, ns};
 
 const MANIFEST: Manifest = Manifest {
@@ -53,8 +56,16 @@ const ANSWERABLE_MESSAGES_MAX: usize = 128;
 
 pub(crate) struct Carbons;
 
+/// Copies of waiting messages that are remembered per session.
+const COPIES_MAX: usize = 1_024;
+
 /// In the slots of a session: it gets copies.
 struct Enabled;
+
+/// In the slots of a session that takes no messages: where those wait of which
+/// it got copies. Should it take them later, it has them.
+#[derive(Default)]
+struct Copies(VecDeque<Position>);
 
 /// In the slots of an account: hashes of the latest messages that were copied,
 /// each of its correspondent and id.
@@ -160,14 +171,65 @@ fn copy(message: &Stanza, ctx: &mut Ctx) -> Outcome {
     if others.is_empty() {
         return Outcome::Pass;
     }
-    let Some(wrapper) = wrap(message, is_sent) else {
+    let Some(wrapper) = wrap(&marked(message, ctx), is_sent) else {
         return Outcome::Skip("a copy would be nested too deeply".into());
     };
     let wrapper = wrapper.from(ctx.account.jid.clone());
     for (session, jid) in others {
-        ctx.deliver(session, wrapper.clone().to(jid));
+        give(session, wrapper.clone().to(jid), ctx);
     }
     Outcome::Pass
+}
+
+/// XEP-0313 §3.5: a copy of what the account sends tells its own clients where
+/// it is in their archive. Its recipient is not told.
+fn marked<'a>(message: &'a Stanza, ctx: &mut Ctx) -> Cow<'a, Stanza> {
+    if ctx.side() != Side::Sender || !ctx.is_archived() {
+        return Cow::Borrowed(message);
+    }
+    let position = ctx.place().position;
+    let owner = &ctx.account.jid;
+    let id = ctx.env().entry_ids.id_of(owner, position);
+    let mut marked = message.clone();
+    marked.push(&StanzaId::new(id, owner.clone()).to_element());
+    Cow::Owned(marked)
+}
+
+/// Gives a session a copy. If it takes messages, the copy is as good as the
+/// message itself.
+fn give(session: SessionId, copy: Stanza, ctx: &mut Ctx) {
+    let is_reachable = ctx
+        .account
+        .session(session)
+        .is_some_and(Session::is_reachable);
+    if is_reachable {
+        return ctx.deliver_copy(session, copy);
+    }
+    ctx.deliver(session, copy);
+    if ctx.targets.is_stored {
+        let position = ctx.place().position;
+        if let Some(found) = ctx.account.session_mut(session) {
+            note(found, position);
+        }
+    }
+}
+
+fn note(session: &mut Session, position: Position) {
+    if session.slots.get::<Copies>().is_none() {
+        session.slots.set(Copies::default());
+    }
+    if let Some(Copies(copies)) = session.slots.get_mut() {
+        if copies.len() >= COPIES_MAX {
+            copies.pop_front();
+        }
+        copies.push_back(position);
+    }
+}
+
+/// Whether a session got a copy of the message that waits at this place.
+pub(crate) fn has_copy(session: &Session, position: Position) -> bool {
+    let copies = session.slots.get::<Copies>();
+    copies.is_some_and(|Copies(copies)| copies.binary_search(&position).is_ok())
 }
 
 /// A message that is answered with an error has not been received.

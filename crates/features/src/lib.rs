@@ -14,6 +14,7 @@ mod content;
 mod corrections;
 mod csi;
 mod disco;
+mod forged;
 mod last;
 mod mam;
 mod markers;
@@ -66,10 +67,11 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(corrections::Corrections),
         Box::new(csi::ClientState),
         Box::new(disco::Disco),
+        Box::new(forged::Forged),
         Box::new(last::Last::new(started_at)),
         Box::new(mam::Archive::new(config.archive.clone())),
         Box::new(markers::Markers),
-        Box::new(offline::Offline::new(config.offline.clone())),
+        Box::new(offline::Offline::new(config)),
         Box::new(ping::Ping),
         Box::new(private::Private),
         Box::new(reactions::Reactions),

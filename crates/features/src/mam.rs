@@ -3,12 +3,14 @@
 //!
 //! The archive is the account's log: here is said which entries belong to it,
 //! and they are shown to their owner. Reading a request is the business of
-//! `query`, answering it of `page`; `prefs` knows what the user wants kept, and
-//! `retention` for how long the operator does. Rooms have archives of their own.
+//! `query`, answering it of `page`, one after the other of `reader`; `prefs`
+//! knows what the user wants kept, and `retention` for how long the operator
+//! does. Rooms have archives of their own.
 
 mod page;
 mod prefs;
 mod query;
+mod reader;
 mod retention;
 #[cfg(test)]
 #[allow(
@@ -27,11 +29,13 @@ use starling_session::{
     SessionId, Side, Spec, To,
 };
 use starling_xmpp::payload::hints::Hints;
-use starling_xmpp::{Condition, Jid, Stanza, StanzaError, Type, ns};
+use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, Type, ns};
 
 pub(crate) use prefs::Scope;
+pub(crate) use reader::{finds_until, is_bind2};
+pub(crate) use retention::{Limits, Retention};
 
-use crate::{content, offline};
+use crate::{content, forged};
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(313),
@@ -45,7 +49,7 @@ const ALSO: &[Manifest] = &[
         spec: Spec::Xep(59),
         version: "1.0",
         disco: &[],
-        disco_account: &[],
+        disco_account: &[ns::RSM],
     },
     Manifest {
         spec: Spec::Xep(441),
@@ -58,14 +62,16 @@ const ALSO: &[Manifest] = &[
 // Of every account, so that a stranger is told the same of one that does not
 // exist.
 const HOOKS: &[Hook] = &[
-    Hook::message(Side::Recipient, Phase::Stamp),
     Hook::message(Side::Both, Phase::Archive),
     Hook::iq_get(To::Account, ns::MAM, "query"),
     Hook::iq_set(To::Account, ns::MAM, "query"),
     Hook::iq_get(To::Account, ns::MAM, "metadata"),
     Hook::iq_get(To::Account, ns::MAM, "prefs"),
     Hook::iq_set(To::Account, ns::MAM, "prefs"),
+    Hook::on(EventKind::Bound),
+    Hook::on(EventKind::Drained),
     Hook::on(EventKind::Available),
+    Hook::on(EventKind::AttributeSet),
 ];
 
 /// `[session.features.archive]`: what users have said and were told.
@@ -77,28 +83,29 @@ pub struct Config {
     /// contacts.
     pub default: Scope,
     /// Days after which messages are removed from archives; 0 keeps them for
-    /// ever. What still waits for its reader stays. It takes effect when the
-    /// user comes online, or gets or sends a message. For single hosts:
-    /// `host_keep_days = { "example.org" = 30 }`.
+    /// ever. Older ones are not shown from then on, and removed when the user
+    /// comes online, or gets or sends a message; what still waits for its
+    /// reader stays. For single hosts: `host_keep_days = { "example.org" = 30 }`;
+    /// for single users: `starling user archive`.
     pub keep_days: u32,
     /// The same for single hosts, by their names.
     pub host_keep_days: BTreeMap<String, u32>,
 }
 
-impl Config {
-    fn keep_days_of(&self, host: &str) -> u32 {
-        let of_host = self.host_keep_days.get(host);
-        of_host.copied().unwrap_or(self.keep_days)
-    }
-}
+/// Follows up on what is the account's, and of no session.
+const OF_ACCOUNT: SessionId = SessionId(0);
 
 pub(crate) struct Archive {
-    config: Config,
+    default: Scope,
+    retention: Retention,
 }
 
 impl Archive {
     pub(crate) fn new(config: Config) -> Self {
-        Self { config }
+        Self {
+            default: config.default,
+            retention: Retention::new(config),
+        }
     }
 }
 
@@ -115,45 +122,52 @@ impl Feature for Archive {
         HOOKS
     }
 
-    fn message(&self, phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
-        if phase == Phase::Stamp {
-            // Only we answer for this archive. Results of other archives are
-            // for the client to match with what it asked them.
-            if message.has(ns::MAM, "result") && is_in_our_name(message, ctx) {
-                message.strip(|payload| payload.is(ns::MAM, "result"));
-            }
-            return Outcome::Pass;
-        }
+    fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
         if self.is_archived(message, ctx) {
             ctx.keep(Kept {
                 is_archived: true,
                 ..Kept::default()
             });
-            if retention::is_due(&self.config, ctx) {
-                // Of no session: it is the account's.
-                ctx.follow_up(SessionId(0));
+            if self.retention.is_due(ctx) {
+                ctx.follow_up(OF_ACCOUNT);
             }
         }
         Outcome::Pass
     }
 
-    fn event(&self, _event: &Event<'_>, session: SessionId, ctx: &mut Ctx) {
-        if retention::is_due(&self.config, ctx) {
-            ctx.follow_up(session);
+    fn event(&self, event: &Event<'_>, session: SessionId, ctx: &mut Ctx) {
+        match event {
+            Event::Bound { inline } if is_bind2(inline) => {
+                reader::begin(session, ctx);
+                ctx.follow_up(session);
+            }
+            Event::Drained if reader::is_free_now(session, ctx) => ctx.follow_up(session),
+            Event::Available { .. } if self.retention.is_due(ctx) => ctx.follow_up(OF_ACCOUNT),
+            Event::AttributeSet { name } if retention::note(name, ctx) => {
+                ctx.follow_up(OF_ACCOUNT);
+            }
+            _ => {}
         }
     }
 
-    fn follow_up<'a>(&'a self, _session: SessionId, ctx: &'a mut Ctx) -> BoxFuture<'a, ()> {
-        Box::pin(retention::apply(&self.config, ctx))
+    fn follow_up<'a>(&'a self, session: SessionId, ctx: &'a mut Ctx) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if session == OF_ACCOUNT {
+                self.retention.apply(ctx).await;
+            } else if !reader::tell_metadata(session, &self.retention, ctx).await {
+                reader::go_on(session, &self.retention, ctx).await;
+            }
+        })
     }
 
     fn handle<'a>(&'a self, iq: &'a Stanza, ctx: &'a mut Ctx) -> BoxFuture<'a, Outcome> {
         Box::pin(async move {
             match self.answer(iq, ctx).await {
-                Ok(answer) => {
-                    ctx.send(answer);
+                Ok(Some(answer)) => {
+                    ctx.send(iq.result_with(&answer));
                     Outcome::Done
                 }
+                Ok(None) => Outcome::Done,
                 Err(error) => Outcome::Reject(error),
             }
         })
@@ -161,7 +175,8 @@ impl Feature for Archive {
 }
 
 impl Archive {
-    async fn answer(&self, iq: &Stanza, ctx: &mut Ctx) -> Result<Stanza, StanzaError> {
+    /// `None` for what is answered later, or was.
+    async fn answer(&self, iq: &Stanza, ctx: &mut Ctx) -> Result<Option<Element>, StanzaError> {
         let asker = iq.head.from.as_ref();
         if !asker.is_some_and(|asker| ctx.account.is_self(asker)) {
             // §8.1.
@@ -170,14 +185,16 @@ impl Archive {
         let Some(asked) = iq.first_payload().map(|payload| payload.element()) else {
             return Err(StanzaError::new(Condition::BadRequest));
         };
-        let answer = match (asked.name(), iq.head.type_) {
-            ("query", Type::Set) => page::answer(&asked, ctx).await?,
+        Ok(Some(match (asked.name(), iq.head.type_) {
+            ("query", Type::Set) => {
+                reader::ask(iq, &asked, &self.retention, ctx).await?;
+                return Ok(None);
+            }
             ("query", _) => query::form(),
-            ("metadata", _) => page::metadata(ctx).await?,
+            ("metadata", _) => page::metadata(&self.retention, ctx).await?,
             ("prefs", Type::Set) => prefs::set(&asked, ctx)?,
-            _ => prefs::get(self.config.default, ctx),
-        };
-        Ok(iq.result_with(&answer))
+            _ => prefs::get(self.default, ctx),
+        }))
     }
 
     /// §6.1.1: what the user said and was told, once.
@@ -194,17 +211,12 @@ impl Archive {
         };
         if ctx.side() == Side::Sender {
             // What is said to oneself is archived as it arrives.
-            return !ctx.account.is_self(peer) && prefs::admits(self.config.default, peer, ctx);
+            return !ctx.account.is_self(peer) && prefs::admits(self.default, peer, ctx);
         }
         !is_bounced(message, ctx)
             && !is_in_log(message, ctx)
-            && prefs::admits(self.config.default, peer, ctx)
+            && prefs::admits(self.default, peer, ctx)
     }
-}
-
-fn is_in_our_name(message: &Stanza, ctx: &Ctx) -> bool {
-    let from = message.head.from.as_ref();
-    from.is_none_or(|from| ctx.account.is_self(from) || ctx.account.is_host(from))
 }
 
 /// RFC 6121 §8.5.3.2.1: for a resource that is gone all but chat goes back to
@@ -221,5 +233,5 @@ fn is_in_log(message: &Stanza, ctx: &Ctx) -> bool {
     ctx.origin == Origin::Returned
         && message
             .payloads()
-            .any(|payload| offline::is_our_delay(&payload, ctx))
+            .any(|payload| forged::is_our_delay(&payload, ctx))
 }

@@ -11,8 +11,12 @@
 //! known to have it: should the node die before, it waits after all.
 //!
 //! What has been delivered is removed from the log, unless it is in the archive
-//! (XEP-0313), whose retention is its own affair.
+//! (XEP-0313), whose retention is its own affair. A client that reads its
+//! archive is not handed what it finds there. The handing over is in `flush`,
+//! what a client is spared in `spared`.
 
+mod flush;
+mod spared;
 #[cfg(test)]
 #[allow(
     clippy::unwrap_used,
@@ -25,14 +29,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Lasting, Manifest, Origin, Outcome,
-    Phase, Session, SessionId, Side, Spec,
+    Phase, SessionId, Side, Spec,
 };
-use starling_store::archive::{self, Entry, Query, TALLY_ENTRIES_MAX, Tally};
-use starling_store::{Position, cursor};
-use starling_xmpp::payload::delay::Delay;
-use starling_xmpp::{Condition, Jid, Payload, Stanza, StanzaError, Type, ns};
+use starling_store::archive::{TALLY_ENTRIES_MAX, Tally};
+use starling_xmpp::{Condition, Jid, Stanza, StanzaError, Type, ns};
 
+use crate::forged::is_our_delay;
+use crate::mam::{self, Retention};
 use crate::{content, metrics};
+use flush::{another, begin, finish, flush, flushing};
 
 const MANIFEST: Manifest = Manifest {
     spec: Spec::Xep(160),
@@ -41,36 +46,20 @@ const MANIFEST: Manifest = Manifest {
     disco_account: &[],
 };
 
-const ALSO: &[Manifest] = &[
-    Manifest {
-        spec: Spec::Xep(203),
-        version: "2.0",
-        disco: &[],
-        disco_account: &[],
-    },
-    Manifest {
-        spec: Spec::Xep(334),
-        version: "1.0.0",
-        disco: &[],
-        disco_account: &[],
-    },
-];
+const ALSO: &[Manifest] = &[Manifest {
+    spec: Spec::Xep(334),
+    version: "1.0.0",
+    disco: &[],
+    disco_account: &[],
+}];
 
 const HOOKS: &[Hook] = &[
-    Hook::message(Side::Recipient, Phase::Stamp),
     Hook::message(Side::Recipient, Phase::Archive),
+    Hook::on(EventKind::Bound),
     Hook::on(EventKind::Reachable),
     Hook::on(EventKind::Drained),
     Hook::on(EventKind::Unavailable),
 ];
-
-/// Messages handed to a client before it is waited for.
-const PAGE_MESSAGES: usize = 50;
-
-/// Octets of them, except that one message is always handed over. A page must
-/// fit a client's queue beside what comes in meanwhile: one that does not ends
-/// the session, and the next one gets the same page.
-const PAGE_BYTES_MAX: usize = 256 * 1024;
 
 /// `[session.features.offline]`: messages for absent users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -95,21 +84,19 @@ impl Default for Config {
 
 pub(crate) struct Offline {
     config: Config,
+    retention: Retention,
 }
 
-/// A session is being handed what waited: kept in its slots. The page that is
-/// on its way still counts as waiting, because its reader may vanish.
-#[derive(Clone, Copy)]
-struct Flush {
-    /// The last message of that page.
-    through: Position,
-    /// How many it has, and how many octets.
-    tally: Tally,
-}
+/// In the slots of a session that was just bound by Bind 2: what it finds in
+/// the archive does not wait any more (XEP-0386 §3.2).
+struct Clears;
 
 impl Offline {
-    pub(crate) fn new(config: Config) -> Self {
-        Self { config }
+    pub(crate) fn new(config: &crate::Config) -> Self {
+        Self {
+            config: config.offline.clone(),
+            retention: Retention::new(config.archive.clone()),
+        }
     }
 }
 
@@ -126,13 +113,7 @@ impl Feature for Offline {
         HOOKS
     }
 
-    fn message(&self, phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
-        if phase == Phase::Stamp {
-            if ctx.origin != Origin::Returned && message.has(ns::DELAY, "delay") {
-                message.strip(|payload| is_our_delay(payload, ctx));
-            }
-            return Outcome::Pass;
-        }
+    fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
         if content::is_kept(message) {
             return self.keep(message, ctx);
         }
@@ -146,6 +127,18 @@ impl Feature for Offline {
 
     fn event(&self, event: &Event<'_>, session: SessionId, ctx: &mut Ctx) {
         match event {
+            // What came back from an older session of this client is not in
+            // the store yet: then it is looked at when it takes messages.
+            Event::Bound { inline }
+                if mam::is_bind2(inline)
+                    && ctx.account.offline.entries > 0
+                    && !ctx.has_written() =>
+            {
+                if let Some(found) = ctx.account.session_mut(session) {
+                    found.slots.set(Clears);
+                }
+                ctx.follow_up(session);
+            }
             Event::Reachable if flushing(ctx).next().is_none() => begin(ctx, session),
             Event::Drained if flush(ctx, session).is_some() => ctx.follow_up(session),
             // What it was not sent goes to a session that is still there. One
@@ -162,31 +155,17 @@ impl Feature for Offline {
 
     fn follow_up<'a>(&'a self, session: SessionId, ctx: &'a mut Ctx) -> BoxFuture<'a, ()> {
         Box::pin(async move {
-            let Some(written) = flush(ctx, session) else {
-                return;
+            let found = ctx.account.session_mut(session);
+            let clears = found.and_then(|found| found.slots.take::<Clears>());
+            let read = match clears {
+                Some(Clears) => spared::clear(session, &self.retention, ctx).await,
+                None => flush::go_on(session, &self.retention, ctx).await,
             };
-            advance(ctx, written);
-            if !is_reachable(ctx, session) {
-                // RFC 6121 §8.5.2.1.1: it does not take them any more.
+            if let Err(error) = read {
+                // The cursor stays where it is: the next session gets them.
+                let account = &ctx.account.jid;
+                tracing::error!(%account, %error, "waiting messages could not be read");
                 finish(ctx, session);
-                if let Some(other) = another(ctx, session) {
-                    begin(ctx, other);
-                }
-                return;
-            }
-            let owner = ctx.account.jid.clone();
-            let query = Query::after(written.through, PAGE_MESSAGES).offline_only();
-            match ctx.store().await.archive_page(&owner, &query).await {
-                Ok(page) if page.is_empty() => {
-                    ctx.account.offline = Tally::default();
-                    finish(ctx, session);
-                }
-                Ok(page) => hand_over(ctx, session, &page),
-                Err(error) => {
-                    // The cursor stays where it is: the next session gets them.
-                    tracing::error!(account = %owner, %error, "waiting messages could not be read");
-                    finish(ctx, session);
-                }
             }
         })
     }
@@ -195,6 +174,11 @@ impl Feature for Offline {
 impl Offline {
     /// Keeps a message that nobody takes, or that has to wait for its turn.
     fn keep(&self, message: &Stanza, ctx: &mut Ctx) -> Outcome {
+        if ctx.is_kept_anyway() && spared::is_found_by_all(ctx) {
+            // XEP-0386 §3.2: it came back from an older session.
+            ctx.targets.is_stored = true;
+            return Outcome::Pass;
+        }
         // While older messages are still on their way to a session, a new one
         // joins the end of that line instead of overtaking them.
         let in_line: Vec<SessionId> = flushing(ctx).collect();
@@ -207,7 +191,7 @@ impl Offline {
             ctx.keep(Kept::default());
             return Outcome::Pass;
         }
-        if !is_waited_for && is_for_lost_resource(message) {
+        if !is_waited_for && is_for_lost_resource(message) && !ctx.is_kept_anyway() {
             return Outcome::Pass;
         }
         if ctx.origin == Origin::Returned && message.payloads().any(|p| is_our_delay(&p, ctx)) {
@@ -223,6 +207,10 @@ impl Offline {
             return Outcome::Pass;
         }
         if self.is_full(&ctx.account.offline, message) {
+            if ctx.is_kept_anyway() {
+                ctx.targets.is_stored = true;
+                return Outcome::Skip("too many messages wait; it is in the archive".into());
+            }
             if is_taken {
                 return Outcome::Skip("too many messages wait for the session in line".into());
             }
@@ -252,121 +240,6 @@ impl Offline {
         waiting.entries >= self.config.messages_max
             || waiting.bytes + message.content().len() as u64 > self.config.bytes_max
     }
-}
-
-/// Begins to hand a session what waits, if anything does.
-fn begin(ctx: &mut Ctx, session: SessionId) {
-    if ctx.account.offline.entries == 0 {
-        return;
-    }
-    let through = ctx.account.cursors.offline_or_start();
-    if let Some(found) = ctx.account.session_mut(session) {
-        let tally = Tally::default();
-        found.slots.set(Flush { through, tally });
-        ctx.follow_up(session);
-    }
-}
-
-/// A session that takes messages and is not this one.
-fn another(ctx: &Ctx, than: SessionId) -> Option<SessionId> {
-    let mut others = ctx.account.sessions.iter();
-    let other = others.find(|other| other.id != than && other.is_reachable());
-    other.map(|other| other.id)
-}
-
-fn is_reachable(ctx: &Ctx, session: SessionId) -> bool {
-    let found = ctx.account.session(session);
-    found.is_some_and(Session::is_reachable)
-}
-
-/// What the session is being handed, if it is.
-fn flush(ctx: &Ctx, session: SessionId) -> Option<Flush> {
-    ctx.account.session(session)?.slots.get().copied()
-}
-
-/// The sessions that are being handed what waited.
-fn flushing(ctx: &Ctx) -> impl Iterator<Item = SessionId> {
-    let sessions = ctx.account.sessions.iter();
-    sessions
-        .filter(|session| session.slots.get::<Flush>().is_some())
-        .map(|session| session.id)
-}
-
-/// What was handed over has arrived: it does not wait any more.
-fn advance(ctx: &mut Ctx, Flush { through, tally }: Flush) {
-    if tally.entries > 0 {
-        let after = ctx.account.cursors.offline_or_start();
-        ctx.account.offline.subtract(tally);
-        let change = cursor::Change::SetOffline(through);
-        ctx.account.cursors.apply(&change);
-        ctx.write(change);
-        ctx.write(archive::Change::Sweep {
-            after,
-            through,
-            is_offline: true,
-        });
-    }
-}
-
-fn hand_over(ctx: &mut Ctx, session: SessionId, page: &[Entry]) {
-    let (page, tally) = cut(page);
-    let Some(last) = page.last() else {
-        return;
-    };
-    if let Some(found) = ctx.account.session_mut(session) {
-        let through = last.position;
-        found.slots.set(Flush { through, tally });
-    }
-    for entry in page {
-        if ctx.account.has_blocked(&entry.peer) {
-            continue; // XEP-0191 §3.3: blocked after it was stored.
-        }
-        match delayed(ctx, entry) {
-            Some(message) => ctx.deliver(session, message),
-            None => tracing::error!(
-                account = %ctx.account.jid,
-                position = %entry.position,
-                "a stored message cannot be read; it is left out"
-            ),
-        }
-    }
-    ctx.report_drained(session);
-}
-
-/// As much of a page as is handed over at once, and how much that is.
-fn cut(page: &[Entry]) -> (&[Entry], Tally) {
-    let mut tally = Tally::default();
-    for (count, entry) in page.iter().enumerate() {
-        let bytes = tally.bytes + entry.stanza.len() as u64;
-        if count > 0 && bytes > PAGE_BYTES_MAX as u64 {
-            return (&page[..count], tally);
-        }
-        tally.add(entry.stanza.len());
-    }
-    (page, tally)
-}
-
-fn finish(ctx: &mut Ctx, session: SessionId) {
-    if let Some(found) = ctx.account.session_mut(session) {
-        found.slots.take::<Flush>();
-    }
-}
-
-/// XEP-0203 §4: the message with the time it was taken, by the host.
-fn delayed(ctx: &Ctx, entry: &Entry) -> Option<Stanza> {
-    let mut message = Stanza::parse(entry.stanza.clone()).ok()?;
-    let delay = Delay::new(ctx.account.jid.to_host(), entry.stored_at);
-    message.push(&delay.to_element());
-    Some(message)
-}
-
-/// Whether a payload is a delay in our name. XEP-0203 §2: only we can know how
-/// long a message waited here, so one that arrives with it is lying.
-pub(crate) fn is_our_delay(payload: &Payload<'_>, ctx: &Ctx) -> bool {
-    payload.is(ns::DELAY, "delay")
-        && payload.attribute("from").is_some_and(|from| {
-            Jid::parse(from.trim()).is_ok_and(|from| ctx.account.is_host(&from))
-        })
 }
 
 /// RFC 6121 §8.5.3.2.1: only chat falls back to the bare JID when its resource

@@ -65,6 +65,14 @@ fn keeps_id(message: &Stanza, ctx: &mut Ctx) -> bool {
     clippy::expect_used,
     reason = "tests panic on failure"
 )]
+mod repeated;
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests panic on failure"
+)]
 mod tests {
     use starling_session::testing::Scene;
 
@@ -171,5 +179,27 @@ mod tests {
         let again = said.iter().find(|line| line.contains("<body>")).unwrap();
         assert_eq!(id(again), before);
         assert_eq!(again.matches("stanza-id").count(), 1);
+    }
+
+    /// XEP-0313 §3.1, §4.1.2: times never go back within an archive, even if
+    /// the clock did while nobody had it in memory.
+    #[test]
+    fn times_do_not_go_back_with_the_clock() {
+        let mut scene = juliet();
+        scene.bind("balcony");
+        get(&mut scene, "chat", "<body>a</body>");
+        scene.loses("balcony");
+        scene.wait_millis(-60 * 60 * 1_000);
+        scene.reload();
+        scene.bind("balcony");
+        get(&mut scene, "chat", "<body>b</body>");
+        let query = "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>";
+        let said = scene.sends("balcony", query);
+        let stamps: Vec<&str> = said[..2]
+            .iter()
+            .map(|line| line.split_once(" stamp='").unwrap().1)
+            .map(|line| line.split_once('\'').unwrap().0)
+            .collect();
+        assert!(stamps[0] <= stamps[1], "{stamps:?}");
     }
 }

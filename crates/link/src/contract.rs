@@ -74,6 +74,7 @@ pub fn routed(body: &str, receipt: Option<Receipt>) -> Frame {
         stanza,
         receipt,
         id: Some(MessageId(7)),
+        is_repeated: false,
         trace: None,
     })
 }
@@ -340,6 +341,10 @@ pub async fn questions_are_answered(link: &dyn Link, node: &ScriptedNode) {
         CredentialChange::Password(verifiers.clone()),
         CredentialChange::PutToken(ScriptedNode::credentials().tokens.remove(0)),
         CredentialChange::Disabled(false),
+        CredentialChange::Attribute {
+            name: "a".into(),
+            value: Some("b".into()),
+        },
     ];
     let changed = owner.change_credentials(&account(), basis, changes).await;
     assert_eq!(changed.ok(), basis);

@@ -96,6 +96,9 @@ pub struct Routed {
     pub receipt: Option<Receipt>,
     /// The number of a message from an account of ours.
     pub id: Option<MessageId>,
+    /// The sender's client says it once more, not knowing what became of it:
+    /// it may have arrived long ago, under this number.
+    pub is_repeated: bool,
     /// Set if the stanza, or the one it follows from, is watched on its way.
     pub trace: Option<TraceContext>,
 }

@@ -82,7 +82,8 @@ pub struct Bind {
     /// XEP-0198 §9.1: stream management, asked for with the binding.
     pub management: Option<Enable>,
     /// XEP-0386 §3.2: what else is to be turned on with the binding, element
-    /// by element as the client wrote it.
+    /// by element as the client wrote it. An empty `<bind/>` in front says that
+    /// it is Bind 2 at all.
     pub inline: Vec<Element>,
     /// Where stanzas for the client go.
     pub outlet: Arc<dyn Outlet>,
@@ -139,6 +140,13 @@ pub enum CredentialChange {
     },
     /// The account may, or may no longer, log in.
     Disabled(bool),
+    /// What an operator notes of the account beside: `None` removes it.
+    Attribute {
+        /// Its name.
+        name: SmolStr,
+        /// Its value.
+        value: Option<String>,
+    },
 }
 
 /// One session, as an administrator sees it.

@@ -23,6 +23,7 @@ use crate::commit::CycleNumber;
 use crate::management::Managed;
 use crate::recent::Recent;
 use crate::ring::Ring;
+use crate::sent::Sent;
 use crate::{Session, Slots};
 
 /// Places of a log that are set aside for each millisecond.
@@ -61,7 +62,8 @@ pub struct Account {
     pub slots: Slots,
     /// The end of its log.
     last_position: Position,
-    /// Display times never go back within a log, whatever the clock does.
+    /// Display times never go back within a log, whatever the clock does, and
+    /// whoever had it before.
     last_stored_at: UnixMillis,
     /// The last commit cycle that has something of this account.
     pub(crate) cycle: CycleNumber,
@@ -71,6 +73,8 @@ pub struct Account {
     pub(crate) owed: Vec<Position>,
     /// The last messages that came.
     pub(crate) recent: Recent,
+    /// The last messages that its clients sent and marked.
+    pub(crate) sent: Sent,
     /// Sessions that ended and could have been resumed, oldest first.
     ended: VecDeque<Ended>,
     /// How far the log has arrived will be written soon.
@@ -120,6 +124,13 @@ impl Account {
             at: last.at,
             status: last.status,
         });
+        // A log that has been emptied ends where it was read to.
+        let cursors = &bundle.cursors;
+        let last_position = bundle
+            .last_position
+            .max(cursors.offline)
+            .max(cursors.delivered)
+            .unwrap_or(Position::START);
         Self {
             lasting: Lasting::Stored,
             fingerprint: bundle.account.credentials.fingerprint(),
@@ -129,12 +140,8 @@ impl Account {
             blocklist: bundle.blocklist,
             offline: bundle.offline,
             last_seen,
-            // A log that has been emptied ends where it was read to.
-            last_position: bundle
-                .last_position
-                .max(bundle.cursors.offline)
-                .max(bundle.cursors.delivered)
-                .unwrap_or(Position::START),
+            last_position,
+            last_stored_at: shown_at(last_position),
             cursors: bundle.cursors,
             ..Self::empty(jid)
         }
@@ -158,6 +165,7 @@ impl Account {
             closing: Vec::new(),
             owed: Vec::new(),
             recent: Recent::default(),
+            sent: Sent::default(),
             ended: VecDeque::new(),
             is_cursor_due: false,
             roster: Roster::default(),
@@ -225,7 +233,7 @@ impl Account {
 
     /// How far the log has arrived: everything up to here was acknowledged by a
     /// client, or waits and is marked so.
-    pub(crate) fn delivered(&self) -> Position {
+    pub fn delivered(&self) -> Position {
         let sessions = self.sessions.iter().map(|session| &session.ring);
         let closing = self.closing.iter().map(|closing| &closing.ring);
         let floors = sessions.chain(closing).filter_map(|ring| ring.floor());
@@ -293,6 +301,13 @@ impl Account {
     /// What a change of the account itself means for its memory.
     pub(crate) fn note(&mut self, change: &account::Change) {
         match change {
+            account::Change::SetAttribute { name, value } => {
+                let attributes = &mut self.attributes;
+                match value {
+                    Some(value) => attributes.insert(name.clone(), value.clone()),
+                    None => attributes.remove(name),
+                };
+            }
             account::Change::SetVerifiers(verifiers) => {
                 self.fingerprint = Fingerprint::of(verifiers);
             }
@@ -320,4 +335,15 @@ impl Account {
     pub fn last_position(&self) -> Position {
         self.last_position
     }
+
+    /// The latest time that an entry of its log can have.
+    pub(crate) fn last_said(&self) -> UnixMillis {
+        self.last_stored_at
+    }
+}
+
+/// When the clock stood at a place of a log, or sooner: no entry up to it has a
+/// later time (see [`Account::next_entry`]).
+fn shown_at(position: Position) -> UnixMillis {
+    UnixMillis(i64::try_from(position.seq / PLACES_PER_MILLI).unwrap_or(i64::MAX))
 }

@@ -6,6 +6,7 @@
 mod log;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use smol_str::SmolStr;
 use starling_cluster::Epoch;
@@ -24,6 +25,7 @@ use crate::outgoing::{Logged, Outgoing};
 use crate::registry::FeatureId;
 use crate::ring::Holder;
 use crate::session::Request;
+use crate::work::Alarm;
 use crate::{Account, Env, Host, Session, Side, Targets};
 
 /// Where the stanza in hand comes from.
@@ -72,6 +74,14 @@ pub struct Ctx {
     in_transit: Option<Logged>,
     /// The message in hand is in the log already, where it will not be found.
     is_copy: bool,
+    /// The message in hand is in the archive.
+    is_archived: bool,
+    /// Copies of the message in hand, for sessions that do not get it.
+    pub(crate) copies: Vec<(SessionId, Stanza)>,
+    /// The sender of the message in hand is told that nobody takes it.
+    pub(crate) is_refused: bool,
+    /// The client says the message in hand once more.
+    pub(crate) is_repeated: bool,
     pub(crate) id: Option<MessageId>,
     pub(crate) env: Arc<Env>,
     progress: Arc<Progress>,
@@ -104,6 +114,10 @@ impl Ctx {
             kept: None,
             in_transit: None,
             is_copy: false,
+            is_archived: false,
+            copies: Vec::new(),
+            is_refused: false,
+            is_repeated: false,
             id: None,
             env,
             progress,
@@ -218,6 +232,7 @@ impl Ctx {
             _ => self.effects.releases.push(Effect::Route {
                 stanza,
                 receipt: None,
+                is_repeated: self.is_repeated && id.is_some(),
                 id,
                 trace: None,
             }),
@@ -300,6 +315,13 @@ impl Ctx {
     /// at this account: for hooks that find out that they have to read.
     pub fn follow_up(&mut self, session: SessionId) {
         self.follow_ups.push((self.feature, session));
+    }
+
+    /// The same after some time, if the account is still in memory then.
+    pub fn follow_up_after(&mut self, delay: Duration, session: SessionId) {
+        let feature = self.feature;
+        let alarm = Alarm::FollowUp { feature, session };
+        self.effects.alarms.push((delay, alarm));
     }
 
     /// Lets stanzas for a session wait as far as `holder` says so, or, without

@@ -58,15 +58,35 @@ pub(crate) fn deliver(ctx: &mut Ctx, message: Stanza) {
         is_stored,
     } = std::mem::take(&mut ctx.targets);
     let logged = ctx.in_transit().map(Box::new);
-    if let [session] = sessions[..] {
-        ctx.hand_over(session, Outgoing::new(message, logged));
-    } else if !sessions.is_empty() {
-        let outgoing = Outgoing::new(message, logged).shared(&Sharing::among(sessions.clone()));
-        for session in sessions {
-            ctx.hand_over(session, outgoing.clone());
+    if sessions.is_empty() {
+        deliver_copies(ctx);
+        if !is_stored && is_answered(&message) && !ctx.is_kept_anyway() {
+            reject::unavailable(ctx, &message);
         }
-    } else if !is_stored && is_answered(&message) {
-        reject::unavailable(ctx, &message);
+        return;
+    }
+    let copies = std::mem::take(&mut ctx.copies);
+    let outgoing = Outgoing::new(message, logged);
+    if let ([session], []) = (&sessions[..], &copies[..]) {
+        return ctx.hand_over(*session, outgoing);
+    }
+    let holders = sessions.iter().copied();
+    let holders = holders.chain(copies.iter().map(|(session, _)| *session));
+    let outgoing = outgoing.shared(&Sharing::among(holders.collect()));
+    // Copies first: they are what the sessions without the message get of it.
+    for (session, copy) in copies {
+        ctx.hand_over(session, outgoing.wrapped(copy));
+    }
+    for session in sessions {
+        ctx.hand_over(session, outgoing.clone());
+    }
+}
+
+/// Hands over copies of a message that nobody gets as it is: if they are lost,
+/// it is found where it waits.
+pub(crate) fn deliver_copies(ctx: &mut Ctx) {
+    for (session, copy) in std::mem::take(&mut ctx.copies) {
+        ctx.deliver(session, copy);
     }
 }
 

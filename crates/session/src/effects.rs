@@ -24,6 +24,8 @@ pub(crate) enum Effect {
         receipt: Option<Receipt>,
         /// The number of a message.
         id: Option<MessageId>,
+        /// Its client says it once more.
+        is_repeated: bool,
         /// Set if the stanza in hand is watched on its way.
         trace: Option<TraceContext>,
     },

@@ -315,6 +315,7 @@ fn stored(change: CredentialChange) -> Vec<Change> {
             vec![Change::RemoveToken { device, slot }]
         }
         CredentialChange::Disabled(is_disabled) => vec![Change::SetDisabled(is_disabled)],
+        CredentialChange::Attribute { name, value } => vec![Change::SetAttribute { name, value }],
     }
 }
 

@@ -144,6 +144,12 @@ pub enum Event<'a> {
     /// The client has what was delivered before [`Ctx::report_drained`]: it
     /// says so, or, without stream management, it is written to its connection.
     Drained,
+    /// An operator has set or removed an attribute of the account: it happened
+    /// to no session.
+    AttributeSet {
+        /// The attribute.
+        name: &'a str,
+    },
     /// The session became unavailable or ended; `presence` is what others see.
     Unavailable {
         /// The unavailable presence.
@@ -170,6 +176,8 @@ pub enum EventKind {
     Reachable,
     /// [`Event::Drained`].
     Drained,
+    /// [`Event::AttributeSet`].
+    AttributeSet,
     /// [`Event::Unavailable`].
     Unavailable,
 }
@@ -186,6 +194,7 @@ impl Event<'_> {
             Self::Changed { .. } => EventKind::Changed,
             Self::Reachable => EventKind::Reachable,
             Self::Drained => EventKind::Drained,
+            Self::AttributeSet { .. } => EventKind::AttributeSet,
             Self::Unavailable { .. } => EventKind::Unavailable,
         }
     }

@@ -43,8 +43,13 @@ pub(crate) fn message(ctx: &mut Ctx, mut stanza: Stanza) {
     ctx.targets = Targets::of(&ctx.account, &stanza);
     match pipeline::run(ctx, &mut stanza, Side::Recipient, Phase::ALL) {
         Verdict::Pass => delivery::deliver(ctx, stanza),
-        Verdict::Done => {}
-        Verdict::Reject(error) => reject::reply(ctx, &stanza, &error),
+        Verdict::Done => delivery::deliver_copies(ctx),
+        Verdict::Reject(error) => {
+            delivery::deliver_copies(ctx);
+            if !ctx.is_kept_anyway() {
+                reject::reply(ctx, &stanza, &error);
+            }
+        }
     }
 }
 

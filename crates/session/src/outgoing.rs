@@ -22,6 +22,8 @@ pub(crate) struct Outgoing {
     pub(crate) logged: Option<Box<Logged>>,
     /// All sessions that are to get it, if there are several.
     pub(crate) sharing: Option<Arc<Sharing>>,
+    /// What it is a copy of: that goes to the account again, not the copy.
+    original: Option<Box<Stanza>>,
 }
 
 /// A message in the log that is on its way to a session.
@@ -29,6 +31,8 @@ pub(crate) struct Outgoing {
 pub(crate) struct Logged {
     pub(crate) place: Place,
     pub(crate) id: MessageId,
+    /// Whether its owner finds it in the archive, too.
+    pub(crate) is_archived: bool,
 }
 
 /// Several sessions get the same message.
@@ -46,6 +50,7 @@ impl Outgoing {
             is_dispensable: true,
             logged: None,
             sharing: None,
+            original: None,
         }
     }
 
@@ -56,7 +61,24 @@ impl Outgoing {
             is_dispensable: false,
             logged,
             sharing: None,
+            original: None,
         }
+    }
+
+    /// The same as a copy in this wrapping (XEP-0280): whoever has it has the
+    /// message.
+    pub(crate) fn wrapped(&self, wrapper: Stanza) -> Self {
+        Self {
+            stanza: wrapper,
+            original: Some(Box::new(self.stanza.clone())),
+            ..self.clone()
+        }
+    }
+
+    /// What goes to the account again.
+    pub(crate) fn into_original(self) -> (Stanza, Option<Box<Logged>>) {
+        let stanza = self.original.map_or(self.stanza, |original| *original);
+        (stanza, self.logged)
     }
 
     /// The same for several sessions.

@@ -28,6 +28,11 @@ impl Recent {
         self.0.push_back(id);
         true
     }
+
+    /// Forgets a message that was not taken.
+    pub(crate) fn forget(&mut self, id: MessageId) {
+        self.0.retain(|known| *known != id);
+    }
 }
 
 #[cfg(test)]

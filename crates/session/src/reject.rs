@@ -12,6 +12,7 @@ use crate::{Ctx, metrics};
 
 /// Answers a stanza with an error, if it may be answered.
 pub(crate) fn reply(ctx: &mut Ctx, stanza: &Stanza, error: &StanzaError) {
+    ctx.is_refused = true;
     if let Some(mut answer) = stanza.error(error) {
         if answer.head.from.is_none() {
             answer.head.from = Some(ctx.account.jid.clone().into());
@@ -142,6 +143,7 @@ fn answer(stanza: &Stanza, error: &StanzaError) -> Vec<Effect> {
         stanza,
         receipt: None,
         id: None,
+        is_repeated: false,
         trace: None,
     };
     answer.map(route).into_iter().collect()

@@ -121,7 +121,7 @@ pub(crate) fn handle(ctx: &mut Ctx, outgoing: Outgoing) {
     if !outgoing.is_returned() || outgoing.is_with_others(&ctx.account) {
         return;
     }
-    let Outgoing { stanza, logged, .. } = outgoing;
+    let (stanza, logged) = outgoing.into_original();
     let origin = ctx.take_up(Origin::Returned, logged.as_deref().copied());
     match stanza.head.kind {
         Kind::Message => inbound::message(ctx, stanza),

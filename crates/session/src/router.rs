@@ -29,8 +29,18 @@ pub(crate) fn release(env: &Env, inbox: &Arc<Inbox>, effect: Effect) {
             stanza,
             receipt,
             id,
+            is_repeated,
             trace,
-        } => route(env, stanza, receipt, id, trace),
+        } => route(
+            env,
+            Routing {
+                stanza,
+                receipt,
+                id,
+                is_repeated,
+                trace,
+            },
+        ),
         Effect::Deliver {
             ring,
             outgoing,
@@ -69,23 +79,39 @@ pub(crate) fn release(env: &Env, inbox: &Arc<Inbox>, effect: Effect) {
     }
 }
 
-/// Sends a stanza to whoever serves the domain of its `to`, and what components
-/// reply after it.
-pub(crate) fn route(
-    env: &Env,
+/// A stanza on its way out of an account, as in [`Effect::Route`].
+pub(crate) struct Routing {
     stanza: Stanza,
     receipt: Option<Receipt>,
     id: Option<MessageId>,
+    is_repeated: bool,
     trace: Option<TraceContext>,
-) {
-    let mut replies = send(env, stanza, receipt, id, trace);
+}
+
+impl Routing {
+    /// One that nobody waits for.
+    pub(crate) fn of(stanza: Stanza) -> Self {
+        Self {
+            stanza,
+            receipt: None,
+            id: None,
+            is_repeated: false,
+            trace: None,
+        }
+    }
+}
+
+/// Sends a stanza to whoever serves the domain of its `to`, and what components
+/// reply after it.
+pub(crate) fn route(env: &Env, routing: Routing) {
+    let mut replies = send(env, routing);
     for _ in 0..COMPONENT_HOPS_MAX {
         if replies.is_empty() {
             return;
         }
         replies = replies
             .into_iter()
-            .flat_map(|reply| send(env, reply, None, None, None))
+            .flat_map(|reply| send(env, Routing::of(reply)))
             .collect();
     }
     if !replies.is_empty() {
@@ -94,13 +120,14 @@ pub(crate) fn route(
 }
 
 /// Sends one stanza, and returns what a component had to say to it.
-fn send(
-    env: &Env,
-    stanza: Stanza,
-    receipt: Option<Receipt>,
-    id: Option<MessageId>,
-    trace: Option<TraceContext>,
-) -> Vec<Stanza> {
+fn send(env: &Env, routing: Routing) -> Vec<Stanza> {
+    let Routing {
+        stanza,
+        receipt,
+        id,
+        is_repeated,
+        trace,
+    } = routing;
     let Some(to) = stanza.head.to.clone() else {
         // Only a component can have left it out: it has nobody to send to.
         return Vec::new();
@@ -113,6 +140,7 @@ fn send(
                 stanza,
                 receipt,
                 id,
+                is_repeated,
                 trace,
             };
             to_shard(env, routed);
@@ -205,6 +233,7 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
                 stanza: error,
                 receipt: None,
                 id: None,
+                is_repeated: false,
                 trace: None,
             });
             // If the sender's own shard is away too, its client is closed by

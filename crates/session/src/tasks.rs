@@ -15,6 +15,7 @@ use crate::feature::BoxFuture;
 use crate::work::{Alarm, Task};
 use crate::{
     Ctx, Event, Origin, bind, inbound, management, outbound, pipeline, presence, reject, returned,
+    sent,
 };
 
 /// How far a piece of work has come.
@@ -156,6 +157,7 @@ fn rung(ctx: &mut Ctx, alarm: Alarm) {
         Alarm::Overdue { id, attach } => management::overdue(ctx, id, attach),
         Alarm::Closed { id, attach } => returned::closed(ctx, id, attach, None),
         Alarm::Cursor => returned::write_delivered(ctx),
+        Alarm::FollowUp { feature, session } => ctx.follow_ups.push((feature, session)),
     }
 }
 
@@ -235,14 +237,38 @@ fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
     let handling = if is_known {
         // It came again: what it led to is on its way to the store, or there.
         Handling::Done(ctx)
+    } else if routed.is_repeated {
+        Handling::Waiting(Box::pin(repeated(ctx, routed.stanza)))
     } else {
-        inbound::handle(ctx, routed.stanza)
+        inbound::handle(ctx, routed.stanza).then(forget_refused)
     };
     match routed.receipt {
         Some(receipt) => {
             handling.then(move |ctx| ctx.effects.releases.push(Effect::Settle(receipt)))
         }
         None => handling,
+    }
+}
+
+/// A message whose sender does not know what became of it.
+async fn repeated(ctx: Box<Ctx>, stanza: Stanza) -> Box<Ctx> {
+    if sent::has_come(&stanza, &ctx).await {
+        return ctx;
+    }
+    let mut ctx = match inbound::handle(ctx, stanza) {
+        Handling::Done(ctx) => ctx,
+        Handling::Waiting(handler) => handler.await,
+    };
+    forget_refused(&mut ctx);
+    ctx
+}
+
+/// Its sender was told that nobody takes it, and may try again.
+fn forget_refused(ctx: &mut Ctx) {
+    if ctx.is_refused
+        && let Some(id) = ctx.id
+    {
+        ctx.account.recent.forget(id);
     }
 }
 
@@ -285,7 +311,15 @@ fn change(
         Err(starling_link::Error::Stale)
     } else {
         for change in changes {
+            let name = match &change {
+                Change::SetAttribute { name, .. } => Some(name.clone()),
+                _ => None,
+            };
             ctx.write(change);
+            if let Some(name) = name {
+                let event = Event::AttributeSet { name: &name };
+                pipeline::fire(ctx, SessionId(0), &event);
+            }
         }
         Ok(ctx.account.fingerprint)
     };

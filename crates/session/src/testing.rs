@@ -27,10 +27,10 @@ use starling_link::{
     SessionId, SessionKey,
 };
 use starling_store::roster::{Item, Subscription};
-use starling_store::{Change, Memory, Store};
+use starling_store::{Change, Memory, Store, account};
 use starling_xmpp::credentials::Credentials;
 use starling_xmpp::time::UnixMillis;
-use starling_xmpp::{BareJid, Jid, Stanza};
+use starling_xmpp::{BareJid, Element, Jid, Stanza, ns};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 
@@ -57,6 +57,8 @@ pub struct Scene {
     late: Vec<Outgoing>,
     /// What was put off.
     alarms: Vec<Alarm>,
+    /// Stanzas that arrive are said once more.
+    is_repeated: bool,
     /// The id of the server's last request to a client.
     asked: Option<SmolStr>,
     runtime: Runtime,
@@ -143,6 +145,7 @@ impl Scene {
             writes: 0,
             written: Vec::new(),
             late: Vec::new(),
+            is_repeated: false,
             alarms: Vec::new(),
             asked: None,
             runtime: Builder::new_current_thread().build().unwrap(),
@@ -190,6 +193,20 @@ impl Scene {
 
     /// Binds a session. It is neither available nor interested.
     pub fn bind(&mut self, resource: &str) -> SessionId {
+        self.bind_asking(resource, Vec::new()).0
+    }
+
+    /// Binds a session by Bind 2; tells what belongs into `<bound/>`.
+    pub fn bind2(&mut self, resource: &str) -> String {
+        let inline = vec![Element::new(ns::BIND2, "bind")];
+        let (_, bound) = self.bind_asking(resource, inline);
+        let bound = bound
+            .iter()
+            .map(|element| String::from_utf8_lossy(&element.to_bytes()).into_owned());
+        bound.collect()
+    }
+
+    fn bind_asking(&mut self, resource: &str, inline: Vec<Element>) -> (SessionId, Vec<Element>) {
         let (answer, bound) = oneshot::channel();
         let bind = Bind {
             account: self.account().jid.clone(),
@@ -206,11 +223,25 @@ impl Scene {
                 software: None,
             },
             management: None,
-            inline: Vec::new(),
+            inline,
             outlet: Arc::new(Nowhere),
         };
         self.perform(Task::Bind(Box::new(bind), answer));
-        now(bound).unwrap().unwrap().session
+        let bound = now(bound).unwrap().unwrap();
+        (bound.session, bound.inline)
+    }
+
+    /// An operator notes something of the account.
+    pub fn notes(&mut self, name: &str, value: Option<&str>) -> Vec<String> {
+        let (answer, _) = oneshot::channel();
+        self.perform(Task::Change {
+            changes: vec![account::Change::SetAttribute {
+                name: name.into(),
+                value: value.map(str::to_owned),
+            }],
+            basis: None,
+            answer,
+        })
     }
 
     /// Binds a session that has asked for the roster and sent initial presence.
@@ -259,6 +290,14 @@ impl Scene {
         self.gets_numbered(stanza, None)
     }
 
+    /// The same, said once more by a sender who does not know what became of it.
+    pub fn gets_again(&mut self, stanza: &str, id: u128) -> Vec<String> {
+        self.is_repeated = true;
+        let said = self.gets_numbered(stanza, Some(MessageId(id)));
+        self.is_repeated = false;
+        said
+    }
+
     /// A stanza arrives for the account, with the number of a message.
     pub fn gets_numbered(&mut self, stanza: &str, id: Option<MessageId>) -> Vec<String> {
         let stanza = parse(stanza);
@@ -268,6 +307,7 @@ impl Scene {
             stanza,
             receipt: None,
             id,
+            is_repeated: self.is_repeated,
             trace: None,
         })))
     }

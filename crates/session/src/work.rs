@@ -11,6 +11,7 @@ use starling_xmpp::{BareJid, Head};
 use tokio::sync::oneshot;
 
 use crate::outgoing::Outgoing;
+use crate::registry::FeatureId;
 
 /// One piece of work for the owner of a shard.
 pub(crate) struct Work {
@@ -133,6 +134,13 @@ pub(crate) enum Alarm {
     },
     /// How far the log has arrived is to be written.
     Cursor,
+    /// A feature has more to do.
+    FollowUp {
+        /// The feature.
+        feature: FeatureId,
+        /// About this session.
+        session: SessionId,
+    },
 }
 
 /// A question about every account of a worker.

@@ -30,6 +30,14 @@ pub struct Account {
     pub attributes: BTreeMap<SmolStr, String>,
 }
 
+/// Attribute: days for which an operator has the account's archive kept, as a
+/// number; 0 for ever. Without it, what the host says holds.
+pub const ARCHIVE_KEEP_DAYS: &str = "archive.keep_days";
+
+/// Attribute: the last position of the archive that an operator has erased.
+/// Anything else that an operator writes here stands for the end of the log.
+pub const ARCHIVE_ERASED: &str = "archive.erased";
+
 impl Account {
     /// A fresh account.
     #[must_use]

@@ -2,10 +2,14 @@
 //! Delivery is a cursor over it (`cursor`), message archives and offline
 //! storage are reads of it. What enters, and for how long, features decide.
 
+mod page;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use starling_xmpp::jid::{BareJid, Jid};
 use starling_xmpp::time::UnixMillis;
+
+pub use page::Page;
 
 use crate::{Error, Position};
 
@@ -92,10 +96,15 @@ pub struct Query {
     pub order: Order,
     /// Most entries to return; capped at [`PAGE_ENTRIES_MAX`].
     pub limit: usize,
+    /// Octets of stanzas after which the page ends, with the entry that takes
+    /// it beyond: so a page has at least one, and what does not fit is not read.
+    pub bytes_max: Option<usize>,
     /// Only entries that wait for delivery.
     pub is_offline_only: bool,
     /// Only entries of the archive that users read.
     pub is_archived_only: bool,
+    /// Only entries that are not in it.
+    pub is_unarchived_only: bool,
     /// Only entries whose other side is this: a bare JID stands for all of its
     /// resources, a full one for itself. Backends find archived entries this
     /// way without reading the others; without [`Query::is_archived_only`] they
@@ -156,6 +165,20 @@ impl Query {
         self
     }
 
+    /// The same, of entries only that no archive has.
+    #[must_use]
+    pub fn unarchived_only(mut self) -> Self {
+        self.is_unarchived_only = true;
+        self
+    }
+
+    /// The same, but no more than these octets of stanzas and one entry.
+    #[must_use]
+    pub fn within_bytes(mut self, bytes_max: usize) -> Self {
+        self.bytes_max = Some(bytes_max);
+        self
+    }
+
     /// The same, of entries with this other side only.
     #[must_use]
     pub fn with(mut self, with: Jid) -> Self {
@@ -178,13 +201,20 @@ impl Query {
             && self.before.is_none_or(|before| position < before)
             && self.start.is_none_or(|start| entry.stored_at >= start)
             && self.end.is_none_or(|end| entry.stored_at <= end)
-            && (entry.is_offline || !self.is_offline_only)
-            && (entry.is_archived || !self.is_archived_only)
+            && self.admits_kept(entry.is_offline, entry.is_archived)
             && self.admits_peer(&entry.peer)
             && self
                 .only
                 .as_ref()
                 .is_none_or(|only| only.contains(&position))
+    }
+
+    /// Whether it asks for entries that are kept for these reasons.
+    #[must_use]
+    pub fn admits_kept(&self, is_offline: bool, is_archived: bool) -> bool {
+        (is_offline || !self.is_offline_only)
+            && (is_archived || !self.is_archived_only)
+            && !(is_archived && self.is_unarchived_only)
     }
 
     /// Whether it asks for entries with this other side.

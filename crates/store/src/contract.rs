@@ -58,6 +58,8 @@ macro_rules! contract_suite {
             outboxes: buckets_of_an_outbox_do_not_mix,
             outboxes: pages_of_an_outbox_are_bounded,
             outboxes: marks_of_an_outbox_are_kept,
+            archive_queries: pages_end_where_they_are_heavy,
+            archive_queries: what_no_archive_has_is_asked_for,
             rosters: items_are_replaced_whole,
             rosters: removals_are_remembered_until_forgotten,
             rosters: a_pending_request_is_kept_whole_and_unlisted,

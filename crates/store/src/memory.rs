@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use starling_xmpp::jid::BareJid;
 
-use crate::archive::{self, Entry, Order, Query, Tally};
+use crate::archive::{self, Entry, Order, Page, Query, Tally};
 use crate::blocklist::{self, Blocklist};
 use crate::cursor::{self, Cursors};
 use crate::roster::{self, Roster};
@@ -136,14 +136,13 @@ impl Space {
         }
         let until = query.before.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.archive.range((Bound::Excluded(after), until));
-        let entries = range
-            .map(|(_, entry)| entry)
-            .filter(|entry| query.admits(entry));
-        let limit = query.limit_capped();
+        let entries = range.map(|(_, entry)| entry.clone());
+        let mut page = Page::of(query);
         match query.order {
-            Order::Ascending => entries.take(limit).cloned().collect(),
-            Order::Descending => entries.rev().take(limit).cloned().collect(),
+            Order::Ascending => page.extend(entries),
+            Order::Descending => page.extend(entries.rev()),
         }
+        page.into_entries()
     }
 
     fn offline_tally(&self, after: Position) -> Tally {

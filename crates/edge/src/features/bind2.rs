@@ -24,7 +24,7 @@ pub(crate) struct Request {
     pub(crate) tag: Option<SmolStr>,
     /// XEP-0198 §9.1.
     enable: Option<Enable>,
-    /// What else is to be turned on.
+    /// What else is to be turned on, behind a mark that this is Bind 2.
     inline: Vec<Element>,
 }
 
@@ -39,7 +39,9 @@ impl Request {
         Some(Self {
             tag: tag.filter(|tag| is_kept(tag)).map(SmolStr::new),
             enable: bind.get(ns::SM, "enable").map(sm::enable),
-            inline: others.cloned().collect(),
+            inline: std::iter::once(Element::new(ns::BIND2, "bind"))
+                .chain(others.cloned())
+                .collect(),
         })
     }
 }

@@ -238,3 +238,102 @@ fn a_session_that_is_not_available_gets_no_copies() {
     let message = from_romeo("juliet@example.com/balcony", "chat", "<body>a</body>");
     assert!(copies(&scene.gets(&message)).is_empty());
 }
+
+/// XEP-0313 §3.5: the copy tells where the archive of its owner has the message;
+/// the recipient is not told.
+#[test]
+fn a_copy_of_what_is_sent_carries_its_id() {
+    let mut scene = with_copies_to("chamber");
+    let message = "<message type='chat' to='romeo@example.net'><body>a</body></message>";
+    let said = scene.sends("balcony", message);
+    let sent = said.iter().find(|line| line.starts_with("out: ")).unwrap();
+    assert!(!sent.contains("stanza-id"), "{sent}");
+    let copy = only(copies(&said).into_iter().cloned().collect());
+    let (_, id) = copy
+        .split_once("<stanza-id xmlns='urn:xmpp:sid:0' id='")
+        .unwrap();
+    let (id, by) = id.split_once('\'').unwrap();
+    assert!(by.starts_with(" by='juliet@example.com'"), "{copy}");
+    let query = "<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>";
+    let said = scene.sends("chamber", query);
+    assert!(
+        said[0].contains(&format!("<result xmlns='urn:xmpp:mam:2' id='{id}'")),
+        "{said:#?}"
+    );
+    // What no archive has, has no id in one.
+    let unkept = "<body>a</body><no-permanent-store xmlns='urn:xmpp:hints'/>";
+    let message = format!("<message type='chat' to='romeo@example.net'>{unkept}</message>");
+    let said = scene.sends("balcony", &message);
+    assert!(
+        !said.iter().any(|line| line.contains("stanza-id")),
+        "{said:#?}"
+    );
+}
+
+/// §7: whoever has the copy has the message, also when the session it was for
+/// is lost.
+#[test]
+fn a_copy_and_the_message_do_not_both_come() {
+    let to = "juliet@example.com/balcony";
+    let mut scene = with_copies_to("chamber");
+    scene.gets(&from_romeo(to, "chat", "<body>a</body>"));
+    assert!(
+        scene
+            .loses("balcony")
+            .iter()
+            .all(|line| !line.contains("<body>"))
+    );
+    // If the copy is lost too, it is the message that waits.
+    let said = scene.loses("chamber");
+    assert!(said.is_empty(), "{said:#?}");
+    let said = scene.bind_and_send("garden", "<presence/>");
+    let got = said.iter().find(|line| line.contains("<body>")).unwrap();
+    assert!(
+        got.starts_with("garden: ") && !got.contains("carbons"),
+        "{got}"
+    );
+
+    let mut scene = with_copies_to("chamber");
+    scene.gets(&from_romeo(to, "chat", "<body>a</body>"));
+    scene.acknowledges("chamber");
+    scene.loses("chamber");
+    scene.loses("balcony");
+    let said = scene.bind_and_send("garden", "<presence/>");
+    assert!(
+        !said.iter().any(|line| line.contains("<body>")),
+        "it was read: {said:#?}"
+    );
+}
+
+/// §7: also a session that takes no messages has its copy, when it takes them
+/// later.
+#[test]
+fn what_waits_is_not_handed_to_who_has_a_copy() {
+    let mut scene = with_copies_to("chamber");
+    scene.sends("chamber", "<presence><priority>-1</priority></presence>");
+    scene.loses("balcony");
+    let said = scene.gets(&from_romeo("juliet@example.com", "chat", "<body>a</body>"));
+    assert_eq!(copies(&said).len(), 1, "{said:#?}");
+    let private = "<body>b</body><private xmlns='urn:xmpp:carbons:2'/>";
+    assert!(
+        scene
+            .gets(&from_romeo("juliet@example.com", "chat", private))
+            .is_empty()
+    );
+    let said = scene.sends("chamber", "<presence><priority>1</priority></presence>");
+    assert!(
+        said.iter().any(|line| line.contains("<body>b</body>")),
+        "{said:#?}"
+    );
+    assert!(
+        !said.iter().any(|line| line.contains("<body>a</body>")),
+        "{said:#?}"
+    );
+    scene.acknowledges("chamber");
+    scene.loses("chamber");
+    let said = scene.bind_and_send("garden", "<presence/>");
+    assert!(
+        !said.iter().any(|line| line.contains("<body>")),
+        "{said:#?}"
+    );
+}

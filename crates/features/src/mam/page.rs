@@ -1,6 +1,6 @@
 //! Answers of an archive: results, then what page they were (XEP-0313 §4.2,
 //! §4.3), and where the archive begins and ends (§5). What was asked is read in
-//! `query`.
+//! `query`; when it is answered is said in `reader`.
 
 use std::collections::BTreeSet;
 
@@ -10,60 +10,75 @@ use starling_store::Store;
 use starling_store::archive::{Entry, Order, Query};
 use starling_xmpp::payload::delay::Delay;
 use starling_xmpp::payload::{forward, rsm};
-use starling_xmpp::{Condition, Element, Stanza, StanzaError, ns, time};
+use starling_xmpp::{Element, Stanza, StanzaError, ns, time};
 
 use super::query::{self, Request};
+use super::retention::{Limits, Retention};
 
 /// Octets of a page's stanzas, except that a page has at least one. A page must
 /// fit a client's queue beside what comes in meanwhile.
 const PAGE_BYTES_MAX: usize = 256 * 1024;
 
-/// How far is counted for a client that asks for nothing but the number.
+/// How far is counted for a client that asks for nothing but the number, in
+/// entries and in octets: it costs no more than some pages.
 const COUNT_MAX: usize = 500;
+const COUNT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Hands the results to the session that asks; returns what closes them.
-pub(super) async fn answer(asked: &Element, ctx: &mut Ctx) -> Result<Element, StanzaError> {
-    let Some(session) = ctx.session().map(|session| session.id) else {
-        return Err(StanzaError::new(Condition::ServiceUnavailable));
-    };
-    let owner = ctx.account.jid.clone();
-    let ids = &ctx.env().entry_ids;
-    let request = query::read(asked, |id| ids.position_of(&owner, id))?;
+/// What a query led to.
+pub(super) struct Answer {
+    /// What closes the results.
+    pub(super) fin: Element,
+    /// How many were handed to the session.
+    pub(super) results: usize,
+}
+
+/// Hands the results to the session that asks.
+pub(super) async fn answer(
+    request: &Request,
+    session: SessionId,
+    retention: &Retention,
+    ctx: &mut Ctx,
+) -> Result<Answer, StanzaError> {
     let store = ctx.store().await;
-    check_named(&request, store.as_ref(), ctx).await?;
+    let limits = retention.limits(store.as_ref(), ctx).await?;
+    check_named(request, &limits, store.as_ref(), ctx).await?;
     if request.results_max == 0 {
-        return count(&request, store.as_ref(), ctx).await;
+        let fin = count(request, &limits, store.as_ref(), ctx).await?;
+        return Ok(Answer { fin, results: 0 });
     }
     // One more tells whether this is all (§4.3.2).
-    let query = Query {
+    let query = limits.narrow(Query {
         limit: request.results_max + 1,
+        bytes_max: Some(PAGE_BYTES_MAX),
         ..request.query.clone()
-    };
+    });
     let mut page = read(&query, store.as_ref(), ctx).await?;
     let is_complete = cut(&mut page, request.results_max);
     if query.order == Order::Descending {
         page.reverse();
     }
-    let fin = fin(&request, &page, is_complete, ctx);
+    let fin = fin(request, &page, is_complete, ctx);
     if request.is_flipped {
         page.reverse();
     }
     for entry in &page {
-        hand_over(session, &request, entry, ctx);
+        hand_over(session, request, entry, ctx);
     }
-    Ok(fin)
+    let results = page.len();
+    Ok(Answer { fin, results })
 }
 
 /// §5.
-pub(super) async fn metadata(ctx: &Ctx) -> Result<Element, StanzaError> {
+pub(super) async fn metadata(retention: &Retention, ctx: &Ctx) -> Result<Element, StanzaError> {
     let store = ctx.store().await;
+    let limits = retention.limits(store.as_ref(), ctx).await?;
     let mut metadata = Element::new(ns::MAM, "metadata");
     for (name, order) in [("start", Order::Ascending), ("end", Order::Descending)] {
-        let query = Query {
+        let query = limits.narrow(Query {
             order,
             limit: 1,
             ..Query::default().archived_only()
-        };
+        });
         if let Some(entry) = read(&query, store.as_ref(), ctx).await?.first() {
             let edge = Element::new(ns::MAM, name)
                 .attr("id", id(entry, ctx))
@@ -75,16 +90,21 @@ pub(super) async fn metadata(ctx: &Ctx) -> Result<Element, StanzaError> {
 }
 
 /// §4.1.3, §4.3: whatever a query names has to be in the archive.
-async fn check_named(request: &Request, store: &dyn Store, ctx: &Ctx) -> Result<(), StanzaError> {
+async fn check_named(
+    request: &Request,
+    limits: &Limits,
+    store: &dyn Store,
+    ctx: &Ctx,
+) -> Result<(), StanzaError> {
     let named: BTreeSet<_> = request.named.iter().copied().collect();
     if named.is_empty() {
         return Ok(());
     }
-    let query = Query {
+    let query = limits.narrow(Query {
         limit: named.len(),
         only: Some(named.iter().copied().collect()),
         ..Query::default().archived_only()
-    };
+    });
     if read(&query, store, ctx).await?.len() == named.len() {
         return Ok(());
     }
@@ -92,17 +112,25 @@ async fn check_named(request: &Request, store: &dyn Store, ctx: &Ctx) -> Result<
 }
 
 /// XEP-0059 §2.7: only the number, if it can be had for little.
-async fn count(request: &Request, store: &dyn Store, ctx: &Ctx) -> Result<Element, StanzaError> {
-    let query = Query {
+async fn count(
+    request: &Request,
+    limits: &Limits,
+    store: &dyn Store,
+    ctx: &Ctx,
+) -> Result<Element, StanzaError> {
+    let query = limits.narrow(Query {
         limit: COUNT_MAX + 1,
+        bytes_max: Some(COUNT_BYTES_MAX),
         ..request.query.clone()
-    };
-    let found = read(&query, store, ctx).await?.len();
+    });
+    let found = read(&query, store, ctx).await?;
+    let bytes: usize = found.iter().map(|entry| entry.stanza.len()).sum();
+    let is_all = found.len() <= COUNT_MAX && bytes <= COUNT_BYTES_MAX;
     let set = rsm::Page {
-        count: (found <= COUNT_MAX).then(|| u32::try_from(found).unwrap_or(u32::MAX)),
+        count: is_all.then(|| u32::try_from(found.len()).unwrap_or(u32::MAX)),
         ..rsm::Page::default()
     };
-    Ok(closing(&set, found == 0))
+    Ok(closing(&set, found.is_empty()))
 }
 
 async fn read(query: &Query, store: &dyn Store, ctx: &Ctx) -> Result<Vec<Entry>, StanzaError> {

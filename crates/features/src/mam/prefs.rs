@@ -113,8 +113,6 @@ pub(super) fn set(asked: &Element, ctx: &mut Ctx) -> Result<Element, StanzaError
             )),
         );
     }
-    let attributes = &mut ctx.account.attributes;
-    attributes.insert(ATTRIBUTE.into(), stored.clone());
     ctx.account.slots.set(prefs);
     ctx.write(Change::SetAttribute {
         name: ATTRIBUTE.into(),

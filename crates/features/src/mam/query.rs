@@ -34,6 +34,25 @@ pub(super) struct Request {
     pub(super) is_flipped: bool,
 }
 
+impl Request {
+    /// Whether its client learns where all that was said ends, or is on the way
+    /// there. One who asks for something of the past does not.
+    pub(super) fn reads_to_the_end(&self) -> bool {
+        let Query {
+            before,
+            with,
+            end,
+            only,
+            ..
+        } = &self.query;
+        self.results_max > 0
+            && before.is_none()
+            && with.is_none()
+            && end.is_none()
+            && only.is_none()
+    }
+}
+
 /// Reads a query; `place` tells which place an id stands for.
 pub(super) fn read(
     element: &Element,

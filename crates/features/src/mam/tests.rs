@@ -2,6 +2,8 @@
 
 mod kept;
 mod paging;
+mod reading;
+mod retained;
 
 use starling_session::testing::Scene;
 

@@ -4,7 +4,8 @@ use starling_session::testing::Scene;
 
 use starling_store::Position;
 
-use super::{Config, PAGE_MESSAGES};
+use super::Config;
+use super::flush::PAGE_MESSAGES;
 use crate::testing::{juliet, juliet_with, nobody, only};
 
 mod log;

@@ -5,6 +5,8 @@ use starling_store::archive::{Direction, Entry};
 use starling_store::{Position, archive, cursor};
 use starling_xmpp::Stanza;
 
+use starling_link::SessionId;
+
 use super::{Ctx, Kept, Origin, Place};
 use crate::account::Lasting;
 use crate::outgoing::Logged;
@@ -46,9 +48,39 @@ impl Ctx {
         self.kept = None;
         self.in_transit = None;
         self.is_copy = false;
+        self.is_archived = logged.is_some_and(|logged| logged.is_archived);
+        self.is_refused = false;
         self.id = logged.map(|logged| logged.id);
         self.place = logged.map(|logged| logged.place);
         std::mem::replace(&mut self.origin, origin)
+    }
+
+    /// Whether the message in hand is in the archive that its owner reads
+    /// (XEP-0313): from [`crate::Phase::Archive`] on, or since its first way.
+    pub fn is_archived(&self) -> bool {
+        self.is_archived
+    }
+
+    /// Whether the message in hand came back and its owner finds it in the
+    /// archive whatever becomes of it: nobody is told that it was not taken.
+    pub fn is_kept_anyway(&self) -> bool {
+        self.origin == Origin::Returned && self.is_archived
+    }
+
+    /// Gives a session of this account a copy of the message in hand, which it
+    /// does not get (XEP-0280). Whoever has the copy has the message: when the
+    /// session that was to get that is lost, it goes to nobody else.
+    pub fn deliver_copy(&mut self, session: SessionId, copy: Stanza) {
+        match self.side {
+            // What others get of it is not this account's to know.
+            Side::Sender => self.deliver(session, copy),
+            Side::Recipient | Side::Both => self.copies.push((session, copy)),
+        }
+    }
+
+    /// Whether this handling changes what is stored: a read does not see it yet.
+    pub fn has_written(&self) -> bool {
+        !self.effects.writes.is_empty()
     }
 
     /// Where the message in hand stands in the log, if it is there only until
@@ -86,10 +118,17 @@ impl Ctx {
         let Place { position, at } = place;
         let id = self.message_id();
         let stanza = message.to_bytes();
+        // The archive has it at its first place.
+        self.is_archived |= kept.is_archived;
+        let is_archived = self.is_archived && !self.is_copy;
         if kept.is_offline {
             self.account.offline.add(stanza.len());
         } else if direction == Direction::In {
-            self.in_transit = Some(Logged { place, id });
+            self.in_transit = Some(Logged {
+                place,
+                id,
+                is_archived,
+            });
         }
         self.write(archive::Change::Append(Entry {
             position,
@@ -99,8 +138,7 @@ impl Ctx {
             stanza,
             stored_at: at,
             is_offline: kept.is_offline,
-            // The archive has it at its first place.
-            is_archived: kept.is_archived && !self.is_copy,
+            is_archived,
         }));
         if kept.is_offline && !self.account.is_in_use() {
             // Nothing is on its way, so whoever reads the account next need

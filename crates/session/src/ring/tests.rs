@@ -86,6 +86,7 @@ fn logged(seq: u64) -> Outgoing {
     let logged = Logged {
         place,
         id: MessageId(0),
+        is_archived: false,
     };
     let stanza = Stanza::message(Type::Chat).id(seq.to_string());
     Outgoing::new(stanza, Some(Box::new(logged)))

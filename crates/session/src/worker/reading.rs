@@ -53,11 +53,12 @@ fn outgoing(owner: &BareJid, entry: Entry) -> Option<Outgoing> {
     let Entry {
         position,
         id,
+        peer: _,
         direction,
         stanza,
         stored_at,
         is_offline,
-        ..
+        is_archived,
     } = entry;
     if direction == Direction::Out || is_offline {
         return None;
@@ -72,6 +73,7 @@ fn outgoing(owner: &BareJid, entry: Entry) -> Option<Outgoing> {
             at: stored_at,
         },
         id: MessageId(id),
+        is_archived,
     };
     Some(Outgoing::new(stanza, Some(Box::new(logged))))
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use starling_store::Position;
-use starling_store::archive::{Entry, Order, Query, Tally};
+use starling_store::archive::{Entry, Order, Page, Query, Tally};
 use starling_xmpp::jid::{BareJid, Jid};
 use starling_xmpp::time::UnixMillis;
 
@@ -99,12 +99,12 @@ impl Log<'_> {
     fn page(&self, query: &Query) -> Result<Vec<Entry>, Fault> {
         let prefix = key::owner(self.owner);
         let range = self.places(query)?.keys(&prefix);
-        let mut page = Vec::new();
+        let mut page = Page::of(query);
         each(&self.table, &range, query.order, |key, value| {
             page.extend(self.entry_of(&key[prefix.len()..], value, query));
-            page.len() < query.limit_capped()
+            !page.is_full()
         })?;
-        Ok(page)
+        Ok(page.into_entries())
     }
 
     /// What the query admits of the conversation with one address: its
@@ -112,7 +112,7 @@ impl Log<'_> {
     fn page_with(&self, pointers: &Table, with: &Jid, query: &Query) -> Result<Vec<Entry>, Fault> {
         let prefix = key::peer(self.owner, with);
         let range = self.places(query)?.keys(&prefix);
-        let (mut page, mut fault) = (Vec::new(), None);
+        let (mut page, mut fault) = (Page::of(query), None);
         let resource = with.resource().map(str::as_bytes);
         each(pointers, &range, query.order, |key, value| {
             if resource.is_none_or(|resource| resource == value) {
@@ -121,9 +121,9 @@ impl Log<'_> {
                     Err(found) => fault = Some(found),
                 }
             }
-            page.len() < query.limit_capped() && fault.is_none()
+            !page.is_full() && fault.is_none()
         })?;
-        fault.map_or(Ok(page), Err)
+        fault.map_or(Ok(page.into_entries()), Err)
     }
 
     /// What the query admits of the entries at these positions.
@@ -134,14 +134,14 @@ impl Log<'_> {
         if query.order == Order::Descending {
             places.reverse();
         }
-        let mut page = Vec::new();
+        let mut page = Page::of(query);
         for place in places {
             page.extend(self.entry_at(&place.to_bytes(), query)?);
-            if page.len() == query.limit_capped() {
+            if page.is_full() {
                 break;
             }
         }
-        Ok(page)
+        Ok(page.into_entries())
     }
 
     fn entry_at(&self, position: &[u8], query: &Query) -> Result<Option<Entry>, Fault> {
@@ -278,9 +278,7 @@ fn each(
 
 fn admitted(position: &[u8], value: &[u8], query: &Query) -> Result<Option<Entry>, Malformed> {
     let glance = record::peek_entry(value)?;
-    let is_passed = (glance.is_offline || !query.is_offline_only)
-        && (glance.is_archived || !query.is_archived_only);
-    if !is_passed {
+    if !query.admits_kept(glance.is_offline, glance.is_archived) {
         return Ok(None); // Without copying its stanza.
     }
     let entry = record::decode_entry(record::decode_position(position)?, value)?;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt as _;
-use starling_store::archive::{Entry, Order, Query, TALLY_ENTRIES_MAX, Tally};
+use starling_store::archive::{Entry, Order, Page, Query, TALLY_ENTRIES_MAX, Tally};
 use starling_store::{Error, Position, record};
 use starling_xmpp::jid::BareJid;
 use starling_xmpp::time::UnixMillis;
@@ -18,6 +18,9 @@ pub(super) const ROWS_MAX: usize = 256;
 
 /// Fewest, so that a query that finds little does not ask too often.
 const ROWS_MIN: usize = 32;
+
+/// Most, where octets are counted: what is read beyond them is for nothing.
+const ROWS_COUNTED_MAX: usize = 64;
 
 /// Positions that one statement may name: what ScyllaDB takes by default.
 const NAMED_MAX: usize = 100;
@@ -81,22 +84,21 @@ impl<'a> Reader<'a> {
             return Ok(Vec::new());
         }
         if let Some(only) = &query.only {
-            let mut page = self.at(query.order, only).await?;
-            page.retain(|entry| query.admits(entry));
-            page.truncate(query.limit_capped());
-            return Ok(page);
+            let mut page = Page::of(query);
+            page.extend(self.at(query.order, only).await?);
+            return Ok(page.into_entries());
         }
         if query.is_offline_only {
             return self.offline(query).await;
         }
-        let mut page = Vec::new();
+        let mut page = Page::of(query);
         for bucket in self.buckets(query) {
             self.bucket(query, bucket, &mut page).await?;
-            if page.len() >= query.limit_capped() {
+            if page.is_full() {
                 break;
             }
         }
-        Ok(page)
+        Ok(page.into_entries())
     }
 
     /// The buckets that may have entries the query asks for, in its order.
@@ -123,12 +125,11 @@ impl<'a> Reader<'a> {
         &self,
         query: &Query,
         bucket: &Bucket,
-        page: &mut Vec<Entry>,
+        page: &mut Page<'_>,
     ) -> Result<(), Error> {
-        let limit = query.limit_capped();
         let mut range = self.within(query, bucket);
-        while page.len() < limit && !range.is_empty() {
-            let rows_max = (limit - page.len()).clamp(ROWS_MIN, ROWS_MAX);
+        while !page.is_full() && !range.is_empty() {
+            let rows_max = rows_max(query, page);
             let (places, entries) = match &query.with {
                 // Only what is archived has pointers.
                 Some(with) if query.is_archived_only => {
@@ -144,8 +145,7 @@ impl<'a> Reader<'a> {
             let is_beyond = entries
                 .last()
                 .is_some_and(|last| is_beyond(query, last.stored_at));
-            let admitted = entries.into_iter().filter(|entry| query.admits(entry));
-            page.extend(admitted.take(limit - page.len()));
+            page.extend(entries);
             match places.last() {
                 Some(last) if places.len() == rows_max && !is_beyond => {
                     range.go_on(query.order, *last);
@@ -235,21 +235,19 @@ impl<'a> Reader<'a> {
 
     /// What waits for the owner.
     async fn offline(&self, query: &Query) -> Result<Vec<Entry>, Error> {
-        let limit = query.limit_capped();
-        let (mut page, mut range) = (Vec::new(), Range::of(query));
-        while page.len() < limit && !range.is_empty() {
-            let rows_max = (limit - page.len()).clamp(ROWS_MIN, ROWS_MAX);
+        let (mut page, mut range) = (Page::of(query), Range::of(query));
+        while !page.is_full() && !range.is_empty() {
+            let rows_max = rows_max(query, &page);
             let waiting = self.waiting(query.order, &range, rows_max).await?;
             let places: Vec<Position> = waiting.iter().map(|(at, _)| *at).collect();
             let entries = self.at(query.order, &places).await?;
-            let admitted = entries.into_iter().filter(|entry| query.admits(entry));
-            page.extend(admitted.take(limit - page.len()));
+            page.extend(entries);
             match places.last() {
                 Some(last) if places.len() == rows_max => range.go_on(query.order, *last),
                 _ => break,
             }
         }
-        Ok(page)
+        Ok(page.into_entries())
     }
 
     /// Which entries wait, and how large they are.
@@ -362,6 +360,15 @@ impl<'a> Reader<'a> {
             })
             .ok()
     }
+}
+
+/// How many rows the next statement reads.
+fn rows_max(query: &Query, page: &Page<'_>) -> usize {
+    let most = match query.bytes_max {
+        Some(_) => ROWS_COUNTED_MAX,
+        None => ROWS_MAX,
+    };
+    page.room().clamp(ROWS_MIN, most)
 }
 
 /// Whether nothing behind an entry of this time, in the order of the query, can

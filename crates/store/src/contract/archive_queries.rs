@@ -310,3 +310,49 @@ pub async fn pages_from_both_ends_hold_while_the_log_grows(store: &dyn Store) {
     assert_eq!(seqs(&forwards), (1..=12).collect::<Vec<_>>());
     assert_eq!(seqs(&backwards), (1..=8).rev().collect::<Vec<_>>());
 }
+
+/// A page ends with the entry that takes it beyond the octets that were asked
+/// for: one too large for any page is still one.
+pub async fn pages_end_where_they_are_heavy(store: &dyn Store) {
+    let log: Vec<_> = (1..=6)
+        .map(|seq| between("romeo@montague.example/a", seq))
+        .collect();
+    let bytes = log[0].stanza.len();
+    assert!(log.iter().all(|entry| entry.stanza.len() == bytes));
+    fill(store, &log).await;
+    let within = |bytes_max| all().archived_only().within_bytes(bytes_max);
+    assert_eq!(places(store, within(0)).await, [1]);
+    assert_eq!(places(store, within(bytes - 1)).await, [1]);
+    assert_eq!(places(store, within(bytes)).await, [1, 2]);
+    assert_eq!(places(store, within(usize::MAX)).await, [1, 2, 3, 4, 5, 6]);
+    let of_peer = within(2 * bytes).with(jid("romeo@montague.example"));
+    assert_eq!(places(store, of_peer).await, [1, 2, 3]);
+    let last = Query {
+        order: Order::Descending,
+        ..within(bytes)
+    };
+    assert_eq!(places(store, last).await, [6, 5]);
+    let fewer = Query {
+        limit: 1,
+        ..within(bytes)
+    };
+    assert_eq!(places(store, fewer).await, [1]);
+}
+
+/// What waits and is in no archive is found among what waits and is.
+pub async fn what_no_archive_has_is_asked_for(store: &dyn Store) {
+    let log: Vec<_> = (1..=6)
+        .map(|seq| Entry {
+            is_archived: seq % 3 != 0,
+            ..entry(1, seq, seq > 1)
+        })
+        .collect();
+    fill(store, &log).await;
+    let query = all().unarchived_only();
+    assert_eq!(places(store, query.clone()).await, [3, 6]);
+    let behind = Query {
+        after: Some(log[2].position),
+        ..query.offline_only()
+    };
+    assert_eq!(places(store, behind).await, [6]);
+}

@@ -141,6 +141,10 @@ pub(super) fn change(change: link::CredentialChange) -> v1::CredentialChange {
             })
         }
         link::CredentialChange::Disabled(is_disabled) => Change::Disabled(is_disabled),
+        link::CredentialChange::Attribute { name, value } => Change::Attribute(v1::Attribute {
+            name: name.into(),
+            value,
+        }),
     };
     v1::CredentialChange {
         change: Some(change),
@@ -159,6 +163,10 @@ pub(super) fn of_change(change: v1::CredentialChange) -> Result<link::Credential
             slot: slot(old.is_next),
         },
         Change::Disabled(is_disabled) => link::CredentialChange::Disabled(is_disabled),
+        Change::Attribute(note) => link::CredentialChange::Attribute {
+            name: note.name.into(),
+            value: note.value,
+        },
     })
 }
 

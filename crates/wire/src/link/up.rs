@@ -61,6 +61,7 @@ pub(crate) struct IncomingRouted {
     pub(crate) stanza: Stanza,
     pub(crate) has_receipt: bool,
     pub(crate) id: Option<MessageId>,
+    pub(crate) is_repeated: bool,
     pub(crate) trace: Option<TraceContext>,
 }
 
@@ -115,6 +116,7 @@ impl IncomingRouted {
             stanza: self.stanza,
             receipt,
             id: self.id,
+            is_repeated: self.is_repeated,
             trace: self.trace,
         })
     }
@@ -230,6 +232,7 @@ fn write_routed(routed: &Routed, out: &mut BytesMut) {
     if let Some(id) = routed.id {
         pb::bytes(out, 4, &id.0.to_be_bytes());
     }
+    pb::uint(out, 6, u64::from(routed.is_repeated));
     if let Some(trace) = &routed.trace {
         pb::message(out, 5, |out| trace::write(trace, out));
     }
@@ -327,7 +330,7 @@ fn read_enable(inside: &[u8]) -> Result<Enable, Malformed> {
 
 fn read_routed(inside: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<IncomingRouted, Malformed> {
     let (mut target, mut found, mut has_receipt, mut id) = (None, None, false, None);
-    let mut trace = None;
+    let (mut trace, mut is_repeated) = (None, false);
     let mut reader = Reader::new(inside);
     while let Some((field, value)) = reader.next()? {
         match field {
@@ -343,6 +346,7 @@ fn read_routed(inside: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<IncomingR
                 id = Some(MessageId(u128::from_be_bytes(octets)));
             }
             5 => trace = Some(trace::read(value.bytes()?, sink)?),
+            6 => is_repeated = value.is_true()?,
             _ => {}
         }
     }
@@ -357,6 +361,7 @@ fn read_routed(inside: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<IncomingR
         stanza,
         has_receipt,
         id,
+        is_repeated,
         trace,
     })
 }

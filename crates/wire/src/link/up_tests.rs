@@ -89,6 +89,7 @@ fn routed() -> Vec<Frame> {
             stanza: message("elsewhere"),
             receipt: None,
             id: None,
+            is_repeated: false,
             trace: None,
         }),
         Frame::Routed(Routed {
@@ -96,6 +97,7 @@ fn routed() -> Vec<Frame> {
             stanza: message("to"),
             receipt: None,
             id: Some(MessageId(u128::MAX - 1)),
+            is_repeated: true,
             trace: Some(TraceContext::timed(std::time::SystemTime::UNIX_EPOCH)),
         }),
     ]

@@ -350,5 +350,6 @@ fn apply(of: &mut Credentials, change: CredentialChange) {
             of.tokens.retain(|t| t.device != device || t.slot != slot);
         }
         CredentialChange::Disabled(is_disabled) => of.is_disabled = is_disabled,
+        CredentialChange::Attribute { .. } => {}
     }
 }

@@ -141,30 +141,3 @@ fn operators_say_what_is_archived_for_who_did_not() {
     get(&mut scene, ROMEO, "<body>a</body>");
     assert_eq!(bodies(&mut scene), "");
 }
-
-/// XEP-0313 §3.2: the oldest go, and nothing that has not arrived.
-#[test]
-fn old_messages_are_removed() {
-    const DAY_MILLIS: i64 = 24 * 60 * 60 * 1_000;
-    let mut scene = juliet_with(&config(Config {
-        keep_days: 400,
-        host_keep_days: [("example.com".to_owned(), 2)].into(),
-        ..Config::default()
-    }));
-    get(&mut scene, ROMEO, "<body>1</body>");
-    scene.wait_millis(3 * DAY_MILLIS);
-    get(&mut scene, ROMEO, "<body>2</body>");
-    assert_eq!(bodies(&mut scene), "1 2", "the first still waits");
-    scene.sends("balcony", "<presence/>");
-    scene.acknowledges("balcony");
-    scene.alarms_ring();
-    scene.wait_millis(DAY_MILLIS);
-    get(&mut scene, ROMEO, "<body>3</body>");
-    assert_eq!(bodies(&mut scene), "2 3");
-    scene.acknowledges("balcony");
-    scene.alarms_ring();
-    scene.wait_millis(3 * DAY_MILLIS);
-    scene.sends("balcony", "<presence type='unavailable'/>");
-    scene.sends("balcony", "<presence/>");
-    assert_eq!(bodies(&mut scene), "");
-}

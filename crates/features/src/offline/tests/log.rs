@@ -4,7 +4,8 @@ use futures_util::FutureExt as _;
 use starling_session::testing::Scene;
 use starling_store::archive::{self, Entry, Query, TALLY_ENTRIES_MAX};
 
-use super::super::{Config, PAGE_BYTES_MAX};
+use super::super::Config;
+use super::super::flush::PAGE_BYTES_MAX;
 use super::{NOTHING, bodies, get, waiting};
 use crate::testing::{juliet, juliet_with, only};
 

@@ -56,6 +56,9 @@ impl SessionNode for Node {
                     vec![Change::SetVerifiers(verifiers), Change::ClearTokens]
                 }
                 CredentialChange::Disabled(is_disabled) => vec![Change::SetDisabled(is_disabled)],
+                CredentialChange::Attribute { name, value } => {
+                    vec![Change::SetAttribute { name, value }]
+                }
                 _ => Vec::new(),
             };
             self.write(account, changes).await?;
