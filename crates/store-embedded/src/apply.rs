@@ -1,9 +1,11 @@
 //! What each change does to the tables, inside the writer's transaction.
 //!
 //! Changes that touch part of a row read it first. That is safe here, because
-//! one thread writes; owners never rely on it. The logs are written in [`log`].
+//! one thread writes; owners never rely on it. The logs are written in [`log`], what
+//! accounts publish in [`pep`].
 
 pub(crate) mod log;
+mod pep;
 
 use starling_store::{Account, Change, Position, Write};
 use starling_store::{account, blocklist, cursor, outbox, private_xml, roster, vcard};
@@ -23,6 +25,7 @@ pub(crate) fn write(tables: &mut Tables<'_>, write: &Write) -> Result<(), Fault>
         Change::Blocklist(change) => blocklist(tables, owner, change),
         Change::Cursor(change) => cursor(tables, owner, change),
         Change::Outbox(change) => outbox(tables, change),
+        Change::Pep(change) => pep::apply(tables, owner, change),
         Change::PrivateXml(change) => private_xml(tables, owner, change),
         Change::Roster(change) => roster(tables, owner, change),
         Change::VCard(change) => vcard(tables, owner, change),

@@ -77,6 +77,21 @@ pub(crate) fn private(of: &BareJid, key: &starling_store::private_xml::Key) -> V
     bytes
 }
 
+/// The beginning of the rows of a node's items. Neither the name of a node nor
+/// the id of an item can contain a zero byte: they would not be XML.
+pub(crate) fn pep_items(of: &BareJid, node: &str) -> Vec<u8> {
+    let mut key = named(of, node);
+    key.push(END);
+    key
+}
+
+/// An item's row.
+pub(crate) fn pep_item(of: &BareJid, node: &str, id: &str) -> Vec<u8> {
+    let mut key = pep_items(of, node);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
 /// A log entry's row.
 pub(crate) fn entry(of: &BareJid, position: Position) -> Vec<u8> {
     let mut key = owner(of);

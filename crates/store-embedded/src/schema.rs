@@ -15,10 +15,12 @@ const KEY: &[u8] = b"\0schema";
 ///
 /// All steps a file needs run in one transaction: a crash on the way leaves
 /// the old version. Steps are only ever added.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     table::create_all,
     log::point_to_all,
     // The tables of the outbox; the others are there.
+    table::create_all,
+    // What accounts publish has tables of its own.
     table::create_all,
 ];
 

@@ -2,7 +2,9 @@
 //! what the writer asks of a task besides doing it.
 
 use starling_store::{Change, Error, Write};
-use starling_store::{account, archive, blocklist, cursor, outbox, private_xml, roster, vcard};
+use starling_store::{
+    account, archive, blocklist, cursor, outbox, pep, private_xml, roster, vcard,
+};
 
 use crate::writer::Task;
 
@@ -49,6 +51,8 @@ fn of_write(write: &Write) -> usize {
         }
         Change::Account(_) => RECORD_BYTES,
         Change::Archive(archive::Change::Append(entry)) => entry.stanza.len(),
+        Change::Pep(pep::Change::PutItem { item, .. }) => item.payload.len(),
+        Change::Pep(pep::Change::PutNode(node)) => of_node(node),
         Change::PrivateXml(private_xml::Change::Put { element, .. }) => element.len(),
         Change::Roster(roster::Change::Put(item)) => {
             let groups: usize = item.groups.iter().map(|group| group.len()).sum();
@@ -62,11 +66,21 @@ fn of_write(write: &Write) -> usize {
         | Change::Blocklist(_)
         | Change::Cursor(_)
         | Change::Outbox(_)
+        | Change::Pep(_)
         | Change::PrivateXml(private_xml::Change::Remove { .. })
         | Change::Roster(_)
         | Change::VCard(vcard::Change::Remove) => 0,
     };
     RECORD_BYTES + value
+}
+
+fn of_node(node: &pep::Node) -> usize {
+    let settings = node.settings.iter();
+    let settings = settings.map(|(name, values)| {
+        name.len() + values.iter().map(|value| value.len() + 1).sum::<usize>()
+    });
+    let jids = node.affiliations.keys().chain(&node.subscribers);
+    settings.sum::<usize>() + jids.map(|jid| jid.as_str().len() + 2).sum::<usize>()
 }
 
 /// Whether the task leaves less behind than there was.
@@ -91,6 +105,11 @@ pub(crate) fn is_removal(task: &Task) -> bool {
                         | outbox::Change::Extend { .. }
                         | outbox::Change::ForgetPeers { .. }
                         | outbox::Change::Clear(_)
+                )
+                | Change::Pep(
+                    pep::Change::RemoveNode { .. }
+                        | pep::Change::RemoveItem { .. }
+                        | pep::Change::Purge { .. }
                 )
                 | Change::PrivateXml(private_xml::Change::Remove { .. })
                 | Change::Roster(roster::Change::Forget { .. })

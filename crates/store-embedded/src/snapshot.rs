@@ -3,6 +3,7 @@
 
 mod log;
 mod outbox;
+mod pep;
 
 use std::ops::Range;
 

@@ -19,7 +19,7 @@ use starling_store::outbox::{self, Bucket, Outline, Row};
 use starling_store::roster::{self, Roster};
 use starling_store::{
     Account, Backup, Creation, Error, Fence, LoginBundle, Position, Store, Write, account, meta,
-    private_xml, vcard,
+    pep, private_xml, vcard,
 };
 use starling_xmpp::jid::{BareJid, Jid};
 use tokio::sync::oneshot;
@@ -287,6 +287,26 @@ impl outbox::Read for Embedded {
         self.read(&"outbox", |snapshot| {
             snapshot.outbox_page(bucket, after, limit)
         })
+    }
+}
+
+#[async_trait]
+impl pep::Read for Embedded {
+    async fn pep_nodes(&self, owner: &BareJid) -> Result<Vec<pep::Node>, Error> {
+        self.read(owner, |snapshot| snapshot.pep_nodes(owner))
+    }
+
+    async fn pep_index(&self, owner: &BareJid, node: &str) -> Result<Vec<pep::Glance>, Error> {
+        self.read(owner, |snapshot| snapshot.pep_index(owner, node))
+    }
+
+    async fn pep_items(
+        &self,
+        owner: &BareJid,
+        node: &str,
+        ids: &[String],
+    ) -> Result<Vec<pep::Item>, Error> {
+        self.read(owner, |snapshot| snapshot.pep_items(owner, node, ids))
     }
 }
 

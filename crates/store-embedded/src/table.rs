@@ -28,6 +28,10 @@ pub(crate) enum Name {
     Outbox,
     /// How far they are with that.
     OutboxMark,
+    /// Items that accounts publish.
+    PepItem,
+    /// The nodes they are at.
+    PepNode,
     /// One row per private element.
     PrivateXml,
     /// Contacts, removals, and the state of versions.
@@ -38,7 +42,7 @@ pub(crate) enum Name {
 
 impl Name {
     /// How many there are.
-    const COUNT: usize = 12;
+    const COUNT: usize = 14;
 
     /// Every table.
     pub(crate) const ALL: [Name; Name::COUNT] = [
@@ -51,6 +55,8 @@ impl Name {
         Name::Meta,
         Name::Outbox,
         Name::OutboxMark,
+        Name::PepItem,
+        Name::PepNode,
         Name::PrivateXml,
         Name::Roster,
         Name::VCard,
@@ -73,6 +79,8 @@ impl Name {
             Name::Meta => "meta",
             Name::Outbox => "outbox",
             Name::OutboxMark => "outbox_mark",
+            Name::PepItem => "pep_item",
+            Name::PepNode => "pep_node",
             Name::PrivateXml => "private_xml",
             Name::Roster => "roster",
             Name::VCard => "vcard",
@@ -156,7 +164,7 @@ impl<'txn> Tables<'txn> {
     }
 }
 
-/// Creates every table, so that readers always find them.
+/// Creates every table that is not there, so that readers always find them.
 pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), Fault> {
     for name in Name::ALL {
         transaction.open_table(name.definition())?;

@@ -146,6 +146,7 @@ pub(crate) async fn remove(client: &Client, jid: &BareJid, stamp: Stamp) -> Resu
     tokio::try_join!(
         client.execute(&all.index_delete_all, values![at, owner]),
         client.execute(&all.offline_delete_all, values![at, owner]),
+        client.execute(&all.pep_delete_all, values![at, owner]),
         client.execute(&all.private_delete_all, values![at, owner]),
         client.execute(&all.vcard_delete, values![at, owner]),
         client.batch(&state),

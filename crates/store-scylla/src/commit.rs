@@ -19,7 +19,7 @@ use crate::log::write;
 use crate::stamp::{of_delete, of_put};
 use crate::state::Writer;
 use crate::value::values;
-use crate::{Scylla, account};
+use crate::{Scylla, account, pep};
 
 /// Most bytes of one batch of the database; Cassandra takes half a segment of
 /// its commit log, 16 MiB by default.
@@ -39,6 +39,7 @@ enum Table {
     Offline,
     Outbox,
     OutboxMark,
+    Pep,
     Private,
     State,
     VCard,
@@ -150,6 +151,11 @@ impl Plan {
             Change::Roster(change) => {
                 for bound in writer.roster(&change) {
                     self.push(Table::State, &owner, start, bound);
+                }
+            }
+            Change::Pep(change) => {
+                for bound in pep::bound(client, name, stamp, change) {
+                    self.push(Table::Pep, &owner, start, bound);
                 }
             }
             Change::PrivateXml(change) => {
@@ -328,6 +334,7 @@ fn size(write: &Write) -> usize {
             value.as_ref().map_or(0, String::len)
         }
         Change::Archive(archive::Change::Append(entry)) => entry.stanza.len(),
+        Change::Pep(starling_store::pep::Change::PutItem { item, .. }) => item.payload.len(),
         Change::PrivateXml(private_xml::Change::Put { element, .. }) => element.len(),
         Change::Outbox(outbox::Change::Put(row)) => row.stanza.len(),
         Change::VCard(vcard::Change::Put(element)) => element.len(),

@@ -29,6 +29,7 @@ mod meta;
 mod metrics;
 mod migrate;
 mod outbox;
+mod pep;
 mod schema;
 mod stamp;
 mod state;

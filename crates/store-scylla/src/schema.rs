@@ -6,6 +6,7 @@
 //! | `account_list` | `((host, slot), local)` | names for listings, in 16 slots |
 //! | `owner_state` | `((owner), kind, name)` | the small rows of an owner: what changed of the account since, roster, block list, cursors; the kinds are in `state` |
 //! | `private_xml` | `((owner), namespace, name)` | one element each |
+//! | `pep` | `((owner), kind, node, item)` | what the owner publishes, all in one partition, so that an item and what its node says of it are written as one: under the kind `node` the node's record as `body`, under `item` its payload |
 //! | `vcard` | `((owner))` | the element |
 //! | `archive` | `((owner, bucket), facet, position)` | the log: entries under the empty facet, and under the facet of each peer where its entries are |
 //! | `archive_index` | `((owner), kind, position)` | where buckets begin, and the epoch seals |
@@ -33,10 +34,10 @@ pub(crate) struct Step {
 }
 
 /// The newest version that this program knows.
-pub(crate) const VERSION: i32 = 2;
+pub(crate) const VERSION: i32 = 3;
 
 /// All steps: the first leads to version 1. Steps are only ever added.
-pub(crate) const STEPS: [Step; 2] = [
+pub(crate) const STEPS: [Step; 3] = [
     Step {
         known_min: 1,
         statements: &TABLES,
@@ -46,6 +47,10 @@ pub(crate) const STEPS: [Step; 2] = [
     Step {
         known_min: 1,
         statements: &OUTBOX,
+    },
+    Step {
+        known_min: 1,
+        statements: &PEP,
     },
 ];
 
@@ -94,6 +99,12 @@ const OUTBOX: [&str; 2] = [
         shard int, peer text, value blob, PRIMARY KEY ((shard), peer))
         WITH compaction = {'class': 'LeveledCompactionStrategy'}",
 ];
+
+const PEP: [&str; 1] = ["CREATE TABLE IF NOT EXISTS pep (
+        owner text, kind text, node text, item text,
+        at bigint, publisher text, bytes int, body blob,
+        PRIMARY KEY ((owner), kind, node, item))
+        WITH compaction = {'class': 'LeveledCompactionStrategy'}"];
 
 #[cfg(test)]
 mod tests {

@@ -72,6 +72,23 @@ statements! {
             WHERE owner = ? AND namespace = ? AND name = ?",
         private_delete_all: "DELETE FROM private_xml USING TIMESTAMP ? WHERE owner = ?",
 
+        pep_nodes: "SELECT node, body FROM pep WHERE owner = ? AND kind = 'node'",
+        pep_node_put: "INSERT INTO pep (owner, kind, node, item, body) \
+            VALUES (?, 'node', ?, '', ?) USING TIMESTAMP ?",
+        pep_node_delete: "DELETE FROM pep USING TIMESTAMP ? \
+            WHERE owner = ? AND kind = 'node' AND node = ?",
+        pep_index: "SELECT item, at, bytes FROM pep \
+            WHERE owner = ? AND kind = 'item' AND node = ?",
+        pep_item: "SELECT at, publisher, body FROM pep \
+            WHERE owner = ? AND kind = 'item' AND node = ? AND item = ?",
+        pep_item_put: "INSERT INTO pep (owner, kind, node, item, at, publisher, bytes, body) \
+            VALUES (?, 'item', ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?",
+        pep_item_delete: "DELETE FROM pep USING TIMESTAMP ? \
+            WHERE owner = ? AND kind = 'item' AND node = ? AND item = ?",
+        pep_items_delete: "DELETE FROM pep USING TIMESTAMP ? \
+            WHERE owner = ? AND kind = 'item' AND node = ?",
+        pep_delete_all: "DELETE FROM pep USING TIMESTAMP ? WHERE owner = ?",
+
         vcard: "SELECT element FROM vcard WHERE owner = ?",
         vcard_put: "INSERT INTO vcard (owner, element) VALUES (?, ?) USING TIMESTAMP ?",
         vcard_delete: "DELETE FROM vcard USING TIMESTAMP ? WHERE owner = ?",

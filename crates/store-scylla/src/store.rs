@@ -13,7 +13,7 @@ use starling_store::outbox::{self, Bucket, Outline, Row};
 use starling_store::roster::{self, Roster};
 use starling_store::{
     Account, Backup, Creation, Error, Fence, Health, LoginBundle, Position, Store, Write, meta,
-    private_xml, vcard,
+    pep, private_xml, vcard,
 };
 use starling_xmpp::jid::BareJid;
 
@@ -169,6 +169,26 @@ impl outbox::Read for Scylla {
     ) -> Result<Vec<Row>, Error> {
         let limit = limit.min(outbox::PAGE_ROWS_MAX);
         crate::outbox::page(&self.client, bucket, after, limit).await
+    }
+}
+
+#[async_trait]
+impl pep::Read for Scylla {
+    async fn pep_nodes(&self, owner: &BareJid) -> Result<Vec<pep::Node>, Error> {
+        crate::pep::nodes(&self.client, owner).await
+    }
+
+    async fn pep_index(&self, owner: &BareJid, node: &str) -> Result<Vec<pep::Glance>, Error> {
+        crate::pep::index(&self.client, owner, node).await
+    }
+
+    async fn pep_items(
+        &self,
+        owner: &BareJid,
+        node: &str,
+        ids: &[String],
+    ) -> Result<Vec<pep::Item>, Error> {
+        crate::pep::items(&self.client, owner, node, ids).await
     }
 }
 

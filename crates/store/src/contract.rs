@@ -16,6 +16,7 @@ pub mod archive;
 pub mod archive_queries;
 pub mod fences;
 pub mod outboxes;
+pub mod pep;
 pub mod rest;
 pub mod rosters;
 pub mod sample;
@@ -64,6 +65,10 @@ macro_rules! contract_suite {
             rosters: removals_are_remembered_until_forgotten,
             rosters: a_pending_request_is_kept_whole_and_unlisted,
             rosters: versions_never_repeat_for_a_new_account,
+            pep: nodes_are_replaced_whole,
+            pep: items_are_read_in_their_order,
+            pep: items_and_nodes_are_removed,
+            pep: a_node_is_emptied_and_filled_at_once,
             rest: later_writes_of_a_batch_win,
             rest: cursors_are_kept_per_device,
             rest: block_lists_are_kept,

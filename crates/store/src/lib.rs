@@ -28,6 +28,7 @@ pub mod fence;
 pub mod memory;
 pub mod meta;
 pub mod outbox;
+pub mod pep;
 pub mod position;
 pub mod private_xml;
 pub mod record;
@@ -61,6 +62,7 @@ pub trait Store:
     + fence::Fence
     + meta::Meta
     + outbox::Read
+    + pep::Read
     + private_xml::Read
     + roster::Read
     + vcard::Read
@@ -73,7 +75,8 @@ pub trait Store:
     /// `Ok` means all of them survive a crash from now on. On a backend with a
     /// single writer all writes of one owner in the batch appear together or
     /// not at all; on one that is shared, the small rows of an owner do (account,
-    /// roster, block list, cursors), and the others each by themselves. After
+    /// roster, block list, cursors) and what it publishes, and the others each by
+    /// themselves. After
     /// an error the batch may or may not have been stored, also in part;
     /// committing the same batch again is always safe.
     async fn commit(&self, batch: Vec<Write>) -> Result<(), Error>;

@@ -2,6 +2,8 @@
 //! It exists to say in the fewest words what a backend must do, and to make
 //! tests fast.
 
+mod pep;
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
@@ -42,6 +44,7 @@ struct Space {
     archive: BTreeMap<Position, Entry>,
     blocklist: Blocklist,
     cursors: Cursors,
+    pep: crate::pep::Shelf,
     private_xml: BTreeMap<private_xml::Key, Bytes>,
     roster: Roster,
     seals: Vec<Seal>,
@@ -106,6 +109,7 @@ impl Space {
             Change::Cursor(change) => self.cursors.apply(&change),
             // Not of one owner: see `State::put_out`.
             Change::Outbox(_) => {}
+            Change::Pep(change) => self.pep.apply(change),
             Change::PrivateXml(private_xml::Change::Put { key, element }) => {
                 self.private_xml.insert(key, element);
             }

@@ -15,8 +15,12 @@
 //! | outbox extent | 1 | through (position), hours (option of: first, last), seals (list of: epoch, last (position)) |
 //! | position | – | epoch (4 bytes, big-endian), sequence (8 bytes, big-endian) |
 //!
+//! What accounts publish is in [`pep`].
+//!
 //! A field is never given another meaning: a new layout is a new version, and
 //! the backends migrate the old.
+
+pub mod pep;
 
 use crate::account::LastActivity;
 use crate::archive::{Direction, Entry};

@@ -3,7 +3,7 @@
 
 use starling_xmpp::jid::BareJid;
 
-use crate::{Stamp, account, archive, blocklist, cursor, outbox, private_xml, roster, vcard};
+use crate::{Stamp, account, archive, blocklist, cursor, outbox, pep, private_xml, roster, vcard};
 
 /// One durable effect on one owner's data.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,8 @@ pub enum Change {
     /// What a shard owes to recipients out of reach. The owner of such a write
     /// is the sender, for messages only.
     Outbox(outbox::Change),
+    /// What it publishes (XEP-0163).
+    Pep(pep::Change),
     /// Private XML storage (XEP-0049).
     PrivateXml(private_xml::Change),
     /// Contacts and pending subscriptions.
@@ -65,6 +67,7 @@ from_domain!(
     Blocklist(blocklist),
     Cursor(cursor),
     Outbox(outbox),
+    Pep(pep),
     PrivateXml(private_xml),
     Roster(roster),
     VCard(vcard),

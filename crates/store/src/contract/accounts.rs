@@ -211,4 +211,6 @@ pub async fn removal_erases_every_domain_and_no_neighbour(store: &dyn Store) {
         None
     );
     assert_eq!(store.vcard(&jid).await.unwrap(), None);
+    assert_eq!(store.pep_nodes(&jid).await.unwrap(), []);
+    assert_eq!(store.pep_index(&jid, "n").await.unwrap(), []);
 }

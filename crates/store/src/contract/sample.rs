@@ -11,7 +11,7 @@ use crate::account::LastActivity;
 use crate::archive::{Direction, Entry};
 use crate::private_xml::Key;
 use crate::{
-    Account, Change, Position, Stamp, Store, Write, account, archive, blocklist, cursor,
+    Account, Change, Position, Stamp, Store, Write, account, archive, blocklist, cursor, pep,
     private_xml, roster, vcard,
 };
 
@@ -114,6 +114,12 @@ pub fn everything() -> Vec<Change> {
             position: Position::START,
         }
         .into(),
+        pep::Change::PutNode(pep_node("n", 1)).into(),
+        pep::Change::PutItem {
+            node: "n".into(),
+            item: pep_item("i", 1),
+        }
+        .into(),
         private_xml::Change::Put {
             key: Key::new("n", "e"),
             element: "<e/>".into(),
@@ -127,6 +133,39 @@ pub fn everything() -> Vec<Change> {
         .into(),
         vcard::Change::Put("<vCard/>".into()).into(),
     ]
+}
+
+/// A node that says it has so many items.
+#[must_use]
+pub fn pep_node(name: &str, items: u32) -> pep::Node {
+    let values = vec!["one".to_owned(), "\u{fc}".to_owned()];
+    pep::Node {
+        name: name.into(),
+        settings: [("pubsub#x".into(), values)].into(),
+        affiliations: [
+            (jid("romeo@montague.example"), pep::Affiliation::Member),
+            (jid("tybalt@capulet.example"), pep::Affiliation::Outcast),
+        ]
+        .into(),
+        subscribers: [jid("nurse@capulet.example/phone")].into(),
+        items: items.into(),
+        bytes: 17,
+        last: Some(pep::Last {
+            id: "i".to_owned(),
+            at: NOW,
+        }),
+    }
+}
+
+/// An item that was published so many milliseconds after [`NOW`].
+#[must_use]
+pub fn pep_item(id: &str, millis: i64) -> pep::Item {
+    pep::Item {
+        id: id.to_owned(),
+        at: UnixMillis(NOW.0 + millis),
+        publisher: jid("juliet@capulet.example/balcony"),
+        payload: format!("<e xmlns='urn:example'>{id} {millis}</e>").into(),
+    }
 }
 
 /// How many changes [`commit`] has stamped.
