@@ -29,13 +29,17 @@ impl Administration {
         for node in self.link.nodes() {
             asked.spawn(async move {
                 let listed = timeout(LIST_TIMEOUT, node.all_sessions(LIST_SESSIONS_MAX)).await;
-                listed.map_err(|_| node.name().to_owned())
+                // Whatever keeps it: without it the list is not whole.
+                listed
+                    .ok()
+                    .and_then(Result::ok)
+                    .ok_or_else(|| node.name().to_owned())
             });
         }
         let (mut sessions, mut silent) = (Vec::new(), Vec::new());
         while let Some(answered) = asked.join_next().await {
             match answered {
-                Ok(Ok(listed)) => sessions.extend(listed?),
+                Ok(Ok(listed)) => sessions.extend(listed),
                 Ok(Err(node)) => silent.push(node),
                 Err(_) => {}
             }

@@ -92,14 +92,12 @@ impl Live {
         }
     }
 
-    /// How a stream really ends that ends while clients are let go: with a hint
-    /// where to go, if there is a place (RFC 6120 §4.9.3.19).
+    /// How a session's stream really ends that ends while clients are let go: with
+    /// a hint where to go, if there is a place (RFC 6120 §4.9.3.19). Who comes
+    /// back here all the same gets no other hint: clients that cannot follow it
+    /// would try at once, and give up after a few times.
     pub(crate) fn redirected(&self, ending: Ending) -> Ending {
-        let is_let_go = matches!(
-            ending,
-            Ending::Draining | Ending::Session(Close::SystemShutdown)
-        );
-        if !is_let_go || !self.is_draining() {
+        if ending != Ending::Session(Close::SystemShutdown) || !self.is_draining() {
             return ending;
         }
         let places = self.elsewhere.as_ref().map(|elsewhere| elsewhere());

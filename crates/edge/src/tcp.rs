@@ -172,7 +172,6 @@ impl Incoming {
                 ending
             }
             Err(ending) => {
-                let ending = live.redirected(ending);
                 Box::pin(transport.farewell(&ending, out)).await;
                 ending
             }

@@ -229,6 +229,28 @@ impl Cluster {
     }
 }
 
+/// How to start one node on 127.0.0.1 that is nobody's child and keeps its data
+/// in a folder, and where it will answer. Who runs the command sees to its end.
+///
+/// # Errors
+/// When Java or Maven are missing, or the folder cannot be written.
+pub fn standalone(folder: &Path) -> io::Result<(Command, SocketAddr)> {
+    let address = Ipv4Addr::LOCALHOST;
+    let settings = Settings {
+        name: "starling".to_owned(),
+        folder: folder.to_owned(),
+        jars: fetch()?,
+        address,
+        cql: free_port(&[address])?,
+        storage: free_port(&[address])?,
+        jmx: free_port(&[address])?,
+        is_throwaway: false,
+    };
+    settings.write()?;
+    let at = SocketAddr::from((address, settings.cql));
+    Ok((command::alone(&settings), at))
+}
+
 /// So much of a log is shown when a node does not start.
 const LOG_BYTES_MAX: usize = 8_192;
 

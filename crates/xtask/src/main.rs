@@ -6,6 +6,7 @@
 mod cassandra;
 mod check;
 mod clients;
+mod cluster;
 mod command;
 mod etcd;
 mod node;
@@ -31,10 +32,16 @@ struct Arguments {
 enum Chore {
     /// Checks and tests everything: what must pass before a change is merged.
     Test(test::Options),
+    /// Runs a whole cluster on this machine, to try it by hand
+    Cluster {
+        #[command(subcommand)]
+        what: cluster::What,
+    },
 }
 
 fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Test(options) => test::run(&options),
+        Chore::Cluster { what } => cluster::run(&what),
     }
 }

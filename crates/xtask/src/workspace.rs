@@ -24,8 +24,22 @@ pub(crate) fn cache() -> PathBuf {
 /// Where the program `starling` is that the tests are built with. Asking for
 /// another build of it would compile everything below it once more.
 pub(crate) fn starling() -> Result<PathBuf> {
+    executable(&["test", "--workspace", "--locked", "--no-run"])
+}
+
+/// Builds the program `starling` and tells where it is.
+pub(crate) fn starling_alone(is_release: bool) -> Result<PathBuf> {
+    let mut arguments = vec!["build", "--locked", "--package", "starling-server"];
+    arguments.extend(["--bin", "starling"]);
+    if is_release {
+        arguments.push("--release");
+    }
+    executable(&arguments)
+}
+
+fn executable(arguments: &[&str]) -> Result<PathBuf> {
     let messages = Command::new("cargo")
-        .args(&["test", "--workspace", "--locked", "--no-run"])
+        .args(arguments)
         .args(&["--message-format", "json-render-diagnostics"])
         .folder(&root())
         .output()?;

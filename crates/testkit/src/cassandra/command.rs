@@ -64,41 +64,54 @@ const OPENS: [&str; 15] = [
 
 /// The shell that keeps the node.
 pub(super) fn shell(settings: &Settings) -> Command {
-    let conf = settings.conf();
-    let (jars, folder) = (settings.jars.display(), settings.folder.display());
     let mut shell = Command::new("sh");
     shell.args(["-c", KEEPER, "sh"]);
     shell.arg(settings.log()).arg(&settings.folder).arg("java");
+    shell.args(arguments(settings));
     shell
-        .arg(format!("-Xms{HEAP_MIB}m"))
-        .arg(format!("-Xmx{HEAP_MIB}m"));
-    shell.args([
-        "-XX:+UseSerialGC",
-        "-XX:TieredStopAtLevel=1",
-        "-Djdk.attach.allowAttachSelf=true",
-    ]);
+}
+
+/// The node by itself: who starts it sees to its end.
+pub(super) fn alone(settings: &Settings) -> Command {
+    let mut java = Command::new("java");
+    java.args(arguments(settings));
+    java
+}
+
+/// What Java is told.
+fn arguments(settings: &Settings) -> Vec<String> {
+    let conf = settings.conf();
+    let (jars, folder) = (settings.jars.display(), settings.folder.display());
+    let mut all = vec![
+        format!("-Xms{HEAP_MIB}m"),
+        format!("-Xmx{HEAP_MIB}m"),
+        "-XX:+UseSerialGC".to_owned(),
+        "-XX:TieredStopAtLevel=1".to_owned(),
+        "-Djdk.attach.allowAttachSelf=true".to_owned(),
+    ];
     for export in EXPORTS {
-        shell.args(["--add-exports", &format!("{export}=ALL-UNNAMED")]);
+        all.extend(["--add-exports".to_owned(), format!("{export}=ALL-UNNAMED")]);
     }
     for open in OPENS {
-        shell.args(["--add-opens", &format!("{open}=ALL-UNNAMED")]);
+        all.extend(["--add-opens".to_owned(), format!("{open}=ALL-UNNAMED")]);
     }
-    shell.arg(format!(
-        "-Dcassandra.config=file://{}/cassandra.yaml",
-        conf.display()
-    ));
-    shell.arg(format!("-Dcassandra.storagedir={folder}"));
-    shell.arg(format!("-Dcassandra.jmx.local.port={}", settings.jmx));
-    shell.args([
-        "-Dcassandra-foreground=yes",
-        "-Dcassandra.ring_delay_ms=100",
-        "-Dcassandra.skip_wait_for_gossip_to_settle=0",
+    all.extend([
+        format!(
+            "-Dcassandra.config=file://{}/cassandra.yaml",
+            conf.display()
+        ),
+        format!("-Dcassandra.storagedir={folder}"),
+        format!("-Dcassandra.jmx.local.port={}", settings.jmx),
+        "-Dcassandra-foreground=yes".to_owned(),
+        "-Dcassandra.ring_delay_ms=100".to_owned(),
+        "-Dcassandra.skip_wait_for_gossip_to_settle=0".to_owned(),
     ]);
     if settings.is_throwaway {
         // Does not write its system tables to disk at every change of a schema.
-        shell.arg("-Dcassandra.unsafesystem=true");
+        all.push("-Dcassandra.unsafesystem=true".to_owned());
     }
-    shell.arg("-cp").arg(format!("{}:{jars}/*", conf.display()));
-    shell.arg("org.apache.cassandra.service.CassandraDaemon");
-    shell
+    all.push("-cp".to_owned());
+    all.push(format!("{}:{jars}/*", conf.display()));
+    all.push("org.apache.cassandra.service.CassandraDaemon".to_owned());
+    all
 }
