@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use starling_link::{CredentialChange, Registration, SessionInfo};
 use starling_store::Account;
+use starling_store::account::{ARCHIVE_ERASED, ARCHIVE_KEEP_DAYS};
 use starling_xmpp::credentials::ScramVerifier;
 use starling_xmpp::{BareJid, Jid};
 
@@ -16,6 +17,13 @@ pub(crate) const CHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// "10 s".
 pub(crate) fn shown(limit: Duration) -> String {
     format!("{} s", limit.as_secs())
+}
+
+fn attribute(name: &str, value: Option<String>) -> CredentialChange {
+    CredentialChange::Attribute {
+        name: name.into(),
+        value,
+    }
 }
 
 /// One account in detail.
@@ -82,6 +90,30 @@ impl Administration {
         self.change(account, CredentialChange::Disabled(!is_enabled))
             .await?;
         Ok(if is_enabled { 0 } else { sessions })
+    }
+
+    /// Has the archive of an account kept for so many days, 0 for ever, or as
+    /// its host's are.
+    pub async fn keep_archive(&self, account: &BareJid, days: Option<u32>) -> Result<(), Error> {
+        let days = days.map(|days| days.to_string());
+        self.change(account, attribute(ARCHIVE_KEEP_DAYS, days))
+            .await
+    }
+
+    /// The days that were set for an account's archive.
+    pub async fn archive_days(&self, account: &BareJid) -> Result<Option<u32>, Error> {
+        let Some(found) = self.store()?.account(account).await? else {
+            return Err(Error::NoAccount(account.clone()));
+        };
+        let days = found.attributes.get(ARCHIVE_KEEP_DAYS);
+        Ok(days.and_then(|days| days.parse().ok()))
+    }
+
+    /// Erases what is in an account's archive now and has arrived. Nobody sees
+    /// it any more when this returns; it leaves the store soon after.
+    pub async fn erase_archive(&self, account: &BareJid) -> Result<(), Error> {
+        let now = Some("now".to_owned());
+        self.change(account, attribute(ARCHIVE_ERASED, now)).await
     }
 
     /// Removes an account with everything stored for it; tells how many

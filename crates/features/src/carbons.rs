@@ -62,8 +62,8 @@ const COPIES_MAX: usize = 1_024;
 /// In the slots of a session: it gets copies.
 struct Enabled;
 
-/// In the slots of a session that takes no messages: where those wait of which
-/// it got copies. Should it take them later, it has them.
+/// In the slots of a session: where messages wait of which it got copies.
+/// Should it be handed what waits, it has them.
 #[derive(Default)]
 struct Copies(VecDeque<Position>);
 
@@ -198,11 +198,9 @@ fn marked<'a>(message: &'a Stanza, ctx: &mut Ctx) -> Cow<'a, Stanza> {
 /// Gives a session a copy. If it takes messages, the copy is as good as the
 /// message itself.
 fn give(session: SessionId, copy: Stanza, ctx: &mut Ctx) {
-    let is_reachable = ctx
-        .account
-        .session(session)
-        .is_some_and(Session::is_reachable);
-    if is_reachable {
+    let found = ctx.account.session(session);
+    let is_taking = found.is_some_and(Session::is_reachable) && !ctx.targets.is_stored;
+    if is_taking {
         return ctx.deliver_copy(session, copy);
     }
     ctx.deliver(session, copy);

@@ -2,6 +2,8 @@
 //!
 //! - [`service`]: one method for each call; asks, converts, answers.
 //! - [`cluster`]: the calls about the cluster.
+//! - [`archive`]: the call about a user's archive.
+//! - [`backup`]: the call that copies the store.
 //! - [`import`]: the call that makes many accounts at once.
 //! - [`convert`]: between messages and our own values.
 //! - [`status`]: from our errors to gRPC status.
@@ -9,6 +11,8 @@
 //!
 //! Passwords end here: what goes on to `api` are verifiers.
 
+mod archive;
+mod backup;
 mod cluster;
 mod convert;
 mod facts;

@@ -1,7 +1,7 @@
 //! The command line: what may be written, and what each command does.
 //!
 //! - [`arguments`]: the grammar and its help.
-//! - [`user`], [`import`], [`session`], [`status`], [`backup`]: commands that
+//! - [`user`], [`archive`], [`import`], [`session`], [`status`], [`backup`]: commands that
 //!   speak to a running node through [`client`].
 //! - [`cluster`], [`node`], [`shard`]: what concerns a cluster, with [`progress`].
 //! - [`settings`]: `starling config`.
@@ -9,6 +9,7 @@
 //!
 //! Serving is not here but in `main.rs`, which is the list of its steps.
 
+mod archive;
 mod arguments;
 mod backup;
 mod client;

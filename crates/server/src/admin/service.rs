@@ -1,12 +1,9 @@
 //! The calls of the API: each asks `api`, converts and answers.
 
-use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use starling_api::{Administration, Checks};
-use starling_store::Backup;
 use starling_wire::Admin;
 use starling_wire::admin::v1::new_account::Secret;
 use starling_wire::admin::v1::{
@@ -14,8 +11,9 @@ use starling_wire::admin::v1::{
     GetStatusResponse, HostStatus, ImportAccountsRequest, ImportAccountsResponse,
     KickSessionRequest, KickSessionResponse, ListAccountsRequest, ListAccountsResponse,
     ListSessionsRequest, ListSessionsResponse, Listener, RemoveAccountRequest,
-    RemoveAccountResponse, SetAccountEnabledRequest, SetAccountEnabledResponse, SetPasswordRequest,
-    SetPasswordResponse, ShowAccountRequest, ShowAccountResponse,
+    RemoveAccountResponse, SetAccountEnabledRequest, SetAccountEnabledResponse, SetArchiveRequest,
+    SetArchiveResponse, SetPasswordRequest, SetPasswordResponse, ShowAccountRequest,
+    ShowAccountResponse,
 };
 use starling_wire::grpc::{Request, Response, Status, Streaming};
 use starling_xmpp::BareJid;
@@ -25,7 +23,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::facts::Facts;
 use super::import::Import;
-use super::{convert, status};
+use super::{archive, backup, convert, status};
 use crate::passwords::Passwords;
 
 /// Messages of a streamed answer that wait for the client.
@@ -33,12 +31,6 @@ const ANSWERS_AHEAD_MAX: usize = 4;
 
 /// Accounts, or sessions, in one message.
 const PAGE_ITEMS: usize = 500;
-
-/// What the system counts the room of a file in, on every file system.
-const BLOCK_BYTES: u64 = 512;
-
-/// How often the progress of a backup is told.
-const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 type Answers<T> = ReceiverStream<Result<T, Status>>;
 
@@ -140,41 +132,6 @@ impl Service {
         }
         Ok(())
     }
-
-    async fn write_backup(
-        self,
-        path: PathBuf,
-        answers: mpsc::Sender<Result<BackupResponse, Status>>,
-    ) -> Result<(), Status> {
-        let mut backup = std::pin::pin!(self.administration.backup(&path));
-        let mut tick = tokio::time::interval(PROGRESS_INTERVAL);
-        let bytes_written = loop {
-            tokio::select! {
-                done = &mut backup => break done.map_err(|error| status::of(&error))?,
-                _ = tick.tick() => {
-                    let bytes_written = written(&Backup::partial_name(&path)).await;
-                    let answer = BackupResponse { bytes_written, ..BackupResponse::default() };
-                    // A client that hung up still gets its backup.
-                    let _ = answers.try_send(Ok(answer));
-                }
-            }
-        };
-        tracing::info!(path = %path.display(), bytes = bytes_written, "backup written");
-        let answer = BackupResponse {
-            bytes_written,
-            bytes_total: bytes_written,
-            is_complete: true,
-        };
-        let _ = answers.send(Ok(answer)).await;
-        Ok(())
-    }
-}
-
-/// How much of a file is written. Its length is not it: the store makes room
-/// for much at once.
-async fn written(path: &Path) -> u64 {
-    let found = tokio::fs::metadata(path).await;
-    found.map_or(0, |found| found.len().min(found.blocks() * BLOCK_BYTES))
 }
 
 /// Streams what `work` sends, and the status it ends with if that is an error.
@@ -275,6 +232,13 @@ impl Admin for Service {
             account: account.to_string(),
             sessions_ended: number(ended),
         }))
+    }
+
+    async fn set_archive(
+        &self,
+        request: Request<SetArchiveRequest>,
+    ) -> Result<Response<SetArchiveResponse>, Status> {
+        archive::set(&self.administration, request.into_inner()).await
     }
 
     async fn remove_account(
@@ -391,8 +355,10 @@ impl Admin for Service {
         &self,
         request: Request<BackupRequest>,
     ) -> Result<Response<Self::BackupStream>, Status> {
-        let service = self.clone();
         let path = PathBuf::from(request.into_inner().path);
-        Ok(stream(|answers| service.write_backup(path, answers)))
+        let administration = self.administration.clone();
+        Ok(stream(|answers| {
+            backup::write(administration, path, answers)
+        }))
     }
 }

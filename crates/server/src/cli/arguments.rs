@@ -305,6 +305,32 @@ pub enum UserCommand {
         #[arg(value_name = "ADDRESS")]
         account: String,
     },
+    /// Say how long a user's archive is kept, or erase it
+    ///
+    /// Without options it tells what holds. What is erased is hidden at once and
+    /// leaves the disk soon after; what still waits for the user stays. Copies
+    /// that clients and other users have are theirs.
+    #[command(
+        after_help = "Examples:\n  starling user archive alice@example.org --keep-days 30\n  \
+        starling user archive alice@example.org --erase"
+    )]
+    Archive {
+        /// Address of the user
+        #[arg(value_name = "ADDRESS")]
+        account: String,
+        /// Keep messages for so many days; 0 keeps them for ever
+        #[arg(long, value_name = "NUMBER")]
+        keep_days: Option<u32>,
+        /// Keep messages for as long as the configuration says
+        #[arg(long, conflicts_with = "keep_days")]
+        keep_as_host: bool,
+        /// Erase what is in the archive
+        #[arg(long)]
+        erase: bool,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
+    },
     /// Remove a user with everything stored: roster, messages, vCard
     Remove {
         /// Address of the user

@@ -15,7 +15,7 @@ use starling_wire::grpc::Channel;
 use super::exit::Refused;
 use super::output::{Output, confirm, count, moment};
 use super::password::Source;
-use super::{Exit, Global, UserCommand, client, import, session};
+use super::{Exit, Global, UserCommand, archive, client, import, session};
 
 pub(super) async fn run(
     global: &Global,
@@ -45,6 +45,22 @@ pub(super) async fn run(
         }
         UserCommand::Disable { account } => enable(&mut node, account, false, output).await?,
         UserCommand::Enable { account } => enable(&mut node, account, true, output).await?,
+        UserCommand::Archive {
+            account,
+            keep_days,
+            keep_as_host,
+            erase,
+            yes,
+        } => {
+            let asked = archive::Asked {
+                account,
+                keep_days,
+                keep_as_host,
+                erase,
+                yes,
+            };
+            archive::run(&mut node, asked, output).await?;
+        }
         UserCommand::Remove { account, yes } => {
             if !yes {
                 let question = format!("Remove {account} with all its messages and contacts?");

@@ -11,10 +11,10 @@ scenarios![
     what_is_retracted_is_not_delivered,
 ];
 
-const CARBONS: &str = "urn:xmpp:carbons:2";
+pub(crate) const CARBONS: &str = "urn:xmpp:carbons:2";
 const CSI: &str = "urn:xmpp:csi:0";
 
-async fn enable(client: &mut Client) {
+pub(crate) async fn enable(client: &mut Client) {
     let own = client.bare();
     client
         .set_ok(&own, &format!("<enable xmlns='{CARBONS}'/>"))

@@ -1,6 +1,9 @@
 //! XEP-0313: message archives; XEP-0059: pages; XEP-0441: preferences.
 
+use serde_json::Value;
 use starling_testkit::{Client, Element, World, anything, iq, message, ns};
+
+use crate::installed::Installed;
 
 scenarios![
     both_sides_have_the_conversation,
@@ -10,10 +13,11 @@ scenarios![
     nobody_reads_another_users_archive,
     users_say_what_is_archived,
     the_server_says_that_there_is_an_archive,
+    queries_that_do_not_wait_are_all_answered,
 ];
 
 /// Asks the own archive; the results and what closes them.
-async fn query(client: &mut Client, inside: &str) -> (Vec<Element>, Element) {
+pub(crate) async fn query(client: &mut Client, inside: &str) -> (Vec<Element>, Element) {
     let id = client.next_id();
     let mam = ns::MAM;
     let query = format!("<query xmlns='{mam}' queryid='{id}'>{inside}</query>");
@@ -34,7 +38,7 @@ async fn query(client: &mut Client, inside: &str) -> (Vec<Element>, Element) {
     }
 }
 
-fn bodies(results: &[Element]) -> Vec<String> {
+pub(crate) fn bodies(results: &[Element]) -> Vec<String> {
     let forwarded = |result: &Element| {
         let forwarded = result
             .need(ns::MAM, "result")
@@ -46,15 +50,15 @@ fn bodies(results: &[Element]) -> Vec<String> {
     results.iter().filter_map(forwarded).collect()
 }
 
-fn id(result: &Element) -> &str {
+pub(crate) fn id(result: &Element) -> &str {
     result.need(ns::MAM, "result").need_attr("id")
 }
 
-fn page(inside: &str) -> String {
+pub(crate) fn page(inside: &str) -> String {
     format!("<set xmlns='http://jabber.org/protocol/rsm'>{inside}</set>")
 }
 
-fn form(var: &str, value: &str) -> String {
+pub(crate) fn form(var: &str, value: &str) -> String {
     format!(
         "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE' type='hidden'>\
          <value>{}</value></field><field var='{var}'><value>{value}</value></field></x>",
@@ -183,7 +187,80 @@ async fn the_server_says_that_there_is_an_archive(world: &World) {
     let own = juliet.bare();
     let info = format!("<query xmlns='{}'/>", ns::DISCO_INFO);
     let info = juliet.get(&own, &info).await;
-    for feature in ["urn:xmpp:mam:2", "urn:xmpp:mam:2#extended"] {
+    // XEP-0059 §3.
+    for feature in [
+        "urn:xmpp:mam:2",
+        "urn:xmpp:mam:2#extended",
+        "http://jabber.org/protocol/rsm",
+    ] {
         assert!(info.raw.contains(&format!("'{feature}'")), "{info}");
     }
+}
+
+/// §4.3: as many pages as are asked for, whole and one after the other.
+async fn queries_that_do_not_wait_are_all_answered(world: &World) {
+    const QUERIES: usize = 20;
+    let mut romeo = world.online("romeo").await;
+    let mut juliet = world.online("juliet").await;
+    let large = "x".repeat(60_000);
+    for number in 0..6 {
+        say(&mut romeo, &mut juliet, &format!("{number}{large}")).await;
+    }
+    let mam = ns::MAM;
+    let asked: String = (0..QUERIES)
+        .map(|n| format!("<iq type='set' id='q{n}'><query xmlns='{mam}' queryid='q{n}'/></iq>"))
+        .collect();
+    juliet.send(asked).await;
+    for n in 0..QUERIES {
+        let id = format!("q{n}");
+        // As many as fit a page: four.
+        for number in 0..4 {
+            let result = juliet.find(message().has(mam, "result")).await;
+            assert_eq!(
+                result.need(mam, "result").attr("queryid"),
+                Some(id.as_str())
+            );
+            let body = bodies(&[result]).remove(0);
+            assert!(body.starts_with(&number.to_string()), "{body:.20}");
+        }
+        let fin = juliet.find(iq().id(&id)).await;
+        assert_eq!(fin.need(mam, "fin").attr("complete"), None, "{fin}");
+    }
+}
+
+/// XEP-0313 §3.2: what an operator says of one user's archive.
+#[tokio::test]
+async fn an_archive_is_shortened_and_erased() {
+    let installed = Installed::new("cli-archive");
+    let node = installed.start().await;
+    let romeo = installed.account("romeo").await;
+    let mut client = installed.connect(&romeo).await;
+    client.become_available().await;
+    let own = client.bare();
+    client.chat(&own, "note").await;
+    client.find(message().body("note")).await;
+    assert_eq!(query(&mut client, "").await.0.len(), 1);
+    let json = |text: String| -> Value { serde_json::from_str(&text).unwrap() };
+    let archive = |options: &[&'static str]| {
+        let mut command = vec!["user", "archive", "romeo@localhost", "--json"];
+        command.extend(options);
+        command
+    };
+    let shown = json(installed.run_ok(&archive(&[])).await);
+    assert_eq!(shown["keep_days"], Value::Null);
+    let kept = json(installed.run_ok(&archive(&["--keep-days", "30"])).await);
+    assert_eq!(kept["keep_days"], 30);
+    assert_eq!(query(&mut client, "").await.0.len(), 1);
+    assert_ne!(installed.run(&archive(&["--erase"])).await.code, Some(0));
+    let erased = json(installed.run_ok(&archive(&["--erase", "--yes"])).await);
+    assert_eq!(
+        (&erased["is_erased"], &erased["keep_days"]),
+        (&true.into(), &30.into())
+    );
+    assert!(query(&mut client, "").await.0.is_empty());
+    let kept = json(installed.run_ok(&archive(&["--keep-as-host"])).await);
+    assert_eq!(kept["keep_days"], Value::Null);
+    let nobody = ["user", "archive", "nobody@localhost", "--keep-days", "1"];
+    assert_eq!(installed.run(&nobody).await.code, Some(5));
+    node.kill().await;
 }

@@ -158,7 +158,7 @@ async fn the_server_says_that_it_keeps_them(world: &World) {
 }
 
 /// Returns once the recipient's account has handled what was sent to it.
-async fn dealt_with(sender: &mut Client, recipient: &str) {
+pub(crate) async fn dealt_with(sender: &mut Client, recipient: &str) {
     sender
         .get(recipient, "<unheard xmlns='urn:example:unheard'/>")
         .await;
