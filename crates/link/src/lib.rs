@@ -31,7 +31,7 @@ pub use frame::{Frame, Routed};
 pub use local::LocalLink;
 pub use mailbox::{Mailbox, Returned};
 pub use management::{Attach, Enable, Management, MessageId, Resume, Resumed, Resumption};
-pub use node::{Link, SessionNode};
+pub use node::{Link, SessionNode, Way};
 pub use number::is_ahead;
 pub use outlet::{Close, Full, Outlet};
 pub use receipt::{Issue, Ledger, Receipt, Settle};

@@ -74,6 +74,17 @@ pub trait SessionNode: Send + Sync {
     async fn kick(&self, session: &SessionKey) -> Result<bool, Error>;
 }
 
+/// Where the owner of an account is, as far as can be told at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In this process.
+    Here,
+    /// At another node, which can be reached.
+    There,
+    /// Nobody serves it, or who does cannot be reached.
+    Nowhere,
+}
+
 /// Finds the node that owns an account and hands it frames.
 pub trait Link: Send + Sync {
     /// Puts a frame on its way to the owner of its target.
@@ -87,6 +98,13 @@ pub trait Link: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`] while there is none.
     fn owner(&self, account: &BareJid) -> Result<Arc<dyn SessionNode>, Error>;
+
+    /// Where frames for an account go at the moment. What is [`Way::Nowhere`]
+    /// waits, and goes on by itself.
+    fn way(&self, account: &BareJid) -> Way {
+        let _ = account;
+        Way::Here
+    }
 
     /// Every node that owns shards, for questions about all accounts.
     fn nodes(&self) -> Vec<Arc<dyn SessionNode>>;

@@ -56,8 +56,10 @@ impl Engine {
     pub fn start(env: Arc<Env>, workers: usize, shutdown: &CancellationToken) -> Parts {
         let mut tasks = JoinSet::new();
         let mut inboxes = Vec::new();
-        for _ in 0..workers.max(1) {
-            let inbox = Arc::new(Inbox::new(env.config.worker_frames_max));
+        let workers = workers.max(1);
+        for worker in 0..workers {
+            let inbox = Inbox::new(env.config.worker_frames_max, worker, workers);
+            let inbox = Arc::new(inbox);
             let worker = Worker::new(Arc::clone(&env), Arc::clone(&inbox));
             tasks.spawn(worker.run(shutdown.clone()));
             inboxes.push(inbox);

@@ -28,6 +28,7 @@ mod iq;
 mod management;
 mod metrics;
 mod outbound;
+mod outbox;
 mod outgoing;
 mod own_fence;
 mod password;

@@ -1,8 +1,11 @@
 //! What the engine counts. Each has a sentence an operator can act on.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
-use metrics::{Counter, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
 use starling_xmpp::stanza::Kind;
 use tokio::time::Instant;
 
@@ -12,6 +15,9 @@ const UNDELIVERED: &str = "starling_session_undelivered_stanzas_total";
 const OVERLOADED: &str = "starling_session_overloaded_stanzas_total";
 const UNSTORABLE: &str = "starling_session_unstorable_stanzas_total";
 const LOST: &str = "starling_session_lost_accounts_total";
+const OUTBOX_STANZAS: &str = "starling_session_outbox_stanzas";
+const OUTBOX_AGE: &str = "starling_session_outbox_oldest_seconds";
+const OUTBOX_REFUSED: &str = "starling_session_outbox_refused_stanzas_total";
 const COMMIT_WRITES: &str = "starling_session_commit_writes";
 const COMMIT_SECONDS: &str = "starling_session_commit_seconds";
 const COMMIT_RETRIES: &str = "starling_session_commit_retries_total";
@@ -47,6 +53,21 @@ pub fn describe() {
         LOST,
         Unit::Count,
         "Accounts whose handler panicked: their clients were disconnected and come back. Each is a bug; the log has its place."
+    );
+    describe_gauge!(
+        OUTBOX_STANZAS,
+        Unit::Count,
+        "Stanzas that were acknowledged to their senders and wait in the store for recipients out of reach, by worker. Anything that stays means shards without a reachable owner: look at the session nodes and at the way between them."
+    );
+    describe_gauge!(
+        OUTBOX_AGE,
+        Unit::Seconds,
+        "Age of the oldest of them, by worker. More than a failover takes means that a shard has been without an owner for so long."
+    );
+    describe_counter!(
+        OUTBOX_REFUSED,
+        Unit::Count,
+        "Stanzas refused because too many wait for recipients out of reach. Their senders were told to try again."
     );
     describe_histogram!(
         COMMIT_WRITES,
@@ -129,4 +150,15 @@ pub(crate) fn commit_ended(started: Instant) {
 
 pub(crate) fn commit_retried() {
     counter!(COMMIT_RETRIES).increment(1);
+}
+
+pub(crate) fn outbox_refused() {
+    counter!(OUTBOX_REFUSED).increment(1);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "bounded far below 2^52")]
+pub(crate) fn outbox(worker: usize, stanzas: usize, oldest: Duration) {
+    let worker = worker.to_string();
+    gauge!(OUTBOX_STANZAS, "worker" => worker.clone()).set(stanzas as f64);
+    gauge!(OUTBOX_AGE, "worker" => worker).set(oldest.as_secs_f64());
 }

@@ -93,9 +93,12 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
         }
         // Its sender is told; what is in the log is found there again.
         Task::Undelivered(outgoing) if outgoing.logged.is_none() => answer(&outgoing.stanza, error),
-        Task::Undelivered(_) | Task::Overflowed(_) | Task::Recover(_) | Task::Alarm(_) => {
-            Vec::new()
-        }
+        // What is to be kept is asked for again.
+        Task::Undelivered(_)
+        | Task::Overflowed(_)
+        | Task::Recover(_)
+        | Task::Keep(_)
+        | Task::Alarm(_) => Vec::new(),
         // Only an account in memory has sessions, and this one is not there.
         Task::Frame(
             Frame::Answered { .. }

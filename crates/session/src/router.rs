@@ -33,6 +33,7 @@ pub(crate) fn release(env: &Env, inbox: &Arc<Inbox>, effect: Effect) {
             trace,
         } => route(
             env,
+            inbox,
             Routing {
                 stanza,
                 receipt,
@@ -103,15 +104,15 @@ impl Routing {
 
 /// Sends a stanza to whoever serves the domain of its `to`, and what components
 /// reply after it.
-pub(crate) fn route(env: &Env, routing: Routing) {
-    let mut replies = send(env, routing);
+fn route(env: &Env, inbox: &Inbox, routing: Routing) {
+    let mut replies = send(env, inbox, routing);
     for _ in 0..COMPONENT_HOPS_MAX {
         if replies.is_empty() {
             return;
         }
         replies = replies
             .into_iter()
-            .flat_map(|reply| send(env, Routing::of(reply)))
+            .flat_map(|reply| send(env, inbox, Routing::of(reply)))
             .collect();
     }
     if !replies.is_empty() {
@@ -120,7 +121,7 @@ pub(crate) fn route(env: &Env, routing: Routing) {
 }
 
 /// Sends one stanza, and returns what a component had to say to it.
-fn send(env: &Env, routing: Routing) -> Vec<Stanza> {
+fn send(env: &Env, inbox: &Inbox, routing: Routing) -> Vec<Stanza> {
     let Routing {
         stanza,
         receipt,
@@ -143,7 +144,7 @@ fn send(env: &Env, routing: Routing) -> Vec<Stanza> {
                 is_repeated,
                 trace,
             };
-            to_shard(env, routed);
+            to_shard(env, inbox, routed);
             return Vec::new();
         }
         Some(Served::Component(component)) => {
@@ -158,17 +159,24 @@ fn send(env: &Env, routing: Routing) -> Vec<Stanza> {
     Vec::new()
 }
 
-fn to_shard(env: &Env, routed: Routed) {
+fn to_shard(env: &Env, inbox: &Inbox, routed: Routed) {
     metrics::routed(routed.stanza.head.kind);
+    let routed = match inbox.outbox.track(env, routed) {
+        Ok(routed) => routed,
+        Err(refused) => return refuse(env, *refused),
+    };
     if let Err(refused) = env.link.push(Frame::Routed(routed)) {
         let (Refused::Full(frame) | Refused::Unavailable(frame)) = refused;
         if let Frame::Routed(routed) = frame {
-            // The sender may try again: nothing is kept for a shard that
-            // nobody serves.
-            bounce(env, &routed.stanza, Condition::ResourceConstraint);
-            settle(routed.receipt);
+            refuse(env, routed);
         }
     }
+}
+
+/// Too much waits already: the sender may try again.
+fn refuse(env: &Env, routed: Routed) {
+    bounce(env, &routed.stanza, Condition::ResourceConstraint);
+    settle(routed.receipt);
 }
 
 fn settle(receipt: Option<Receipt>) {

@@ -14,8 +14,8 @@ use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::{Alarm, Task};
 use crate::{
-    Ctx, Event, Origin, bind, inbound, management, outbound, pipeline, presence, reject, returned,
-    sent,
+    Ctx, Event, Origin, bind, inbound, management, outbound, outbox, pipeline, presence, reject,
+    returned, sent,
 };
 
 /// How far a piece of work has come.
@@ -72,6 +72,7 @@ fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
         Task::Overflowed(session) => returned::end(&mut ctx, session, Close::ResourceConstraint),
         Task::Undelivered(outgoing) => returned::late(&mut ctx, *outgoing),
         Task::Recover(lost) => returned::recover(&mut ctx, lost),
+        Task::Keep(keep) => outbox::keep(&mut ctx, *keep),
         Task::Alarm(alarm) => rung(&mut ctx, alarm),
     }
     Handling::Done(ctx)

@@ -10,6 +10,7 @@ use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::{BareJid, Head};
 use tokio::sync::oneshot;
 
+use crate::outbox::Keep;
 use crate::outgoing::Outgoing;
 use crate::registry::FeatureId;
 
@@ -70,6 +71,8 @@ pub(crate) enum Task {
     Undelivered(Box<Outgoing>),
     /// What was on its way to sessions when an earlier node died.
     Recover(Vec<Outgoing>),
+    /// Stanzas of the account whose recipients are out of reach are to be kept.
+    Keep(Box<Keep>),
     /// Something that was put off.
     Alarm(Alarm),
 }

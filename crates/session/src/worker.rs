@@ -6,7 +6,9 @@
 //! in `tasks`, `outbound` and `inbound`; which accounts stay loaded in
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
+mod inbox;
 mod loss;
+mod opening;
 mod ownership;
 mod reading;
 mod residence;
@@ -18,10 +20,11 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use starling_cluster::Shard as ShardNumber;
-use starling_link::{ActiveSpan, Mailbox, Tally};
+use starling_cluster::{Epoch, Shard as ShardNumber};
+use starling_link::{ActiveSpan, Tally};
 use starling_store::{Error, Stamp, Write};
 use starling_xmpp::{BareJid, Head};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
@@ -34,28 +37,13 @@ use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
 use crate::work::{Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router};
+use inbox::Closing;
+pub(crate) use inbox::Inbox;
+use opening::Waiting;
 use ownership::Owned;
 use reading::Found;
 use residence::Residence;
 use timers::Timers;
-
-/// Surveys that may wait for one worker.
-const SURVEYS_MAX: usize = 64;
-
-/// Where work for a worker arrives.
-pub(crate) struct Inbox {
-    pub(crate) work: Mailbox<Work>,
-    pub(crate) surveys: Mailbox<Survey>,
-}
-
-impl Inbox {
-    pub(crate) fn new(frames_max: usize) -> Self {
-        Self {
-            work: Mailbox::new(frames_max),
-            surveys: Mailbox::new(SURVEYS_MAX),
-        }
-    }
-}
 
 /// What log lines of a handling carry: the trace, if its stanza is in one.
 fn log_span(watched: Option<&ActiveSpan>) -> Span {
@@ -65,21 +53,13 @@ fn log_span(watched: Option<&ActiveSpan>) -> Span {
     }
 }
 
-/// However a worker ends, those who wait for it learn of it.
-struct Closing(Arc<Inbox>);
-
-impl Drop for Closing {
-    fn drop(&mut self) {
-        self.0.work.close();
-        self.0.surveys.close();
-    }
-}
-
 /// An account that comes back: read from the store, or from a handler that had
 /// to wait.
 enum Returned {
     Loaded(ShardNumber, BareJid, Result<Option<Box<Found>>, Error>),
     Handled(ShardNumber, Box<Ctx>, Option<Head>),
+    /// A shard whose outbox was read.
+    Opened(ShardNumber, Epoch, Result<Waiting, Error>),
     /// Its handler panicked, and its memory went with it.
     Lost(ShardNumber, BareJid, Option<Head>),
 }
@@ -94,6 +74,11 @@ pub(crate) struct Worker {
     residence: Residence,
     timers: Timers,
     owned: Owned,
+    /// Shards of which is not known yet what an earlier owner has promised, and
+    /// the work that waits for them.
+    opening: HashMap<ShardNumber, Vec<Work>>,
+    /// When is looked at what is on its way to other nodes.
+    sweep_at: Instant,
     /// Accounts whose memory is ahead of the store, in the hands of a handler.
     spoilt: HashSet<BareJid>,
     /// Counts the writes of this worker, for their stamps.
@@ -116,6 +101,8 @@ impl Worker {
             residence,
             timers: Timers::new(),
             owned: Owned::default(),
+            opening: HashMap::new(),
+            sweep_at: Instant::now(),
             spoilt: HashSet::new(),
             writes: 0,
             begun: 0,
@@ -146,6 +133,7 @@ impl Worker {
                     }
                 }
                 () = self.timers.next() => self.ring(),
+                () = sleep_until(self.sweep_at), if !inbox.outbox.is_idle() => self.sweep(),
                 () = shutdown.cancelled(), if self.is_quiet() => return Ok(()),
             }
             self.commits.start();
@@ -168,19 +156,26 @@ impl Worker {
         if !self.shards.contains_key(&number) {
             let epoch = self.epoch_of(number)?;
             self.shards.insert(number, Shard::new(epoch));
+            self.open(number, epoch);
         }
         self.shards.get_mut(&number)
     }
 
     /// Finds the account for a piece of work, or has it read.
     fn begin(&mut self, work: Work) {
-        let Work {
+        self.begun += 1;
+        let waiting_max = self.env.config.account_waiting_stanzas_max;
+        if self.shard(work.shard).is_none() {
+            return self.release(reject::unowned(work.task));
+        }
+        let Some(Work {
             shard: number,
             target,
             task,
-        } = work;
-        self.begun += 1;
-        let waiting_max = self.env.config.account_waiting_stanzas_max;
+        }) = self.pass_open(work)
+        else {
+            return;
+        };
         let Some(shard) = self.shard(number) else {
             return self.release(reject::unowned(task));
         };
@@ -319,6 +314,7 @@ impl Worker {
                 }
             }
             Returned::Lost(number, name, head) => self.lose(number, &name, head),
+            Returned::Opened(number, epoch, found) => self.opened(number, epoch, found),
             Returned::Loaded(number, name, Ok(Some(found))) => {
                 let Found { bundle, lost } = *found;
                 let account = Box::new(Account::stored(name, bundle));

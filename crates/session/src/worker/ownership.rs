@@ -65,6 +65,7 @@ impl Worker {
                 self.owned.forget(number);
                 self.owned.taken.remove(&number);
                 self.shards.remove(&number);
+                self.close(number);
             }
             Ownership::Take(number, epoch) => {
                 self.owned.forget(number);
@@ -72,7 +73,10 @@ impl Worker {
                 let known = self.shards.get(&number);
                 if known.is_some_and(|shard| shard.epoch != epoch) {
                     self.shards.remove(&number);
+                    self.close(number);
                 }
+                // What an earlier owner has promised does not wait for work.
+                self.shard(number);
             }
         }
     }
@@ -87,6 +91,7 @@ impl Worker {
             });
         }
         self.owned.frozen.insert(number);
+        self.refuse_waiting(number);
         let unfinished = Unfinished { cycle: None, told };
         self.owned.unfinished.insert(number, unfinished);
         self.finish_leaving();

@@ -67,7 +67,7 @@ async fn what_takes_too_long_is_told_and_can_be_tried_again() {
     let node = Node::start().await;
     let (juliet, _) = node.bind("juliet@localhost").await;
     let (romeo, orchard) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    node.link.block_secretly("romeo@localhost");
     node.send(&juliet, Attach(0), 1, &romeo, "1");
     node.link.keeps(1).await;
     let (request, _) = resume(&juliet, 0);

@@ -1,20 +1,25 @@
 //! An engine whose way to one account can be blocked.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use starling_cluster::{NodeId, Placement, SingleNode};
+use starling_cluster::{Epoch, NodeId, Placement, Shard, SingleNode};
 use starling_link::{
     Attach, Bind, Bound, Client, Close, ConflictPolicy, Enable, Error, Frame, Full, Link,
-    LocalLink, Management, Outlet, Refused, Registration, Resume, SessionKey, SessionNode,
+    LocalLink, Management, Outlet, Refused, Registration, Resume, SessionKey, SessionNode, Way,
 };
 use starling_session::{
-    Config, Engine, EntryIds, Env, Host, Hosts, PasswordDeriver, Registry, Software, SystemClock,
+    Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
+    SystemClock,
 };
+use starling_store::outbox::{Bucket, Read as _, Row};
+use starling_store::{Memory, Position};
 use starling_xmpp::credentials::ScramVerifier;
 use starling_xmpp::{BareJid, Stanza, Type};
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// How long anything may take before it counts as lost.
@@ -57,6 +62,22 @@ impl Heard {
         self.stanza().await.head.id.unwrap().to_string()
     }
 
+    /// Waits until so many of its stanzas are dealt with.
+    pub(crate) async fn committed(&self, count: u32) {
+        let is_it = || (*self.committed.lock().unwrap() >= count).then_some(());
+        eventually(&self.changed, is_it).await;
+    }
+
+    /// How many are.
+    pub(crate) fn committed_now(&self) -> u32 {
+        *self.committed.lock().unwrap()
+    }
+
+    /// Whether it was told anything that nobody has looked at.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.stanzas.lock().unwrap().is_empty()
+    }
+
     pub(crate) async fn closed(&self) -> Close {
         eventually(&self.changed, || *self.closed.lock().unwrap()).await
     }
@@ -84,10 +105,14 @@ impl Outlet for Heard {
     }
 }
 
-/// A link that keeps what is for one account.
+/// A link that keeps what is for some accounts.
 pub(crate) struct Barrier {
     way: Arc<LocalLink>,
-    blocked: Mutex<Option<BareJid>>,
+    blocked: Mutex<Vec<BareJid>>,
+    /// Refuses instead of keeping.
+    is_full: AtomicBool,
+    /// Says that it reaches the account all the same.
+    is_lying: AtomicBool,
     kept: Mutex<Vec<Frame>>,
     changed: Notify,
 }
@@ -95,7 +120,33 @@ pub(crate) struct Barrier {
 impl Barrier {
     /// Keeps what comes for an account from now on.
     pub(crate) fn block(&self, account: &str) {
-        *self.blocked.lock().unwrap() = Some(jid(account));
+        self.blocked.lock().unwrap().push(jid(account));
+    }
+
+    /// Keeps what comes for an account that is here, but does nothing.
+    pub(crate) fn block_secretly(&self, account: &str) {
+        self.is_lying.store(true, Ordering::Relaxed);
+        self.block(account);
+    }
+
+    /// Refuses from now on what it would keep.
+    pub(crate) fn fill(&self, is_full: bool) {
+        self.is_full.store(is_full, Ordering::Relaxed);
+    }
+
+    /// Forgets what it keeps, as with the process.
+    pub(crate) fn forget(&self) {
+        self.kept.lock().unwrap().clear();
+    }
+
+    /// The numbers of what it keeps.
+    pub(crate) fn kept_ids(&self) -> Vec<String> {
+        let kept = self.kept.lock().unwrap();
+        let ids = kept.iter().map(|frame| match frame {
+            Frame::Routed(routed) => routed.stanza.head.id.clone().unwrap().to_string(),
+            other => panic!("{other:?}"),
+        });
+        ids.collect()
     }
 
     /// Waits until so much is kept.
@@ -104,9 +155,31 @@ impl Barrier {
         eventually(&self.changed, is_it).await;
     }
 
+    /// The way is free, though what was kept is not sent yet.
+    pub(crate) fn clear_only(&self) {
+        self.blocked.lock().unwrap().clear();
+    }
+
+    /// Sends what another keeps.
+    pub(crate) fn take_from(&self, other: &Self) {
+        for frame in std::mem::take(&mut *other.kept.lock().unwrap()) {
+            assert!(self.way.push(frame).is_ok());
+        }
+    }
+
+    /// Lets what is for one account go.
+    pub(crate) fn unblock(&self, account: &str) {
+        let account = jid(account);
+        self.blocked.lock().unwrap().retain(|of| *of != account);
+        let mut kept = self.kept.lock().unwrap();
+        for frame in kept.extract_if(.., |frame| *frame.target() == account) {
+            assert!(self.way.push(frame).is_ok());
+        }
+    }
+
     /// Lets all of it go.
     pub(crate) fn clear(&self) {
-        *self.blocked.lock().unwrap() = None;
+        self.blocked.lock().unwrap().clear();
         for frame in std::mem::take(&mut *self.kept.lock().unwrap()) {
             assert!(self.way.push(frame).is_ok());
         }
@@ -115,8 +188,11 @@ impl Barrier {
 
 impl Link for Barrier {
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
-        let is_blocked = self.blocked.lock().unwrap().as_ref() == Some(frame.target());
+        let is_blocked = self.blocked.lock().unwrap().contains(frame.target());
         if is_blocked && matches!(frame, Frame::Routed(_)) {
+            if self.is_full.load(Ordering::Relaxed) {
+                return Err(Refused::Full(frame));
+            }
             self.kept.lock().unwrap().push(frame);
             self.changed.notify_one();
             return Ok(());
@@ -126,6 +202,14 @@ impl Link for Barrier {
 
     fn owner(&self, account: &BareJid) -> Result<Arc<dyn SessionNode>, Error> {
         self.way.owner(account)
+    }
+
+    fn way(&self, account: &BareJid) -> Way {
+        let is_blocked = self.blocked.lock().unwrap().contains(account);
+        match is_blocked && !self.is_lying.load(Ordering::Relaxed) {
+            true => Way::Nowhere,
+            false => Way::Here,
+        }
     }
 
     fn nodes(&self) -> Vec<Arc<dyn SessionNode>> {
@@ -141,30 +225,47 @@ impl PasswordDeriver for NoPasswords {
     }
 }
 
-/// An engine with two accounts.
+/// An engine, as one of a cluster.
 pub(crate) struct Node {
     pub(crate) engine: Arc<Engine>,
     pub(crate) link: Arc<Barrier>,
+    pub(crate) store: Arc<Memory>,
+    workers: JoinSet<Result<(), starling_store::Error>>,
 }
 
 impl Node {
     pub(crate) async fn start() -> Self {
+        let node = Self::over(Arc::default(), 1);
+        for account in ["romeo@localhost", "juliet@localhost", "tybalt@localhost"] {
+            let registration = Registration {
+                account: jid(account),
+                verifiers: Vec::new(),
+            };
+            assert!(node.engine.register(registration).await.unwrap());
+        }
+        node
+    }
+
+    /// An engine that owns every shard under this epoch.
+    pub(crate) fn over(store: Arc<Memory>, epoch: u32) -> Self {
         let way = LocalLink::new();
         let link = Arc::new(Barrier {
             way: Arc::clone(&way),
             blocked: Mutex::default(),
+            is_full: AtomicBool::new(false),
+            is_lying: AtomicBool::new(false),
             kept: Mutex::default(),
             changed: Notify::new(),
         });
         let mut hosts = Hosts::default();
         hosts.add(&jid("localhost"), Host::default());
         let env = Env {
-            fence: None,
+            fence: Some(OwnFence::new(Arc::clone(&store) as _, "session-1")),
             config: Config::default(),
             hosts: ArcSwap::from_pointee(hosts),
-            store: Arc::new(starling_store::Memory::default()),
+            store: Arc::clone(&store) as _,
             link: Arc::clone(&link) as _,
-            placement: Placement::new([1; 16]),
+            placement: placement(),
             membership: Arc::new(SingleNode::new(NodeId::new("alone"))),
             clock: Arc::new(SystemClock),
             passwords: Arc::new(NoPasswords),
@@ -176,20 +277,40 @@ impl Node {
                 os: None,
             },
         };
-        let mut parts = Engine::start(Arc::new(env), 2, &CancellationToken::new());
-        parts.workers.detach_all();
+        let parts = Engine::start(Arc::new(env), 2, &CancellationToken::new());
         way.join(&parts.node);
-        for account in ["romeo@localhost", "juliet@localhost"] {
-            let registration = Registration {
-                account: jid(account),
-                verifiers: Vec::new(),
-            };
-            assert!(parts.node.register(registration).await.unwrap());
+        for shard in Shard::all() {
+            parts.node.take(shard, Epoch(epoch));
         }
         Self {
             engine: parts.node,
             link,
+            store,
+            workers: parts.workers,
         }
+    }
+
+    /// Ends it at once. What is stored stays.
+    pub(crate) async fn kill(mut self) -> Arc<Memory> {
+        self.workers.shutdown().await;
+        self.link.forget();
+        self.store
+    }
+
+    /// What the shard of an account owes.
+    pub(crate) async fn owes(&self, account: &str) -> Vec<Row> {
+        let shard = placement().shard_of(&jid(account)).number();
+        let outline = self.store.outbox(shard).await.unwrap();
+        let mut owed = Vec::new();
+        if let Some(hours) = outline.extent.hours {
+            for hour in hours.first..=hours.last {
+                let bucket = Bucket { shard, hour };
+                let page = self.store.outbox_page(bucket, Position::START, 500).await;
+                let rows = page.unwrap().into_iter();
+                owed.extend(rows.filter(|row| outline.is_owed(row)));
+            }
+        }
+        owed
     }
 
     /// A session that its client may resume.
@@ -216,11 +337,16 @@ impl Node {
     /// A client sends a message to an address.
     pub(crate) fn send(&self, from: &Bound, attach: Attach, number: u32, to: &Bound, id: &str) {
         let message = Stanza::message(Type::Chat).id(id).to(to.jid.clone());
+        self.send_stanza(from, attach, number, message);
+    }
+
+    /// A client sends a stanza.
+    pub(crate) fn send_stanza(&self, from: &Bound, attach: Attach, number: u32, stanza: Stanza) {
         let frame = Frame::FromClient {
             session: key(from),
             attach,
             number,
-            stanza: message.from(from.jid.clone()),
+            stanza: stanza.from(from.jid.clone()),
             trace: None,
         };
         assert!(self.link.push(frame).is_ok());
@@ -232,6 +358,10 @@ pub(crate) fn key(bound: &Bound) -> SessionKey {
         account: bound.jid.to_bare(),
         id: bound.session,
     }
+}
+
+fn placement() -> Placement {
+    Placement::new([1; 16])
 }
 
 /// A request for a session back, and where its stanzas go.

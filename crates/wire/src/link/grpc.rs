@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use starling_cluster::{Incarnation, Membership, Placement};
 use starling_link::trace::SpanSink;
-use starling_link::{Error, Frame, Link, Refused, SessionNode};
+use starling_link::{Error, Frame, Link, Refused, SessionNode, Way};
 use starling_xmpp::BareJid;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -81,6 +81,10 @@ impl Link for GrpcLink {
         }
         let peer = self.core.peer(&owner.node);
         Ok(Arc::new(RemoteNode::new(&self.core, peer)))
+    }
+
+    fn way(&self, account: &BareJid) -> Way {
+        self.core.way(self.core.placement.shard_of(account))
     }
 
     fn nodes(&self) -> Vec<Arc<dyn SessionNode>> {

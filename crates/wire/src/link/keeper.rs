@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use starling_cluster::{Membership, NodeId, Owner, Placement, Shard};
 use starling_link::trace::SpanSink;
-use starling_link::{Frame, Outlet, Refused, SessionNode};
+use starling_link::{Frame, Outlet, Refused, SessionNode, Way};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
@@ -147,6 +147,26 @@ impl Core {
             return None;
         }
         self.turn(shard, &mut route)
+    }
+
+    /// Where a shard's frames go at the moment.
+    pub(crate) fn way(&self, shard: Shard) -> Way {
+        let route = self.routes.lock(shard);
+        if route.is_parked {
+            return Way::Nowhere;
+        }
+        match self.owner(shard, &route) {
+            None => Way::Nowhere,
+            Some(owner) if self.is_local(&owner.node) => Way::Here,
+            Some(owner) => {
+                let peers = self.peers.load();
+                let lane = peers.get(&owner.node).map(|peer| peer.lane(shard));
+                match lane.is_some_and(|lane| lane.is_up()) {
+                    true => Way::There,
+                    false => Way::Nowhere,
+                }
+            }
+        }
     }
 
     /// These are told soon, where no lock is held.

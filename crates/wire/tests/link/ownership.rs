@@ -1,7 +1,7 @@
 //! Shards that move, and nodes that know of it at different times.
 
 use starling_link::contract::{self, Event, Recorder, push, routed};
-use starling_link::{Error, Frame, Link as _, Refused};
+use starling_link::{Error, Frame, Link as _, Refused, Way};
 
 use crate::support::{OwnerNode, World};
 
@@ -51,6 +51,32 @@ async fn a_frame_of_a_new_epoch_waits_until_its_owner_knows() {
     }
     world.known.learn("second");
     assert_eq!(ids(&second.node.wait_for(3).await), ["1", "2", "3"]);
+}
+
+/// Whoever promises that something arrives can find out whether it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whether_an_account_can_be_reached_is_known() {
+    let world = World::new().await;
+    let outlet = Recorder::new();
+    contract::bound(&*world.edge, &outlet).await;
+    let account = contract::account();
+    let until = async |way| {
+        let is_so = async {
+            while world.edge.way(&account) != way {
+                tokio::task::yield_now().await;
+            }
+        };
+        let waited = tokio::time::timeout(contract::DEADLINE, is_so).await;
+        waited.unwrap_or_else(|_| panic!("it is not {way:?}"));
+    };
+    until(Way::There).await;
+    assert_eq!(world.owner.link.way(&account), Way::Here);
+    world.proxy.open(false);
+    until(Way::Nowhere).await;
+    world.proxy.open(true);
+    until(Way::There).await;
+    world.known.own_none();
+    until(Way::Nowhere).await;
 }
 
 /// Without an owner stanzas wait, clients are not read, and questions fail.
