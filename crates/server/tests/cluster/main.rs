@@ -11,6 +11,7 @@
     reason = "tests panic on failure; parts of the shared files are not used here"
 )]
 
+mod outbox;
 #[path = "../shared/mod.rs"]
 mod shared;
 
@@ -37,12 +38,16 @@ const DEADLINE: Duration = Duration::from_secs(60);
 /// Between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// One cluster at a time is enough for a small machine.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// For how long a node may be silent.
 const LEASE: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs etcd and a CQL database: cargo xtask test --only cluster"]
 async fn nothing_acknowledged_is_lost_with_a_session_node() {
+    let _turn = TURN.lock().await;
     let site = Site {
         ground: ground().clone(),
         folder: new_folder("cluster"),
