@@ -70,7 +70,8 @@ impl Bound {
 
 impl Client {
     pub(crate) async fn new(session: Session, config: &Config) -> Result<Self, ConnectError> {
-        let statements = Statements::prepare(&session).await;
+        // Once, and large with every statement.
+        let statements = Box::pin(Statements::prepare(&session)).await;
         Ok(Client {
             statements: statements.map_err(|error| ConnectError::Schema {
                 keyspace: config.keyspace.clone(),

@@ -166,18 +166,22 @@ impl Plan {
                 let bound = vcard(client, name, stamp, change);
                 self.push(Table::VCard, &owner, start, bound);
             }
-            Change::Archive(archive::Change::Append(entry)) => {
+            Change::Archive(change) => self.add_to_log(owner, stamp, change),
+        }
+    }
+
+    fn add_to_log(&mut self, owner: BareJid, stamp: Stamp, change: archive::Change) {
+        match change {
+            archive::Change::Append(entry) => {
                 self.appended.insert(owner.clone());
                 self.appends.push((owner, stamp, entry));
             }
-            Change::Archive(archive::Change::Purge { through }) => {
-                self.purges.push((owner, stamp, through));
-            }
-            Change::Archive(archive::Change::Sweep {
+            archive::Change::Purge { through } => self.purges.push((owner, stamp, through)),
+            archive::Change::Sweep {
                 after,
                 through,
                 is_offline,
-            }) => {
+            } => {
                 let sweep = Sweep {
                     after,
                     through,

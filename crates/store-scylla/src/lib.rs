@@ -68,8 +68,7 @@ impl Scylla {
         for finding in &findings {
             finding.log();
         }
-        // Once, and large with every statement that it prepares.
-        let client = Box::pin(Client::new(session, config)).await?;
+        let client = Client::new(session, config).await?;
         Ok(Scylla {
             client,
             open: OpenLogs::default(),
