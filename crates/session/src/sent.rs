@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use starling_link::MessageId;
-use starling_store::archive::{Direction, Order, PAGE_ENTRIES_MAX, Query};
+use starling_store::archive::{Direction, PAGE_ENTRIES_MAX, Query};
 use starling_xmpp::payload::stanza_id;
 use starling_xmpp::stanza::Kind;
 use starling_xmpp::{Stanza, UnixMillis, ns};
@@ -166,13 +166,8 @@ pub(crate) async fn has_come(message: &Stanza, ctx: &Ctx) -> bool {
         return false;
     };
     let owner = ctx.account.jid.clone();
-    let since = ctx.now().0.saturating_sub(REPEATED_WITHIN_MILLIS);
-    let latest = Query {
-        order: Order::Descending,
-        start: Some(UnixMillis(since)),
-        limit: PAGE_ENTRIES_MAX,
-        ..Query::default().within_bytes(SEARCH_BYTES_MAX)
-    };
+    // However long ago: what an outbox sends again may have waited for days.
+    let latest = Query::before(None, PAGE_ENTRIES_MAX).within_bytes(SEARCH_BYTES_MAX);
     let of_sender = latest.clone().archived_only().with(from.to_bare().into());
     let store = ctx.store().await;
     // In the archive, or only on its way to somebody.
