@@ -2,6 +2,8 @@
 //! what was promised to them arrives, once and in order, whatever dies.
 
 use starling_link::{Attach, SessionNode as _};
+use starling_store::outbox::{Bucket, Change, Read as _, Row};
+use starling_store::{Position, Stamp, Store as _, Write};
 use starling_xmpp::{Condition, Element, Stanza, Type};
 use tokio::time::{Duration, Instant, sleep};
 
@@ -10,13 +12,18 @@ use crate::support::{Node, jid};
 /// As many as one worker looks after.
 const STANZAS_MAX: u32 = 16_384;
 
-/// Waits until a shard owes nothing.
-async fn settles(node: &Node, account: &str) {
+/// Waits until something is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
-    while !node.owes(account).await.is_empty() {
-        assert!(Instant::now() < deadline, "it still owes something");
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "it takes too long");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Waits until a shard owes nothing.
+async fn settles(node: &Node, account: &str) {
+    until(async || node.owes(account).await.is_empty()).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,11 +133,7 @@ async fn each_peer_is_done_by_itself() {
         (orchard.id().await, orchard.id().await),
         ("r1".into(), "r2".into())
     );
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while node.owes("juliet@localhost").await.len() > 2 {
-        assert!(Instant::now() < deadline, "what has arrived is still owed");
-        sleep(Duration::from_millis(50)).await;
-    }
+    until(async || node.owes("juliet@localhost").await.len() == 2).await;
     let store = node.kill().await;
     drop(street);
 
@@ -146,6 +149,77 @@ async fn each_peer_is_done_by_itself() {
         ("t1".into(), "t2".into())
     );
     settles(&node, "juliet@localhost").await;
+}
+
+/// What an owner writes after its shard is another's was never promised: nobody
+/// sends it, whoever has the shard later.
+#[tokio::test(start_paused = true)]
+async fn a_row_that_comes_too_late_is_nobodys() {
+    let node = Node::start().await;
+    let (juliet, balcony) = node.bind("juliet@localhost").await;
+    let (romeo, _) = node.bind("romeo@localhost").await;
+    node.link.block("romeo@localhost");
+    node.send(&juliet, Attach(0), 1, &romeo, "1");
+    balcony.committed(1).await;
+    let row = node.owes("juliet@localhost").await.remove(0);
+    let node = Node::over(node.kill().await, 2);
+    node.link.block("romeo@localhost");
+    node.link.keeps(1).await;
+    let late = Row {
+        position: Position::new(1, row.position.seq + 1),
+        id: row.id + 1,
+        ..row
+    };
+    let write = Write::new(
+        jid("juliet@localhost"),
+        Stamp::new(1, 99),
+        Change::Put(late),
+    );
+    node.store.commit(vec![write]).await.unwrap();
+    let node = Node::over(node.kill().await, 3);
+    node.link.block("romeo@localhost");
+    let (juliet, _) = node.bind("juliet@localhost").await;
+    node.send(&juliet, Attach(0), 1, &romeo, "2");
+    node.link.keeps(2).await;
+    assert_eq!(node.link.kept_ids(), ["1", "2"]);
+}
+
+/// Hours of which nothing is owed go as a whole.
+#[tokio::test(start_paused = true)]
+async fn hours_that_are_done_are_removed() {
+    let node = Node::start().await;
+    let (juliet, balcony) = node.bind("juliet@localhost").await;
+    let (romeo, orchard) = node.bind("romeo@localhost").await;
+    let (tybalt, street) = node.bind("tybalt@localhost").await;
+    node.link.block("romeo@localhost");
+    node.link.block("tybalt@localhost");
+    node.send(&juliet, Attach(0), 1, &tybalt, "1");
+    balcony.committed(1).await;
+    node.clock.advance_millis(2 * 3_600_000);
+    node.send(&juliet, Attach(0), 2, &romeo, "2");
+    balcony.committed(2).await;
+    let shard = Node::shard_of("juliet@localhost");
+    let hours = async || node.store.outbox(shard).await.unwrap().extent.hours;
+    let both = hours().await.unwrap();
+    assert_eq!(both.last, both.first + 2);
+    node.link.unblock("tybalt@localhost");
+    assert_eq!(street.id().await, "1");
+    until(async || hours().await.unwrap().first == both.last).await;
+    let bucket = |hour| Bucket { shard, hour };
+    let first = node
+        .store
+        .outbox_page(bucket(both.first), Position::START, 9)
+        .await;
+    assert_eq!(first, Ok(Vec::new()));
+    assert_eq!(node.owes("juliet@localhost").await.len(), 1);
+    node.link.clear();
+    assert_eq!(orchard.id().await, "2");
+    until(async || hours().await.is_none()).await;
+    let last = node
+        .store
+        .outbox_page(bucket(both.last), Position::START, 9)
+        .await;
+    assert_eq!(last, Ok(Vec::new()));
 }
 
 /// A node that died had sent some of it: the recipient knows what it has.

@@ -11,16 +11,20 @@ use starling_link::{
     LocalLink, Management, Outlet, Refused, Registration, Resume, SessionKey, SessionNode, Way,
 };
 use starling_session::{
-    Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
-    SystemClock,
+    Config, Engine, EntryIds, Env, Host, Hosts, ManualClock, OwnFence, PasswordDeriver, Registry,
+    Software,
 };
 use starling_store::outbox::{Bucket, Read as _, Row};
 use starling_store::{Memory, Position};
 use starling_xmpp::credentials::ScramVerifier;
+use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Stanza, Type};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+/// When every engine begins.
+const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
 
 /// How long anything may take before it counts as lost.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -230,6 +234,7 @@ pub(crate) struct Node {
     pub(crate) engine: Arc<Engine>,
     pub(crate) link: Arc<Barrier>,
     pub(crate) store: Arc<Memory>,
+    pub(crate) clock: Arc<ManualClock>,
     workers: JoinSet<Result<(), starling_store::Error>>,
 }
 
@@ -257,6 +262,7 @@ impl Node {
             kept: Mutex::default(),
             changed: Notify::new(),
         });
+        let clock = Arc::new(ManualClock::at(NOW));
         let mut hosts = Hosts::default();
         hosts.add(&jid("localhost"), Host::default());
         let env = Env {
@@ -267,7 +273,7 @@ impl Node {
             link: Arc::clone(&link) as _,
             placement: placement(),
             membership: Arc::new(SingleNode::new(NodeId::new("alone"))),
-            clock: Arc::new(SystemClock),
+            clock: Arc::clone(&clock) as _,
             passwords: Arc::new(NoPasswords),
             entry_ids: EntryIds::new([2; 16]),
             registry: Registry::new(Vec::new()),
@@ -286,6 +292,7 @@ impl Node {
             engine: parts.node,
             link,
             store,
+            clock,
             workers: parts.workers,
         }
     }
@@ -297,9 +304,14 @@ impl Node {
         self.store
     }
 
+    /// The shard of an account.
+    pub(crate) fn shard_of(account: &str) -> u16 {
+        placement().shard_of(&jid(account)).number()
+    }
+
     /// What the shard of an account owes.
     pub(crate) async fn owes(&self, account: &str) -> Vec<Row> {
-        let shard = placement().shard_of(&jid(account)).number();
+        let shard = Self::shard_of(account);
         let outline = self.store.outbox(shard).await.unwrap();
         let mut owed = Vec::new();
         if let Some(hours) = outline.extent.hours {
