@@ -140,6 +140,22 @@ impl Etcd {
         self.listens(member).await;
     }
 
+    /// Starts every member that was killed. A majority of them has to run before
+    /// any listens.
+    ///
+    /// # Panics
+    /// If one does not start.
+    pub async fn restart_all(&mut self) {
+        let is_down = |member: &usize| self.members[*member].child.is_none();
+        let down: Vec<usize> = (0..self.members.len()).filter(is_down).collect();
+        for member in &down {
+            self.spawn(*member);
+        }
+        for member in down {
+            self.listens(member).await;
+        }
+    }
+
     const fn scheme(&self) -> &'static str {
         if self.tls.is_some() { "https" } else { "http" }
     }

@@ -89,6 +89,12 @@ impl World {
         self.hosts
     }
 
+    /// Every door.
+    #[must_use]
+    pub fn entrances(&self) -> &[Entrance] {
+        &self.entrances
+    }
+
     /// A door; successive calls take turns among the edges.
     #[must_use]
     pub fn entrance(&self) -> &Entrance {

@@ -2,9 +2,12 @@
 //! is fetched, then they run. Starting it is `testkit`'s work, so that the same
 //! tests find one without this command. How to leave the step out, `report` says.
 
+use std::ffi::{OsStr, OsString};
+
 use anyhow::{Context, Result};
 use starling_testkit::cassandra;
 
+use crate::clients;
 use crate::report::{Outcome, say};
 use crate::system::{ETCD, JAVA, MAVEN};
 use crate::test::{cargo, libtest_counts};
@@ -37,7 +40,23 @@ pub(crate) fn cluster() -> Result<Outcome> {
         .counted(libtest_counts)
 }
 
-/// Every scenario of the single node, on three edges and three session nodes.
+/// Nodes, etcd and the database die, hang and are cut off while people write.
+pub(crate) fn faults() -> Result<Outcome> {
+    if let Some(left_out) = ground()? {
+        return Ok(left_out);
+    }
+    if cassandra::wanted() != cassandra::Wanted::Own {
+        let why = format!("{} names a database that is not ours", cassandra::VARIABLE);
+        return Ok(Outcome::LeftOut(why));
+    }
+    cargo(&SERVER)
+        .args(&["--no-fail-fast", "--test", "faults", "--", "--ignored"])
+        .args(&["--test-threads=1"])
+        .counted(libtest_counts)
+}
+
+/// Every scenario of the single node, on three edges and three session nodes, and
+/// the clients by other hands there.
 pub(crate) fn scenarios() -> Result<Outcome> {
     if let Some(left_out) = ground()? {
         return Ok(left_out);
@@ -47,7 +66,14 @@ pub(crate) fn scenarios() -> Result<Outcome> {
         // They wait for the database more than they compute.
         .args(&["--test-threads=8"])
         .env("STARLING_TEST_WORLD", "cluster")
+        .env("STARLING_TEST_SLIXMPP", lines(&clients::slixmpp_words()?))
+        .env("STARLING_TEST_XMPP_JS", lines(&clients::xmpp_js_words()?))
         .counted(libtest_counts)
+}
+
+/// One word a line.
+fn lines(words: &[OsString]) -> OsString {
+    words.join(OsStr::new("\n"))
 }
 
 const SERVER: [&str; 4] = ["test", "--locked", "--package", "starling-server"];

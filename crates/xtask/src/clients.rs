@@ -4,6 +4,7 @@
 //! script in `crates/server/tests/clients` that does what a person would do,
 //! prints a line for each thing it checked and ends with `N passed, N failed`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -17,24 +18,37 @@ use crate::{tools, workspace};
 
 /// slixmpp, in Python.
 pub(crate) fn slixmpp() -> Result<Outcome> {
-    let scripts = scripts();
-    let python = tools::python(&scripts.join("requirements.txt"))?;
-    let node = Node::start()?;
-    let script = scripts.join("slixmpp_client.py");
-    // Unbuffered, so that a script that hangs shows how far it came.
-    node.describe_to(Command::new(python).args(&["-u"]).args(&[script]))?
-        .counted(counts)
+    on_one_node(&slixmpp_words()?)
 }
 
 /// `@xmpp/client`, in JavaScript.
 pub(crate) fn xmpp_js() -> Result<Outcome> {
+    on_one_node(&xmpp_js_words()?)
+}
+
+/// How slixmpp is run: the program and its arguments, once it is installed.
+pub(crate) fn slixmpp_words() -> Result<Vec<OsString>> {
+    let scripts = scripts();
+    let python = tools::python(&scripts.join("requirements.txt"))?;
+    let script = scripts.join("slixmpp_client.py");
+    // Unbuffered, so that a script that hangs shows how far it came.
+    Ok(vec![python.into(), "-u".into(), script.into()])
+}
+
+/// How `@xmpp/client` is run.
+pub(crate) fn xmpp_js_words() -> Result<Vec<OsString>> {
     let scripts = scripts();
     let folder = tools::node(&scripts)?;
     let script = folder.join("xmpp_js_client.mjs");
     // Node.js looks for packages beside the script.
     fs::copy(scripts.join("xmpp_js_client.mjs"), &script).context("cannot copy the script")?;
+    Ok(vec!["node".into(), script.into()])
+}
+
+fn on_one_node(words: &[OsString]) -> Result<Outcome> {
+    let (program, arguments) = words.split_first().context("nothing to run")?;
     let node = Node::start()?;
-    node.describe_to(Command::new("node").args(&[script]))?
+    node.describe_to(Command::new(program).args(arguments))?
         .counted(counts)
 }
 

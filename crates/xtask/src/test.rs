@@ -47,6 +47,8 @@ enum Step {
     Cluster,
     /// Every scenario again, on three edges and three session nodes.
     ClusterScenarios,
+    /// Nodes, etcd and the database die, hang and are cut off while people write.
+    Faults,
     /// A Python client, slixmpp, against the binary.
     Slixmpp,
     /// A JavaScript client, @xmpp/client, against the binary.
@@ -98,6 +100,7 @@ impl Step {
             Self::Cql => cassandra::tests(),
             Self::Cluster => cassandra::cluster(),
             Self::ClusterScenarios => cassandra::scenarios(),
+            Self::Faults => cassandra::faults(),
             Self::Slixmpp => clients::slixmpp(),
             Self::XmppJs => clients::xmpp_js(),
             Self::Otlp => clients::otlp(),

@@ -339,6 +339,9 @@ async fn refuses(installed: &Installed, account: &Account) {
 
 #[tokio::test]
 async fn what_concerns_a_cluster_is_answered_by_a_node_that_is_alone() {
+    if OneNode::Alone.is_left_out("what_concerns_a_cluster_is_answered_by_a_node_that_is_alone") {
+        return;
+    }
     let installed = Installed::new("cli-alone");
     let node = installed.start().await;
     for command in [

@@ -31,6 +31,7 @@ mod blocking;
 mod caps;
 mod carbons;
 mod cli;
+mod clients;
 mod configured;
 mod conversations;
 mod delivery;

@@ -17,6 +17,8 @@ pub(crate) enum OneNode {
     Backup,
     /// The data folder that belongs to one process.
     Folder,
+    /// A node that is not part of a cluster, and says so.
+    Alone,
     /// The command line before anything runs.
     NothingRuns,
     /// What a process measures or says of itself, with all roles in it.
@@ -29,6 +31,7 @@ impl OneNode {
             Self::File | Self::Disk => "a cluster keeps nothing in the embedded store's file",
             Self::Backup => "the backup of a cluster is that of its database",
             Self::Folder => "it is about the folder of one process, whatever its roles",
+            Self::Alone => "it is about a node that is not part of a cluster",
             Self::NothingRuns => "no server runs in it",
             Self::Process => "it reads one process that has every role",
         }

@@ -57,12 +57,17 @@ impl Site {
     /// Writes down what a node is: the settings of a node that stands alone, and
     /// what makes it one of several.
     pub(crate) fn configure(&self, node: &str, role: Role, settings: &str) {
+        self.configure_with(node, role, settings, "");
+    }
+
+    /// The same, with settings that come before all others.
+    pub(crate) fn configure_with(&self, node: &str, role: Role, settings: &str, own: &str) {
         let mut all: Table = settings.parse().unwrap();
-        // A session node has no clients, and so no certificate for them.
         merge(&mut all, self.membership(node, role).parse().unwrap());
         if role == Role::Session {
             merge(&mut all, self.store().parse().unwrap());
         }
+        merge(&mut all, own.parse().unwrap());
         let folder = self.folder_of(node);
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("starling.toml"), all.to_string()).unwrap();
@@ -158,6 +163,15 @@ impl Nodes {
     pub(crate) async fn run(&mut self, names: &[String]) {
         let started = join_all(names.iter().map(|name| self.site.start(name))).await;
         self.running.extend(names.iter().cloned().zip(started));
+    }
+
+    /// Forgets nodes that ended by themselves, and says which.
+    pub(crate) fn bury(&mut self) -> Vec<String> {
+        let ended = self.running.iter_mut();
+        let ended = ended.filter_map(|(name, node)| node.has_ended().then(|| name.clone()));
+        let ended: Vec<String> = ended.collect();
+        self.running.retain(|name, _| !ended.contains(name));
+        ended
     }
 
     /// The process of a node that runs.
