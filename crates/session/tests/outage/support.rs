@@ -1,14 +1,13 @@
 //! An engine whose way to one account can be blocked.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use starling_cluster::{Epoch, NodeId, Placement, Shard, SingleNode};
 use starling_link::{
-    Attach, Bind, Bound, Client, Close, ConflictPolicy, Enable, Error, Frame, Full, Link,
-    LocalLink, Management, Outlet, Refused, Registration, Resume, SessionKey, SessionNode, Way,
+    Attach, Bind, Bound, Client, Close, ConflictPolicy, Enable, Frame, Full, Link, LocalLink,
+    Management, Outlet, Registration, Resume, SessionKey, SessionNode,
 };
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, ManualClock, OwnFence, PasswordDeriver, Registry,
@@ -22,6 +21,8 @@ use starling_xmpp::{BareJid, Stanza, Type};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use crate::barrier::Barrier;
 
 /// When every engine begins.
 const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
@@ -109,118 +110,6 @@ impl Outlet for Heard {
     }
 }
 
-/// A link that keeps what is for some accounts.
-pub(crate) struct Barrier {
-    way: Arc<LocalLink>,
-    blocked: Mutex<Vec<BareJid>>,
-    /// Refuses instead of keeping.
-    is_full: AtomicBool,
-    /// Says that it reaches the account all the same.
-    is_lying: AtomicBool,
-    kept: Mutex<Vec<Frame>>,
-    changed: Notify,
-}
-
-impl Barrier {
-    /// Keeps what comes for an account from now on.
-    pub(crate) fn block(&self, account: &str) {
-        self.blocked.lock().unwrap().push(jid(account));
-    }
-
-    /// Keeps what comes for an account that is here, but does nothing.
-    pub(crate) fn block_secretly(&self, account: &str) {
-        self.is_lying.store(true, Ordering::Relaxed);
-        self.block(account);
-    }
-
-    /// Refuses from now on what it would keep.
-    pub(crate) fn fill(&self, is_full: bool) {
-        self.is_full.store(is_full, Ordering::Relaxed);
-    }
-
-    /// Forgets what it keeps, as with the process.
-    pub(crate) fn forget(&self) {
-        self.kept.lock().unwrap().clear();
-    }
-
-    /// The numbers of what it keeps.
-    pub(crate) fn kept_ids(&self) -> Vec<String> {
-        let kept = self.kept.lock().unwrap();
-        let ids = kept.iter().map(|frame| match frame {
-            Frame::Routed(routed) => routed.stanza.head.id.clone().unwrap().to_string(),
-            other => panic!("{other:?}"),
-        });
-        ids.collect()
-    }
-
-    /// Waits until so much is kept.
-    pub(crate) async fn keeps(&self, count: usize) {
-        let is_it = || (self.kept.lock().unwrap().len() >= count).then_some(());
-        eventually(&self.changed, is_it).await;
-    }
-
-    /// The way is free, though what was kept is not sent yet.
-    pub(crate) fn clear_only(&self) {
-        self.blocked.lock().unwrap().clear();
-    }
-
-    /// Sends what another keeps.
-    pub(crate) fn take_from(&self, other: &Self) {
-        for frame in std::mem::take(&mut *other.kept.lock().unwrap()) {
-            assert!(self.way.push(frame).is_ok());
-        }
-    }
-
-    /// Lets what is for one account go.
-    pub(crate) fn unblock(&self, account: &str) {
-        let account = jid(account);
-        self.blocked.lock().unwrap().retain(|of| *of != account);
-        let mut kept = self.kept.lock().unwrap();
-        for frame in kept.extract_if(.., |frame| *frame.target() == account) {
-            assert!(self.way.push(frame).is_ok());
-        }
-    }
-
-    /// Lets all of it go.
-    pub(crate) fn clear(&self) {
-        self.blocked.lock().unwrap().clear();
-        for frame in std::mem::take(&mut *self.kept.lock().unwrap()) {
-            assert!(self.way.push(frame).is_ok());
-        }
-    }
-}
-
-impl Link for Barrier {
-    fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
-        let is_blocked = self.blocked.lock().unwrap().contains(frame.target());
-        if is_blocked && matches!(frame, Frame::Routed(_)) {
-            if self.is_full.load(Ordering::Relaxed) {
-                return Err(Refused::Full(frame));
-            }
-            self.kept.lock().unwrap().push(frame);
-            self.changed.notify_one();
-            return Ok(());
-        }
-        self.way.push(frame)
-    }
-
-    fn owner(&self, account: &BareJid) -> Result<Arc<dyn SessionNode>, Error> {
-        self.way.owner(account)
-    }
-
-    fn way(&self, account: &BareJid) -> Way {
-        let is_blocked = self.blocked.lock().unwrap().contains(account);
-        match is_blocked && !self.is_lying.load(Ordering::Relaxed) {
-            true => Way::Nowhere,
-            false => Way::Here,
-        }
-    }
-
-    fn nodes(&self) -> Vec<Arc<dyn SessionNode>> {
-        self.way.nodes()
-    }
-}
-
 pub(crate) struct NoPasswords;
 
 impl PasswordDeriver for NoPasswords {
@@ -254,14 +143,7 @@ impl Node {
     /// An engine that owns every shard under this epoch.
     pub(crate) fn over(store: Arc<Memory>, epoch: u32) -> Self {
         let way = LocalLink::new();
-        let link = Arc::new(Barrier {
-            way: Arc::clone(&way),
-            blocked: Mutex::default(),
-            is_full: AtomicBool::new(false),
-            is_lying: AtomicBool::new(false),
-            kept: Mutex::default(),
-            changed: Notify::new(),
-        });
+        let link = Barrier::new(&way);
         let clock = Arc::new(ManualClock::at(NOW));
         let mut hosts = Hosts::default();
         hosts.add(&jid("localhost"), Host::default());
