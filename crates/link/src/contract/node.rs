@@ -171,7 +171,7 @@ impl SessionNode for ScriptedNode {
         changes: Vec<CredentialChange>,
     ) -> Result<Fingerprint, Error> {
         match basis {
-            Some(basis) if changes.len() == 3 => Ok(basis),
+            Some(basis) if changes.len() == 4 => Ok(basis),
             _ => Err(Error::Stale),
         }
     }
