@@ -11,6 +11,8 @@ pub struct Config {
     pub archive: crate::mam::Config,
     /// Messages for absent users.
     pub offline: crate::offline::Config,
+    /// What users publish.
+    pub pep: crate::pep::Config,
     /// What the server tells of itself.
     pub version: crate::version::Config,
 }

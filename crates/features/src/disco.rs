@@ -40,34 +40,43 @@ impl Feature for Disco {
     }
 
     fn handle<'a>(&'a self, query: &'a Stanza, ctx: &'a mut Ctx) -> BoxFuture<'a, Outcome> {
-        let outcome = match answer(query, ctx) {
-            Ok(answer) => {
-                ctx.send(answer);
-                Outcome::Done
+        Box::pin(async move {
+            match answer(query, ctx).await {
+                Ok(answer) => {
+                    ctx.send(answer);
+                    Outcome::Done
+                }
+                Err(condition) => Outcome::Reject(StanzaError::new(condition)),
             }
-            Err(condition) => Outcome::Reject(StanzaError::new(condition)),
-        };
-        Box::pin(std::future::ready(outcome))
+        })
     }
 }
 
-fn answer(query: &Stanza, ctx: &Ctx) -> Result<Stanza, Condition> {
+async fn answer(query: &Stanza, ctx: &mut Ctx) -> Result<Stanza, Condition> {
     let of = asked(query);
-    let asker = query.head.from.as_ref();
-    if of == To::Account && !asker.is_none_or(|asker| ctx.account.is_seen_by(asker)) {
+    let own = || Jid::from(ctx.account.jid.clone());
+    let asker = query.head.from.clone().unwrap_or_else(own);
+    if of == To::Account && !ctx.account.is_seen_by(&asker) {
         // §8: as for an account that does not exist.
         return Err(Condition::ServiceUnavailable);
     }
     let payload = query.first_payload().ok_or(Condition::BadRequest)?;
     let node = payload.element().attribute("node").map(str::to_owned);
     if payload.ns() == ns::DISCO_ITEMS {
-        return items(of, node, ctx).map(|items| query.result_with(&items.to_element()));
+        let items = match of {
+            To::Host => components(node.as_deref(), ctx)?,
+            To::Account | To::Own => account_items(node.as_deref(), &asker, ctx).await?,
+        };
+        return Ok(query.result_with(&Items { node, items }.to_element()));
     }
-    let mut info = match of {
-        To::Host => host_info(&ctx.env().registry, &ctx.host()),
-        To::Account | To::Own => account_info(ctx),
+    let mut info = match (of, &node) {
+        (To::Host, _) => host_info(&ctx.env().registry, &ctx.host()),
+        (_, None) => account_info(ctx),
+        (_, Some(node)) => node_info(node, &asker, ctx).await?,
     };
-    check_node(of, node.as_deref(), &info)?;
+    if of == To::Host {
+        check_node(node.as_deref(), &info)?;
+    }
     info.node = node;
     Ok(query.result_with(&info.to_element()))
 }
@@ -82,10 +91,10 @@ fn asked(query: &Stanza) -> To {
 
 /// XEP-0115 §6.2: the node that our caps announce is answered like the host
 /// itself; there are no others.
-fn check_node(of: To, node: Option<&str>, info: &Info) -> Result<(), Condition> {
+fn check_node(node: Option<&str>, info: &Info) -> Result<(), Condition> {
     match node {
         None => Ok(()),
-        Some(node) if of == To::Host && node == Caps::of(caps::NODE, info).disco_node() => Ok(()),
+        Some(node) if node == Caps::of(caps::NODE, info).disco_node() => Ok(()),
         Some(_) => Err(Condition::ItemNotFound),
     }
 }
@@ -126,16 +135,13 @@ fn announce(registry: &Registry, of: To, host: &Host, info: &mut Info) {
     info.features.dedup();
 }
 
-/// §4: a host has its components; an account has nothing to show yet.
-fn items(of: To, node: Option<String>, ctx: &Ctx) -> Result<Items, Condition> {
+/// §4: a host has its components.
+fn components(node: Option<&str>, ctx: &Ctx) -> Result<Vec<Item>, Condition> {
     if node.is_some() {
         return Err(Condition::ItemNotFound);
     }
     let hosts = ctx.env().hosts.load();
-    let mut domains: Vec<&str> = match of {
-        To::Host => hosts.components().collect(),
-        To::Account | To::Own => Vec::new(),
-    };
+    let mut domains: Vec<&str> = hosts.components().collect();
     domains.sort_unstable();
     let item = |domain: &str| {
         Jid::parse(domain).ok().map(|jid| Item {
@@ -144,10 +150,34 @@ fn items(of: To, node: Option<String>, ctx: &Ctx) -> Result<Items, Condition> {
             name: None,
         })
     };
-    Ok(Items {
-        node: None,
-        items: domains.into_iter().filter_map(item).collect(),
-    })
+    Ok(domains.into_iter().filter_map(item).collect())
+}
+
+/// §4: an account has what features say that it has.
+async fn account_items(
+    node: Option<&str>,
+    asker: &Jid,
+    ctx: &mut Ctx,
+) -> Result<Vec<Item>, Condition> {
+    let env = ctx.shared_env();
+    let mut found = node.is_none().then(Vec::new);
+    for feature in env.registry.features() {
+        if let Some(items) = feature.items(node, asker, ctx).await {
+            found.get_or_insert_default().extend(items);
+        }
+    }
+    found.ok_or(Condition::ItemNotFound)
+}
+
+/// §3.2: a node of an account is what a feature says.
+async fn node_info(node: &str, asker: &Jid, ctx: &mut Ctx) -> Result<Info, Condition> {
+    let env = ctx.shared_env();
+    for feature in env.registry.features() {
+        if let Some(info) = feature.describe_node(node, asker, ctx).await {
+            return Ok(info);
+        }
+    }
+    Err(Condition::ItemNotFound)
 }
 
 #[cfg(test)]

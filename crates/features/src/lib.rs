@@ -20,6 +20,7 @@ mod mam;
 mod markers;
 mod metrics;
 mod offline;
+mod pep;
 mod ping;
 mod private;
 mod reactions;
@@ -72,6 +73,7 @@ pub fn all(config: &Config, started_at: UnixMillis) -> Vec<Box<dyn Feature>> {
         Box::new(mam::Archive::new(config.archive.clone())),
         Box::new(markers::Markers),
         Box::new(offline::Offline::new(config)),
+        Box::new(pep::Pep::new(config.pep.clone())),
         Box::new(ping::Ping),
         Box::new(private::Private),
         Box::new(reactions::Reactions),

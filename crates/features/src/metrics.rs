@@ -4,6 +4,7 @@ use metrics::{Unit, counter, describe_counter};
 
 const REPORTS: &str = "starling_features_abuse_reports_total";
 const OFFLINE_STORED: &str = "starling_features_offline_stored_messages_total";
+const PEP_REFUSED: &str = "starling_features_pep_refused_items_total";
 const OFFLINE_REFUSED: &str = "starling_features_offline_refused_messages_total";
 
 /// Registers the descriptions with the recorder that is installed.
@@ -23,6 +24,15 @@ pub fn describe() {
         Unit::Count,
         "Messages refused because too many waited for their recipient. If it grows, someone floods an absent user, or session.features.offline.messages_max is too low."
     );
+    describe_counter!(
+        PEP_REFUSED,
+        Unit::Count,
+        "What users wanted to publish and was refused because their account is full (XEP-0163). If it grows for many, session.features.pep.nodes_max, items_max or bytes_max is too low; for one, its client misbehaves."
+    );
+}
+
+pub(crate) fn pep_refused() {
+    counter!(PEP_REFUSED).increment(1);
 }
 
 pub(crate) fn reported(reason: &'static str) {

@@ -50,6 +50,7 @@ const TITLES: &[(u16, &str)] = &[
     (153, "vCard-Based Avatars"),
     (157, "Contact Addresses for XMPP Services"),
     (160, "Best Practices for Handling Offline Messages"),
+    (163, "Personal Eventing Protocol"),
     (175, "Best Practices for Use of SASL ANONYMOUS"),
     (
         178,
@@ -61,6 +62,8 @@ const TITLES: &[(u16, &str)] = &[
     (199, "XMPP Ping"),
     (202, "Entity Time"),
     (203, "Delayed Delivery"),
+    (222, "Persistent Storage of Public Data via PubSub"),
+    (223, "Persistent Storage of Private Data via PubSub"),
     (280, "Message Carbons"),
     (297, "Stanza Forwarding"),
     (308, "Last Message Correction"),
@@ -82,6 +85,7 @@ const TITLES: &[(u16, &str)] = &[
     (478, "Stream Limits Advertisement"),
     (480, "SASL Upgrade Tasks"),
     (484, "Fast Authentication Streamlining Tokens"),
+    (490, "Message Displayed Synchronization"),
 ];
 
 /// One implementation of a XEP.

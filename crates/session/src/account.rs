@@ -20,6 +20,7 @@ use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Jid};
 
 use crate::commit::CycleNumber;
+use crate::iq::Asked;
 use crate::management::Managed;
 use crate::recent::Recent;
 use crate::ring::Ring;
@@ -60,6 +61,8 @@ pub struct Account {
     pub sessions: Vec<Session>,
     /// What features remember of it.
     pub slots: Slots,
+    /// What the account itself has asked others, oldest first.
+    pub(crate) asked: VecDeque<Asked>,
     /// The end of its log.
     last_position: Position,
     /// Display times never go back within a log, whatever the clock does, and
@@ -176,6 +179,7 @@ impl Account {
             attributes: BTreeMap::new(),
             sessions: Vec::new(),
             slots: Slots::default(),
+            asked: VecDeque::new(),
             last_position: Position::START,
             last_stored_at: UnixMillis(0),
             cycle: CycleNumber::default(),

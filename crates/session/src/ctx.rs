@@ -3,12 +3,12 @@
 //! A [`Ctx`] owns the account it is about: nothing else can touch that account
 //! until the handler has returned, however long it awaits.
 
+mod asking;
 mod log;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use smol_str::SmolStr;
 use starling_cluster::Epoch;
 use starling_link::{ActiveSpan, Close, MessageId, SessionId};
 use starling_store::{Change, Position, Store};
@@ -24,9 +24,8 @@ use crate::effects::{Effect, Effects};
 use crate::outgoing::{Logged, Outgoing};
 use crate::registry::FeatureId;
 use crate::ring::Holder;
-use crate::session::Request;
 use crate::work::Alarm;
-use crate::{Account, Env, Host, Session, Side, Targets};
+use crate::{Account, Env, Event, Host, Session, Side, Targets, pipeline};
 
 /// Where the stanza in hand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +136,11 @@ impl Ctx {
     /// What the engine was given.
     pub fn env(&self) -> &Env {
         &self.env
+    }
+
+    /// The same, to keep while the context changes.
+    pub fn shared_env(&self) -> Arc<Env> {
+        Arc::clone(&self.env)
     }
 
     /// The store, to read from, once everything that this account has written
@@ -272,35 +276,11 @@ impl Ctx {
         }
     }
 
-    /// Sends a request of the server to a client of this account; its answer
-    /// comes back through [`crate::Feature::answer`] with the id that is
-    /// returned. `None` when there is no such session.
-    pub fn request(
-        &mut self,
-        session: SessionId,
-        is_set: bool,
-        payload: &Element,
-    ) -> Option<SmolStr> {
-        let kept_max = self.env.config.requests_per_session_max;
+    /// Tells features of something that another feature has found out.
+    pub fn fire(&mut self, session: SessionId, event: &Event<'_>) {
         let feature = self.feature;
-        let account = self.account.jid.clone();
-        let found = self.account.session_mut(session)?;
-        // RFC 6120 §8.1.3: an answer is matched by its id, so ids are not guessable.
-        let id = crate::iq::request_id();
-        if found.requests.len() >= kept_max {
-            found.requests.pop_front();
-        }
-        found.requests.push_back(Request {
-            id: id.clone(),
-            feature,
-        });
-        let kind = if is_set { Type::Set } else { Type::Get };
-        let request = Stanza::iq(kind, id.clone())
-            .from(account)
-            .to(found.jid.clone())
-            .child(payload);
-        self.deliver(session, request);
-        Some(id)
+        pipeline::fire(self, session, event);
+        self.feature = feature;
     }
 
     /// Adds to the answer of a binding (XEP-0386 §3.2.2): within

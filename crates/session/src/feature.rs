@@ -10,7 +10,7 @@ use std::pin::Pin;
 
 use starling_link::SessionId;
 use starling_xmpp::payload::disco;
-use starling_xmpp::{Element, Stanza, StanzaError};
+use starling_xmpp::{Element, Jid, Stanza, StanzaError};
 
 use crate::{Ctx, Host};
 
@@ -150,6 +150,12 @@ pub enum Event<'a> {
         /// The attribute.
         name: &'a str,
     },
+    /// What an entity can has become known (XEP-0115): a client of the account,
+    /// or of somebody whose presence the account gets, who has no session here.
+    Learned {
+        /// Its full JID.
+        of: &'a Jid,
+    },
     /// The session became unavailable or ended; `presence` is what others see.
     Unavailable {
         /// The unavailable presence.
@@ -178,6 +184,8 @@ pub enum EventKind {
     Drained,
     /// [`Event::AttributeSet`].
     AttributeSet,
+    /// [`Event::Learned`].
+    Learned,
     /// [`Event::Unavailable`].
     Unavailable,
 }
@@ -195,6 +203,7 @@ impl Event<'_> {
             Self::Reachable => EventKind::Reachable,
             Self::Drained => EventKind::Drained,
             Self::AttributeSet { .. } => EventKind::AttributeSet,
+            Self::Learned { .. } => EventKind::Learned,
             Self::Unavailable { .. } => EventKind::Unavailable,
         }
     }
@@ -329,6 +338,36 @@ pub trait Feature: Send + Sync + 'static {
     /// [`Ctx::request`].
     fn answer(&self, answer: &Stanza, session: SessionId, ctx: &mut Ctx) {
         let _ = (answer, session, ctx);
+    }
+
+    /// Gets the answer (result or error) to what it asked somebody else with
+    /// [`Ctx::ask`], or waited for with [`Ctx::expect_answer`].
+    fn told(&self, answer: &Stanza, ctx: &mut Ctx) {
+        let _ = (answer, ctx);
+    }
+
+    /// What the account has under a disco node, or at its root, as far as this
+    /// asker may see it; `None` if the node is none of this feature's.
+    fn items<'a>(
+        &'a self,
+        node: Option<&'a str>,
+        asker: &'a Jid,
+        ctx: &'a mut Ctx,
+    ) -> BoxFuture<'a, Option<Vec<disco::Item>>> {
+        let _ = (node, asker, ctx);
+        Box::pin(std::future::ready(None))
+    }
+
+    /// What a disco node of the account is, as far as this asker may know;
+    /// `None` if it is none of this feature's.
+    fn describe_node<'a>(
+        &'a self,
+        node: &'a str,
+        asker: &'a Jid,
+        ctx: &'a mut Ctx,
+    ) -> BoxFuture<'a, Option<disco::Info>> {
+        let _ = (node, asker, ctx);
+        Box::pin(std::future::ready(None))
     }
 
     /// Adds what only it knows to an answer of disco#info about the host or an

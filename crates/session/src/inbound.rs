@@ -93,7 +93,10 @@ fn request(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
             };
             return iq::answer(ctx, stanza, asked);
         }
-        Some(_) | None => None,
+        Some(_) | None => {
+            iq::take_told(&mut ctx, &stanza);
+            return Handling::Done(ctx);
+        }
     };
     match session {
         Some(session) => ctx.deliver(session, stanza),

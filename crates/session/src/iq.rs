@@ -7,11 +7,11 @@ use std::task::{Context, Poll, Waker};
 use rand::distr::{Alphanumeric, SampleString};
 use smol_str::SmolStr;
 use starling_link::SessionId;
-use starling_xmpp::{Condition, Stanza, StanzaError};
+use starling_xmpp::{Condition, Jid, Stanza, StanzaError};
 
 use crate::registry::{FeatureId, Known};
 use crate::tasks::Handling;
-use crate::{Ctx, Origin, Outcome, To, pipeline, reject};
+use crate::{Account, Ctx, Origin, Outcome, To, pipeline, reject};
 
 /// Letters and digits of a random id or resource: 95 bits.
 const RANDOM_CHARS: usize = 16;
@@ -73,6 +73,46 @@ fn conclude(ctx: &mut Ctx, stanza: &Stanza, outcome: Outcome) {
         Outcome::Reject(error) => reject::reply(ctx, stanza, &error),
         // Nobody else is asked, so the request would stay without an answer.
         Outcome::Pass | Outcome::Skip(_) => reject::unavailable(ctx, stanza),
+    }
+}
+
+/// What an account may wait for at a time; the oldest is forgotten first.
+const ASKED_MAX: usize = 256;
+
+/// An answer that an account waits for.
+pub(crate) struct Asked {
+    id: SmolStr,
+    /// Who gives it.
+    from: Jid,
+    feature: FeatureId,
+}
+
+/// Notes that an answer is waited for; returns its id.
+pub(crate) fn expect(account: &mut Account, feature: FeatureId, from: Jid) -> SmolStr {
+    let id = request_id();
+    if account.asked.len() >= ASKED_MAX {
+        account.asked.pop_front();
+    }
+    account.asked.push_back(Asked {
+        id: id.clone(),
+        from,
+        feature,
+    });
+    id
+}
+
+/// Gives an answer that came for the account itself to the feature that waits
+/// for it. RFC 6120 §8.1.3: its id and who gives it must be the ones expected.
+pub(crate) fn take_told(ctx: &mut Ctx, stanza: &Stanza) {
+    let (id, from) = (&stanza.head.id, &stanza.head.from);
+    let asked = &mut ctx.account.asked;
+    let place = asked
+        .iter()
+        .position(|asked| Some(&asked.id) == id.as_ref() && Some(&asked.from) == from.as_ref());
+    if let Some(asked) = place.and_then(|place| asked.remove(place)) {
+        let env = Arc::clone(&ctx.env);
+        ctx.feature = asked.feature;
+        pipeline::feature(&env, asked.feature).told(stanza, ctx);
     }
 }
 

@@ -113,6 +113,9 @@ async fn clear(client: &Client, jid: &BareJid) -> Result<i64, Error> {
     if !times.is_empty() {
         let statement = &client.statements.state_delete_all;
         client.execute(statement, values![base, owner]).await?;
+        // A program that knows nothing of it may have removed the account.
+        let statement = &client.statements.pep_delete_all;
+        client.execute(statement, values![base, owner]).await?;
     }
     Ok(base)
 }

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use starling_store::account::Change as AccountChange;
 use starling_store::archive::{self, Entry};
 use starling_store::outbox::{self, Row};
-use starling_store::{Change, Error, Position, Stamp, Write, cursor, private_xml, vcard};
+use starling_store::{Change, Error, Position, Stamp, Write, cursor, pep, private_xml, vcard};
 use starling_xmpp::jid::BareJid;
 
 use crate::client::{Bound, Client, together};
@@ -19,7 +19,7 @@ use crate::log::write;
 use crate::stamp::{of_delete, of_put};
 use crate::state::Writer;
 use crate::value::values;
-use crate::{Scylla, account, pep};
+use crate::{Scylla, account};
 
 /// Most bytes of one batch of the database; Cassandra takes half a segment of
 /// its commit log, 16 MiB by default.
@@ -153,11 +153,7 @@ impl Plan {
                     self.push(Table::State, &owner, start, bound);
                 }
             }
-            Change::Pep(change) => {
-                for bound in pep::bound(client, name, stamp, change) {
-                    self.push(Table::Pep, &owner, start, bound);
-                }
-            }
+            Change::Pep(change) => self.pep(client, &owner, stamp, change),
             Change::PrivateXml(change) => {
                 let bound = private_xml(client, name, stamp, change);
                 self.push(Table::Private, &owner, start, bound);
@@ -189,6 +185,12 @@ impl Plan {
                 };
                 self.sweeps.push((owner, stamp, sweep));
             }
+        }
+    }
+
+    fn pep(&mut self, client: &Client, owner: &BareJid, stamp: Stamp, change: pep::Change) {
+        for bound in crate::pep::bound(client, owner.as_str(), stamp, change) {
+            self.push(Table::Pep, owner, Position::START, bound);
         }
     }
 
@@ -338,7 +340,7 @@ fn size(write: &Write) -> usize {
             value.as_ref().map_or(0, String::len)
         }
         Change::Archive(archive::Change::Append(entry)) => entry.stanza.len(),
-        Change::Pep(starling_store::pep::Change::PutItem { item, .. }) => item.payload.len(),
+        Change::Pep(pep::Change::PutItem { item, .. }) => item.payload.len(),
         Change::PrivateXml(private_xml::Change::Put { element, .. }) => element.len(),
         Change::Outbox(outbox::Change::Put(row)) => row.stanza.len(),
         Change::VCard(vcard::Change::Put(element)) => element.len(),

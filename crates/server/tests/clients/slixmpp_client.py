@@ -272,6 +272,30 @@ async def vcard():
     await romeo.leave()
 
 
+async def publish_a_nickname():
+    """a nickname that a contact publishes arrives, at once and when one comes later"""
+    romeo, juliet = Person("romeo", "orchard"), Person("juliet", "balcony")
+    late = Person("romeo", "street")
+    arrived = {}
+    for person in (romeo, juliet, late):
+        person.register_plugin("xep_0172")
+        arrived[person] = Box()
+        person.add_event_handler("user_nick_publish", arrived[person].put)
+
+    def is_hers(stanza):
+        nick = stanza["pubsub_event"]["items"]["item"]["nick"]["nick"]
+        return nick == "Jule" and stanza["from"].full == juliet.boundjid.bare
+
+    await romeo.go_online()
+    await juliet.go_online("starttls")
+    await juliet.plugin["xep_0172"].publish_nick("Jule")
+    await arrived[romeo].take("her nickname", is_hers)
+    await late.go_online()
+    await arrived[late].take("her nickname, later", is_hers)
+    for person in (romeo, juliet, late):
+        await person.leave()
+
+
 async def discover():
     """the server says what it is, its version and its time"""
     nurse = Person("nurse", "keys")
@@ -308,6 +332,7 @@ CHECKS = [
     offline,
     block,
     vcard,
+    publish_a_nickname,
     discover,
 ]
 
