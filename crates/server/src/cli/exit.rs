@@ -65,8 +65,19 @@ fn code_of(error: &anyhow::Error) -> Exit {
         return Exit::Configuration;
     }
     match error.downcast_ref() {
-        None | Some(starling_wire::Error::InUse { .. } | starling_wire::Error::Bind { .. }) => {}
-        Some(_) => return Exit::NotRunning,
+        None
+        | Some(
+            starling_wire::Error::InUse { .. }
+            | starling_wire::Error::Bind { .. }
+            | starling_wire::Error::Listen { .. },
+        ) => {}
+        Some(starling_wire::Error::Certificate(_)) => return Exit::Configuration,
+        Some(
+            starling_wire::Error::PathTooLong { .. }
+            | starling_wire::Error::NotRunning { .. }
+            | starling_wire::Error::Connect { .. }
+            | starling_wire::Error::Transport(_),
+        ) => return Exit::NotRunning,
     }
     match error.downcast_ref::<Refused>().map(|refused| refused.code) {
         Some(Code::NotFound) => Exit::NotFound,

@@ -274,6 +274,9 @@ fn serve(
 async fn open(config: &Config, data: &DataFolder) -> anyhow::Result<Opened> {
     let name = NodeId::new(config.node.name.as_str());
     let tls = Tls::load(&config.link, &config.cluster.name, &name)?;
+    for role in &config.node.roles {
+        tls.allows(part(*role))?;
+    }
     let socket = Listener::bind(&config.admin.socket(data.path())).await?;
     let monitor = match config.api.http.listen {
         Some(address) => Some(Port::open(address).await?),
@@ -304,12 +307,17 @@ async fn store(config: &Config) -> anyhow::Result<Option<Arc<dyn Store>>> {
     Ok(Some(Arc::new(store.context("the store cannot be used")?)))
 }
 
-/// What this node tells the others.
-fn info(config: &Config, bound: Option<&Bound>, started_ms: i64) -> NodeInfo {
-    let roles = config.node.roles.iter().map(|role| match role {
+/// A role of the configuration, as the cluster calls it.
+const fn part(role: Role) -> Part {
+    match role {
         Role::Edge => Part::Edge,
         Role::Session => Part::Session,
-    });
+    }
+}
+
+/// What this node tells the others.
+fn info(config: &Config, bound: Option<&Bound>, started_ms: i64) -> NodeInfo {
+    let roles = config.node.roles.iter().map(|role| part(*role));
     let link = bound.and_then(|bound| config.link.advertised(bound.address()));
     NodeInfo {
         instance: Instance {

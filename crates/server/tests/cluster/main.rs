@@ -11,7 +11,9 @@
     reason = "tests panic on failure; parts of the shared files are not used here"
 )]
 
+mod operations;
 mod outbox;
+mod refused;
 #[path = "../shared/mod.rs"]
 mod shared;
 
@@ -132,6 +134,15 @@ async fn gets_all(world: &World, account: &Account) {
     client.send("<presence/>").await;
     for body in 0..MESSAGES {
         client.find(message().body(&body.to_string())).await;
+    }
+}
+
+/// Waits until something is so.
+async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    let deadline = Instant::now() + DEADLINE;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        sleep(LOOK_INTERVAL).await;
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, version};
-use starling_cluster::NodeId;
+use starling_cluster::{NodeId, Role};
 
 use super::{Config, Identity};
 use crate::Error;
@@ -47,6 +47,21 @@ impl Tls {
             )));
         }
         Ok(tls)
+    }
+
+    /// Whether the certificate lets this node do what it is configured for: the
+    /// others would refuse it, one connection after the other.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`] names the role.
+    pub fn allows(&self, role: Role) -> Result<(), Error> {
+        match self.identity.has(role) {
+            true => Ok(()),
+            false => Err(bad(&format!(
+                "it does not allow this node the role \"{role}\": make another with \
+                 \"starling cluster cert\""
+            ))),
+        }
     }
 
     /// From PEM texts.
@@ -91,6 +106,15 @@ fn server(
         WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), Arc::clone(&provider))
             .build()
             .map_err(|why| bad(&format!("its authority cannot be used: {why}")))?;
+    // What the others would find: better told here than by each of them.
+    if let Some((own, between)) = chain.split_first() {
+        let checked = verifier.verify_client_cert(own, between, UnixTime::now());
+        checked.map_err(|why| {
+            bad(&format!(
+                "the authority of the cluster (link.ca) does not vouch for it: {why}"
+            ))
+        })?;
+    }
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&version::TLS13])
         .map_err(unusable)?
@@ -134,4 +158,96 @@ fn unusable(why: rustls::Error) -> Error {
 
 fn bad(why: &str) -> Error {
     Error::Certificate(format!("the certificate of the link: {why}"))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use time::{Duration, OffsetDateTime};
+
+    use super::*;
+    use crate::certificates::{Pair, authority, node};
+
+    fn now() -> OffsetDateTime {
+        OffsetDateTime::now_utc()
+    }
+
+    fn made(authority: &Pair, at: OffsetDateTime) -> Pair {
+        let identity = Identity {
+            cluster: "test".to_owned(),
+            node: NodeId::new("edge-1"),
+            roles: vec![Role::Edge],
+        };
+        node(&identity, &authority.key, at).unwrap()
+    }
+
+    fn refusal(certificate: &str, key: &str, ca: &str) -> String {
+        let refused = Tls::new(certificate, key, ca).err().unwrap();
+        refused.to_string()
+    }
+
+    #[test]
+    fn each_mistake_with_a_certificate_is_told_before_anybody_is_spoken_to() {
+        let ours = authority("test", now()).unwrap();
+        let good = made(&ours, now());
+        let tls = Tls::new(&good.certificate, &good.key, &ours.certificate).unwrap();
+        tls.allows(Role::Edge).unwrap();
+        let role = tls.allows(Role::Session).unwrap_err().to_string();
+        assert!(role.contains("the role \"session\""), "{role}");
+
+        let foreign = authority("test", now()).unwrap();
+        let by_others = refusal(&good.certificate, &good.key, &foreign.certificate);
+        assert!(
+            by_others.contains("(link.ca) does not vouch for it"),
+            "{by_others}"
+        );
+        let old = made(&ours, now() - Duration::days(2_000));
+        let ended = refusal(&old.certificate, &old.key, &ours.certificate);
+        assert!(ended.to_lowercase().contains("expired"), "{ended}");
+        let other = made(&ours, now());
+        let mixed = refusal(&good.certificate, &other.key, &ours.certificate);
+        assert!(
+            mixed.starts_with("the certificate of the link: it cannot be used"),
+            "{mixed}"
+        );
+        let plain = refusal(&ours.certificate, &ours.key, &ours.certificate);
+        assert!(
+            plain.contains("does not say which node it is for"),
+            "{plain}"
+        );
+    }
+
+    #[test]
+    fn the_certificate_of_another_node_or_cluster_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Some(path)
+        };
+        let ours = authority("test", now()).unwrap();
+        let good = made(&ours, now());
+        let mut config = Config {
+            certificate: file("crt", &good.certificate),
+            key: file("key", &good.key),
+            ca: file("ca", &ours.certificate),
+            ..Config::default()
+        };
+        Tls::load(&config, "test", &NodeId::new("edge-1")).unwrap();
+        for (cluster, node) in [("test", "edge-2"), ("other", "edge-1")] {
+            let refused = Tls::load(&config, cluster, &NodeId::new(node))
+                .err()
+                .unwrap();
+            let expected = format!(
+                "the certificate of the link is for node \"edge-1\" of cluster \"test\", but \
+                 this is node \"{node}\" of cluster \"{cluster}\""
+            );
+            assert_eq!(refused.to_string(), expected);
+        }
+        config.key = Some(folder.path().join("gone"));
+        let missing = Tls::load(&config, "test", &NodeId::new("edge-1"))
+            .err()
+            .unwrap();
+        assert!(missing.to_string().starts_with("cannot read "), "{missing}");
+    }
 }
