@@ -184,7 +184,17 @@ impl Pair {
 
     fn violations(&self) -> impl Iterator<Item = String> {
         let mut found: Vec<String> = Vec::new();
-        found.extend(self.owed.iter().map(|number| format!("{number} is lost")));
+        if let (Some(first), Some(last)) = (self.owed.first(), self.owed.last()) {
+            // What its finder looks for first.
+            found.push(format!(
+                "{} of {first} to {last} lost; {:?} came last; {} resumed, {} ended: {:?}",
+                self.owed.len(),
+                self.came.last(),
+                self.resumed,
+                self.ended,
+                self.lost
+            ));
+        }
         let mut first: BTreeMap<u32, &Received> = BTreeMap::new();
         let mut highest = None;
         for one in &self.received {
