@@ -258,7 +258,9 @@ impl Device {
         let mut bytes = String::new();
         for (message, to) in messages {
             let stanza = format!(
-                "<message to='{to}' type='chat' id='{message}'><body>{message}</body></message>"
+                "<message to='{to}' type='chat' id='{message}'><body>{message}</body>\
+                 <origin-id xmlns='{}' id='{message}'/></message>",
+                ns::SID
             );
             self.push(&mut bytes, stanza, Some(*message));
         }

@@ -17,7 +17,7 @@ use crate::target::{Role, Target};
 
 /// How long it may take until an armed step is reached. Then the process is
 /// killed instead.
-const CRASH_MAX: Duration = Duration::from_secs(30);
+const CRASH_MAX: Duration = Duration::from_secs(120);
 /// What the end of a node is called that its cluster gave up.
 const ENDED: &str = "ended by itself";
 /// How often it is looked meanwhile.
@@ -176,6 +176,8 @@ async fn crash(target: &mut Target, role: Role, step: &str, dice: &mut Dice) -> 
     let count = target.count(role);
     let number = usize::try_from(dice.within(0, count as u64)).unwrap_or(0);
     let passed = match step.split_once('.') {
+        // Several shards are handed over at once.
+        Some(("shard", "handed-over")) => 1,
         // These are rarer.
         Some(("shard" | "account", _)) => 1 + dice.within(0, PASSED_MAX) / 20,
         _ => dice.within(1, PASSED_MAX),

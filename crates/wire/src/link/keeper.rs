@@ -381,6 +381,12 @@ impl Core {
         let lane = peer.lane(shard);
         let mut frames = lane.take_unsettled(shard);
         frames.extend(lane.take_frames(shard));
+        for frame in &mut frames {
+            if let Frame::Routed(routed) = frame {
+                // Whoever had the shard may have stored it and could not say so.
+                routed.is_repeated = true;
+            }
+        }
         metrics::replayed(frames.len());
         self.routes.park_again(shard, route, frames);
     }
