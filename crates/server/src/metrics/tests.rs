@@ -27,6 +27,7 @@ const UNITS: &[&str] = &[
     "endpoints",
     "failures",
     "frames",
+    "items",
     "leases",
     "lists",
     "messages",
