@@ -1,0 +1,48 @@
+//! The scenarios that come with this program, so that one command compares.
+
+use anyhow::Result;
+
+use crate::scenario::Scenario;
+
+/// In the order in which they are run.
+const SCENARIOS: [(&str, &str); 9] = [
+    (
+        "chat-saturated",
+        include_str!("../../scenarios/chat-saturated.toml"),
+    ),
+    (
+        "chat-one-in-flight",
+        include_str!("../../scenarios/chat-one-in-flight.toml"),
+    ),
+    (
+        "chat-durable-saturated",
+        include_str!("../../scenarios/chat-durable-saturated.toml"),
+    ),
+    (
+        "chat-paced",
+        include_str!("../../scenarios/chat-paced.toml"),
+    ),
+    (
+        "chat-durable-paced",
+        include_str!("../../scenarios/chat-durable-paced.toml"),
+    ),
+    (
+        "login-storm",
+        include_str!("../../scenarios/login-storm.toml"),
+    ),
+    (
+        "login-fast",
+        include_str!("../../scenarios/login-fast.toml"),
+    ),
+    (
+        "mam-catch-up",
+        include_str!("../../scenarios/mam-catch-up.toml"),
+    ),
+    ("idle", include_str!("../../scenarios/idle.toml")),
+];
+
+pub(super) fn scenarios() -> Result<Vec<Scenario>> {
+    let all = SCENARIOS.iter();
+    all.map(|(name, text)| Scenario::parse(name, text))
+        .collect()
+}

@@ -1,0 +1,170 @@
+//! Nodes of a pubsub service (XEP-0060): one publishes, every subscriber is
+//! told. For servers that have one.
+
+use std::rc::Rc;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::crowd::Crowd;
+use super::group::{self, Member, Names, Pace};
+use super::{Prepared, RATE_MAX, Share};
+use crate::clock::now;
+use crate::mark::{self, Template, filler};
+use crate::scenario::Mistakes;
+use crate::session::Session;
+use crate::worker::Worker;
+
+pub(super) const WORK: &str = "notifications";
+const NODES_MAX: u64 = 10_000;
+const SUBSCRIBERS_MAX: u64 = 20_000;
+const WINDOW_MAX: u32 = 10_000;
+const PAYLOAD_BYTES_MAX: usize = 100_000;
+const NS: &str = "http://jabber.org/protocol/pubsub";
+
+/// Nodes with as many subscribers each, of whom the first publishes.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Pubsub {
+    nodes: u64,
+    subscribers: u64,
+    /// Items a second of all nodes. Without it: as fast as the window lets.
+    rate: Option<f64>,
+    /// Items of a node that may be on their way at a time, without a rate.
+    #[serde(default = "one")]
+    window: u32,
+    #[serde(default = "payload_bytes")]
+    payload_bytes: usize,
+    /// The service; {} stands for the host.
+    #[serde(default = "service")]
+    service: String,
+}
+
+fn one() -> u32 {
+    1
+}
+
+fn payload_bytes() -> usize {
+    100
+}
+
+fn service() -> String {
+    "pubsub.{}".to_owned()
+}
+
+impl Pubsub {
+    pub(super) fn check(&self, mistakes: &mut Mistakes) {
+        mistakes.range("pubsub.nodes", self.nodes, 1, NODES_MAX);
+        mistakes.range("pubsub.subscribers", self.subscribers, 2, SUBSCRIBERS_MAX);
+        mistakes.range("pubsub.rate", self.rate.unwrap_or(1.0), 0.001, RATE_MAX);
+        mistakes.range("pubsub.window", self.window, 1, WINDOW_MAX);
+        mistakes.range(
+            "pubsub.payload_bytes",
+            self.payload_bytes,
+            mark::BYTES,
+            PAYLOAD_BYTES_MAX,
+        );
+    }
+
+    pub(super) fn users(&self) -> u64 {
+        self.nodes.saturating_mul(self.subscribers)
+    }
+
+    pub(super) async fn prepare(
+        &self,
+        worker: &Rc<Worker>,
+        share: Share,
+        first: u64,
+    ) -> Result<Prepared> {
+        let nodes: Vec<u64> = share.units(self.nodes).collect();
+        let size = self.subscribers;
+        let users = nodes
+            .iter()
+            .flat_map(|node| first + node * size..first + (node + 1) * size);
+        let service = self.service.replace("{}", &worker.target.host);
+        // Another name in each run: nodes may outlive one.
+        let run = format!("loadtest-{:x}", now());
+        let opened: Rc<Vec<_>> =
+            Rc::new((0..self.nodes).map(|_| watch::channel(false).0).collect());
+        let (of_service, of_run) = (service.clone(), run.clone());
+        let set_up = async move |session: &mut Session| {
+            let node = (session.user - first) / size;
+            let name = format!("{of_run}-{node}");
+            let opened = &opened[usize::try_from(node)?];
+            if (session.user - first).is_multiple_of(size) {
+                let created = ask(
+                    session,
+                    &of_service,
+                    "create",
+                    &format!("<create node='{name}'/>"),
+                )
+                .await;
+                opened.send_replace(true);
+                created?;
+            } else {
+                opened.subscribe().wait_for(|opened| *opened).await?;
+            }
+            let bare = session.jid.split('/').next().unwrap_or_default();
+            let subscribe = format!("<subscribe node='{name}' jid='{bare}'/>");
+            ask(session, &of_service, "subscribe", &subscribe).await
+        };
+        let crowd = Crowd::gather(worker, users, set_up).await;
+        let (load, worker) = (self.clone(), Rc::clone(worker));
+        Ok(Box::new(move |phases| {
+            Box::pin(async move {
+                let mut sessions = crowd.collect().await.into_iter();
+                let mut running = JoinSet::new();
+                for node in nodes {
+                    let all = sessions.by_ref().take(usize::try_from(size).unwrap_or(0));
+                    let members =
+                        load.members(all.flatten().collect(), &service, &format!("{run}-{node}"));
+                    let pace = Pace {
+                        rate: load.rate.map(|rate| rate / load.nodes as f64),
+                        window: load.window,
+                    };
+                    let names = Names {
+                        work: WORK,
+                        series: "notification",
+                    };
+                    let worker = Rc::clone(&worker);
+                    running.spawn_local(async move {
+                        group::run(&worker, members, pace, names, phases).await
+                    });
+                }
+                while running.join_next().await.is_some() {}
+            })
+        }))
+    }
+
+    fn members(&self, sessions: Vec<Session>, service: &str, node: &str) -> Vec<Member> {
+        let filler = filler(self.payload_bytes);
+        let template = || {
+            Template::new(
+                &format!(
+                    "<iq type='set' id='p' to='{service}'><pubsub xmlns='{NS}'><publish node='{node}'>\
+                     <item><load xmlns='urn:xmpp:starling:loadtest'>"
+                ),
+                &format!("{filler}</load></item></publish></pubsub></iq>"),
+            )
+        };
+        let places = sessions.into_iter().enumerate();
+        places
+            .map(|(place, session)| Member {
+                session,
+                template: (place == 0).then(template),
+                hears_itself: true,
+            })
+            .collect()
+    }
+}
+
+async fn ask(session: &mut Session, service: &str, id: &str, content: &str) -> Result<()> {
+    let request = format!(
+        "<iq type='set' id='{id}' to='{service}'><pubsub xmlns='{NS}'>{content}</pubsub></iq>"
+    );
+    session.send(request.as_bytes());
+    session.answer(id).await?;
+    Ok(())
+}

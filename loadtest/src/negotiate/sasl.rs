@@ -1,0 +1,56 @@
+//! SASL as in RFC 6120 §6, with SCRAM.
+
+use anyhow::{Result, bail, ensure};
+
+use super::text;
+use crate::connection::Connection;
+use crate::scan;
+use crate::scenario::Mechanism;
+use crate::scram::{Exchange, Hash, is_proved};
+use crate::session::condition;
+use crate::worker::Worker;
+
+const NS: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
+
+pub(super) async fn authenticate(
+    worker: &Worker,
+    connection: &mut Connection,
+    user: u64,
+) -> Result<()> {
+    let (name, hash) = match worker.login.mechanism {
+        Mechanism::ScramSha256 => ("SCRAM-SHA-256", Hash::Sha256),
+        _ => ("SCRAM-SHA-1", Hash::Sha1),
+    };
+    let (account, password) = worker.target.user(user);
+    let exchange = Exchange::new(hash, &account, &password)?;
+    let first = exchange.first();
+    let auth = format!("<auth xmlns='{NS}' mechanism='{name}'>{first}</auth>");
+    connection.output().extend_from_slice(auth.as_bytes());
+    let challenge = connection.element().await?;
+    refuse_failure(&challenge)?;
+    let Some(data) = scan::text(&challenge, "challenge") else {
+        bail!("no challenge: {}", text(&challenge));
+    };
+    let (answer, wanted) = exchange.last(data, &worker.salted)?;
+    let response = format!("<response xmlns='{NS}'>{answer}</response>");
+    connection.output().extend_from_slice(response.as_bytes());
+    let success = connection.element().await?;
+    refuse_failure(&success)?;
+    let data = scan::text(&success, "success").unwrap_or_default();
+    ensure!(
+        is_proved(data, &wanted),
+        "the server does not know the password"
+    );
+    Ok(())
+}
+
+/// A `<failure/>` is an error.
+pub(super) fn refuse_failure(element: &[u8]) -> Result<()> {
+    if element.starts_with(b"<failure") {
+        bail!("authentication failed: {}", condition(element));
+    }
+    if element.starts_with(b"<stream:error") {
+        bail!("stream error: {}", condition(element));
+    }
+    Ok(())
+}
