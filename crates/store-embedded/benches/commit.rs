@@ -94,24 +94,16 @@ async fn round_of_workers(store: &Arc<Embedded>, epoch: u32) {
 struct Case {
     name: &'static str,
     folder: &'static str,
-    is_recovery_instant: bool,
 }
 
-const CASES: [Case; 3] = [
+const CASES: [Case; 2] = [
     Case {
         name: "disk",
         folder: DISK,
-        is_recovery_instant: false,
-    },
-    Case {
-        name: "disk, quick repair",
-        folder: DISK,
-        is_recovery_instant: true,
     },
     Case {
         name: "memory",
         folder: MEMORY,
-        is_recovery_instant: false,
     },
 ];
 
@@ -126,10 +118,7 @@ fn commits(criterion: &mut Criterion) {
         .measurement_time(Duration::from_secs(10));
     for case in CASES.iter().filter(|case| Path::new(case.folder).exists()) {
         let folder = tempfile::tempdir_in(case.folder).unwrap();
-        let config = Config {
-            is_recovery_instant: case.is_recovery_instant,
-            ..Config::default()
-        };
+        let config = Config::default();
         let store = Arc::new(Embedded::open(folder.path(), &config).unwrap());
         let mut epoch = 0;
         group.throughput(Throughput::Elements(WRITERS * COMMITS_PER_WRITER));

@@ -57,11 +57,7 @@ pub(crate) fn create(tables: &mut Tables<'_>, account: &Account) -> Result<bool,
 }
 
 fn has_account(tables: &mut Tables<'_>, owner: &BareJid) -> Result<bool, Fault> {
-    use redb::ReadableTable;
-    Ok(tables
-        .get(Name::Account)?
-        .get(key::owner(owner).as_slice())?
-        .is_some())
+    tables.has(Name::Account, &key::owner(owner))
 }
 
 fn account(

@@ -5,22 +5,28 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use redb::{Database, Durability, ReadableTable};
+use bytes::Bytes;
+use redb::{Database, Durability};
+use starling_store::archive::Order;
 use starling_store::{Backup, Error};
 
 use crate::fault::Fault;
-use crate::open;
+use crate::layers::Layer;
 use crate::snapshot::Snapshot;
-use crate::table::{self, Name, Tables};
+use crate::table::{self, Name};
+use crate::{open, schema};
 
 /// Bytes copied in one transaction of the copy.
 const CHUNK_BYTES: usize = 8 * 1024 * 1024;
+
+/// Behind every key: they begin with text, or with a zero.
+const KEYS_END: [u8; 1] = [u8::MAX];
 
 /// Memory for pages of the copy.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
 
 /// Copies the store to `to`, replacing an older copy there.
-pub(crate) fn write(snapshot: &Snapshot, to: &Path) -> Result<Backup, Error> {
+pub(crate) fn write(snapshot: &Snapshot<'_>, to: &Path) -> Result<Backup, Error> {
     let partial = Backup::partial_name(to);
     let result = copy(snapshot, &partial).and_then(|()| {
         let bytes = fs::metadata(&partial)?.len();
@@ -68,7 +74,7 @@ impl Trouble {
     }
 }
 
-fn copy(snapshot: &Snapshot, to: &Path) -> Result<(), Trouble> {
+fn copy(snapshot: &Snapshot<'_>, to: &Path) -> Result<(), Trouble> {
     match fs::remove_file(to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
         _ => {}
@@ -90,21 +96,31 @@ fn copy(snapshot: &Snapshot, to: &Path) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn copy_table(snapshot: &Snapshot, to: &Database, name: Name) -> Result<(), Trouble> {
-    let table = table::read(snapshot.transaction(), name)?;
-    let mut rows = table.iter()?.peekable();
-    while rows.peek().is_some() {
-        let mut transaction = to.begin_write()?;
-        transaction.set_durability(Durability::None)?;
-        let (mut tables, mut bytes) = (Tables::new(&transaction), 0);
-        while bytes < CHUNK_BYTES {
-            let Some(row) = rows.next() else { break };
-            let (key, value) = row?;
-            tables.put(name, key.value(), value.value())?;
-            bytes += key.value().len() + value.value().len();
-        }
-        drop(tables);
-        transaction.commit()?;
-    }
+fn copy_table(snapshot: &Snapshot<'_>, to: &Database, name: Name) -> Result<(), Trouble> {
+    let (mut chunk, mut written) = (Layer::default(), Ok(()));
+    let everything = Vec::new()..KEYS_END.to_vec();
+    snapshot
+        .view()
+        .each(name, &everything, Order::Ascending, |key, value| {
+            // The copy is another file: no journal belongs to it yet.
+            if name == Name::Meta && key == schema::JOURNAL_KEY {
+                return true;
+            }
+            let value = Some(Bytes::copy_from_slice(value));
+            chunk.set(name, Bytes::copy_from_slice(key), value);
+            if chunk.bytes() >= CHUNK_BYTES {
+                written = write_chunk(to, &std::mem::take(&mut chunk));
+            }
+            written.is_ok()
+        })?;
+    written?;
+    write_chunk(to, &chunk)
+}
+
+fn write_chunk(to: &Database, chunk: &Layer) -> Result<(), Trouble> {
+    let mut transaction = to.begin_write()?;
+    transaction.set_durability(Durability::None)?;
+    table::settle(&transaction, chunk)?;
+    transaction.commit()?;
     Ok(())
 }

@@ -17,8 +17,9 @@ pub enum OpenError {
     },
     /// The file is not what this program wrote.
     #[error(
-        "{} is damaged or is not a Starling data file: {reason}. Move it aside, copy the newest \
-         backup to its place, and start again; keep the damaged file until that works",
+        "{} is damaged or is not a Starling data file: {reason}. Move it and \
+         starling.journal.* aside, copy the newest backup to its place, and start again; keep the \
+         damaged files until that works",
         path.display()
     )]
     Corrupt {
@@ -26,6 +27,26 @@ pub enum OpenError {
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// The journal belongs to another data file.
+    #[error(
+        "{}.* holds what was stored last in another data file than the one beside it. Put that \
+         data file back; or, to go on with this one and without that, as after restoring a \
+         backup, move {}.* away", path.display(), path.display()
+    )]
+    ForeignJournal {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// Something acknowledged cannot be read from the journal.
+    #[error(
+        "{}.* is damaged: something between what was stored last cannot be read. Move it and the \
+         data file aside, copy the newest backup to its place, and start again; keep the damaged \
+         files until that works", path.display()
+    )]
+    DamagedJournal {
+        /// The journal.
+        path: PathBuf,
     },
     /// A newer program wrote the file.
     #[error(

@@ -18,9 +18,12 @@ use starling_store::archive::Query;
 use starling_store::contract::sample;
 use starling_store::{Error, Position, Stamp, Store, Write, account, archive, vcard};
 
+use crate::journal::Medium;
+use crate::layers::Layer;
+use crate::open::Opened;
 use crate::space::{self, Gauge, Space};
-use crate::table::{Name, Tables};
-use crate::{Config, Embedded, key, schema};
+use crate::table::{self, Name};
+use crate::{Config, Embedded, key};
 
 const OWNER: &str = "juliet@capulet.example";
 
@@ -40,6 +43,12 @@ enum Mode {
 #[derive(Debug, Default)]
 struct State {
     mode: Mode,
+    /// The data file, and both segments of the journal.
+    files: [Content; 3],
+}
+
+#[derive(Debug, Default)]
+struct Content {
     /// What a reader sees.
     written: Vec<u8>,
     /// What is left after a power cut.
@@ -48,7 +57,7 @@ struct State {
     pending: Vec<(u64, Vec<u8>)>,
 }
 
-/// A disk in memory; clones are the same disk.
+/// A disk in memory with all files of a store; clones are the same disk.
 #[derive(Clone, Debug, Default)]
 struct Disk(Arc<Mutex<State>>);
 
@@ -57,90 +66,121 @@ impl Disk {
         self.0.lock().unwrap().mode = mode;
     }
 
+    fn file(&self, number: usize) -> File {
+        File {
+            disk: self.clone(),
+            number,
+        }
+    }
+
     /// The disk after a power cut that let some unsynced writes through.
     fn after_power_cut(&self, survives: impl Fn(usize) -> bool) -> Disk {
         let state = self.0.lock().unwrap();
-        let mut image = state.synced.clone();
-        image.resize(image.len().max(state.written.len()), 0);
-        for (n, (offset, data)) in state.pending.iter().enumerate() {
-            let at = usize::try_from(*offset).unwrap();
-            if survives(n) && at + data.len() <= image.len() {
-                image[at..at + data.len()].copy_from_slice(data);
+        let files = state.files.each_ref().map(|file| {
+            let mut image = file.synced.clone();
+            image.resize(image.len().max(file.written.len()), 0);
+            for (n, (offset, data)) in file.pending.iter().enumerate() {
+                let at = usize::try_from(*offset).unwrap();
+                if survives(n) && at + data.len() <= image.len() {
+                    image[at..at + data.len()].copy_from_slice(data);
+                }
             }
-        }
-        let state = State {
-            written: image.clone(),
-            synced: image,
-            ..State::default()
-        };
-        Disk(Arc::new(Mutex::new(state)))
+            Content {
+                written: image.clone(),
+                synced: image,
+                pending: Vec::new(),
+            }
+        });
+        let mode = Mode::Works;
+        Disk(Arc::new(Mutex::new(State { mode, files })))
     }
 }
 
-impl StorageBackend for Disk {
+/// One file of the disk.
+#[derive(Clone, Debug)]
+struct File {
+    disk: Disk,
+    number: usize,
+}
+
+impl File {
+    fn with<T>(&self, act: impl FnOnce(Mode, &mut Content) -> T) -> T {
+        let mut state = self.disk.0.lock().unwrap();
+        let mode = state.mode;
+        act(mode, &mut state.files[self.number])
+    }
+}
+
+impl StorageBackend for File {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.0.lock().unwrap().written.len() as u64)
+        Ok(self.with(|_, file| file.written.len() as u64))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.0.lock().unwrap();
-        if state.mode == Mode::ReadFails {
-            return Err(io::Error::other("the disk does not answer"));
-        }
-        let at = usize::try_from(offset).unwrap();
-        let data = state
-            .written
-            .get(at..at + out.len())
-            .ok_or(io::ErrorKind::UnexpectedEof)?;
-        out.copy_from_slice(data);
-        Ok(())
+        self.with(|mode, file| {
+            if mode == Mode::ReadFails {
+                return Err(io::Error::other("the disk does not answer"));
+            }
+            let at = usize::try_from(offset).unwrap();
+            let data = file.written.get(at..at + out.len());
+            out.copy_from_slice(data.ok_or(io::ErrorKind::UnexpectedEof)?);
+            Ok(())
+        })
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0
-            .lock()
-            .unwrap()
-            .written
-            .resize(usize::try_from(len).unwrap(), 0);
+        self.with(|_, file| file.written.resize(usize::try_from(len).unwrap(), 0));
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        if state.mode == Mode::SyncFails {
-            state.pending.clear();
-            return Err(io::Error::other("the disk lost what was written"));
-        }
-        state.synced = state.written.clone();
-        state.pending.clear();
-        Ok(())
+        self.with(|mode, file| {
+            file.pending.clear();
+            if mode == Mode::SyncFails {
+                return Err(io::Error::other("the disk lost what was written"));
+            }
+            file.synced = file.written.clone();
+            Ok(())
+        })
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut state = self.0.lock().unwrap();
-        if state.mode == Mode::IsFull {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
-        let at = usize::try_from(offset).unwrap();
-        state.written[at..at + data.len()].copy_from_slice(data);
-        state.pending.push((offset, data.to_vec()));
-        Ok(())
+        self.with(|mode, file| {
+            if mode == Mode::IsFull {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let at = usize::try_from(offset).unwrap();
+            file.written[at..at + data.len()].copy_from_slice(data);
+            file.pending.push((offset, data.to_vec()));
+            Ok(())
+        })
+    }
+}
+
+/// Settings under which a few commits fill a segment of the journal.
+fn hasty() -> Config {
+    Config {
+        journal_bytes: 1_000,
+        ..Config::default()
     }
 }
 
 fn open(disk: &Disk, gauge: Gauge) -> Embedded {
-    let config = Config::default();
-    let mut builder = Database::builder();
-    builder.set_cache_size(config.cache_bytes);
-    start(disk, &builder, gauge)
+    open_as(disk, gauge, &Config::default())
 }
 
-fn start(disk: &Disk, builder: &redb::Builder, gauge: Gauge) -> Embedded {
-    let database = builder.create_with_backend(disk.clone()).unwrap();
-    schema::prepare(&database).unwrap();
-    let config = Config::default();
+fn open_as(disk: &Disk, gauge: Gauge, config: &Config) -> Embedded {
+    let mut builder = Database::builder();
+    builder.set_cache_size(config.cache_bytes);
+    start(disk, &builder, gauge, config)
+}
+
+fn start(disk: &Disk, builder: &redb::Builder, gauge: Gauge, config: &Config) -> Embedded {
+    let database = builder.create_with_backend(disk.file(0)).unwrap();
+    let media = [1, 2].map(|number| Box::new(disk.file(number)) as Medium);
+    let opened = Opened::of(database, media).unwrap();
     let space = Space::new(gauge, config.free_bytes_min);
-    Embedded::start(database, space, &config, PathBuf::new()).unwrap()
+    Embedded::start(opened, space, config, PathBuf::new()).unwrap()
 }
 
 fn append(seq: u64) -> Vec<Write> {
@@ -161,8 +201,8 @@ async fn last(store: &Embedded) -> u64 {
 #[tokio::test]
 async fn acknowledged_writes_survive_any_power_cut() {
     let disk = Disk::default();
-    let store = open(&disk, space::endless());
-    for seq in 1..=20 {
+    let store = open_as(&disk, space::endless(), &hasty());
+    for seq in 1..=24 {
         store.commit(append(seq)).await.unwrap();
         for survivors in [0u32, u32::MAX, 0x5555_5555, 0xaaaa_aaaa, 0x0f0f_1248] {
             let after = disk.after_power_cut(|n| survivors >> (n % 32) & 1 == 1);
@@ -285,7 +325,7 @@ async fn a_disk_that_cannot_be_read_stops_the_store() {
         .unwrap();
     // Opened again without a cache, so that every read asks the disk.
     let mut builder = Database::builder();
-    let store = start(&disk, builder.set_cache_size(0), space::endless());
+    let store = start(&disk, builder.set_cache_size(0), space::endless(), &hasty());
     disk.set(Mode::ReadFails);
     let owner = sample::bare(OWNER);
     let error = starling_store::vcard::Read::vcard(&store, &owner)
@@ -298,12 +338,13 @@ async fn a_disk_that_cannot_be_read_stops_the_store() {
 /// Overwrites a row behind the store's back.
 fn damage(disk: &Disk, name: Name, key: &[u8]) {
     let database = Database::builder()
-        .create_with_backend(disk.clone())
+        .create_with_backend(disk.file(0))
         .unwrap();
     let transaction = database.begin_write().unwrap();
-    Tables::new(&transaction)
-        .put(name, key, b"\x01garbage")
-        .unwrap();
+    let mut layer = Layer::default();
+    let garbage = Bytes::from_static(b"\x01garbage");
+    layer.set(name, Bytes::copy_from_slice(key), Some(garbage));
+    table::settle(&transaction, &layer).unwrap();
     transaction.commit().unwrap();
 }
 

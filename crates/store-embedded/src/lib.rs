@@ -1,8 +1,10 @@
-//! The embedded store: everything in one file, through redb, with one writer
-//! and group commit.
+//! The embedded store: tables in one file, through redb, and a journal in front
+//! of them, with one writer and group commit.
 //!
 //! * A commit is acknowledged after the sync that covers it, never before
-//!   (`writer`).
+//!   (`writer`): it is then in the journal (`journal`).
+//! * What is in the journal lies over the tables in memory (`layers`, `view`)
+//!   until a thread of its own has written it into them (`settle`).
 //! * A failed write or sync stops the store for good (`fault`); a full disk
 //!   does not get that far (`space`).
 //! * Reads see the last durable state and never wait for the writer
@@ -15,16 +17,20 @@ mod backup;
 pub mod config;
 pub mod error;
 mod fault;
+mod journal;
 mod key;
+mod layers;
 mod metrics;
 mod open;
 mod pulse;
 mod schema;
+mod settle;
 mod size;
 mod snapshot;
 mod space;
 mod store;
 mod table;
+mod view;
 mod writer;
 
 #[cfg(test)]
@@ -43,18 +49,26 @@ pub use error::OpenError;
 pub use metrics::describe as describe_metrics;
 
 use fault::Health;
+use layers::Layers;
+use open::Opened;
 use pulse::Pulse;
+use settle::{Ground, Settler};
 use space::Space;
 use writer::{Job, QUEUE_COMMITS_MAX, Writer};
 
 /// Name of the data file in its folder.
 pub const FILE_NAME: &str = "starling.redb";
 
-/// A store in one file.
+/// How the names of the journal's two segments begin, beside the data file.
+pub const JOURNAL_NAME: &str = "starling.journal";
+
+/// A store in one folder.
 ///
-/// Dropping it waits for what is queued, then closes the file.
+/// Dropping it waits for what is queued, puts it into the tables, and closes
+/// the files: the journal is empty then.
 pub struct Embedded {
     database: Arc<Database>,
+    layers: Arc<Layers>,
     health: Arc<Health>,
     pulse: Arc<Pulse>,
     space: Arc<Space>,
@@ -72,35 +86,54 @@ impl Embedded {
     /// One of [`OpenError`], each with what to do about it.
     pub fn open(folder: &Path, config: &Config) -> Result<Self, OpenError> {
         let path = folder.join(FILE_NAME);
-        let database = open::database(&path, config.cache_bytes)?;
+        let opened = open::store(folder, config.cache_bytes)?;
         let space = Space::new(space::of_disk(folder), config.free_bytes_min);
-        Self::start(database, space, config, path.clone())
+        Self::start(opened, space, config, path.clone())
             .map_err(|source| OpenError::Io { path, source })
     }
 
     fn start(
-        database: Database,
+        opened: Opened,
         space: Space,
         config: &Config,
         path: PathBuf,
     ) -> std::io::Result<Self> {
+        let Opened {
+            database,
+            journal,
+            id,
+        } = opened;
         let (database, health) = (Arc::new(database), Arc::new(Health::new()));
+        let (layers, metrics) = (Arc::new(Layers::default()), metrics::Metrics::new());
         let (pulse, space) = (Arc::new(Pulse::default()), Arc::new(space));
         let (sender, jobs) = mpsc::channel(QUEUE_COMMITS_MAX);
+        let settler = Settler::start(Ground {
+            database: Arc::clone(&database),
+            layers: Arc::clone(&layers),
+            health: Arc::clone(&health),
+            metrics: metrics.clone(),
+            id,
+            is_recovery_instant: config.is_recovery_instant,
+        })?;
         let writer = Writer {
             database: Arc::clone(&database),
+            layers: Arc::clone(&layers),
+            journal,
+            id,
+            journal_bytes: config.journal_bytes as u64,
+            settler,
             jobs,
             health: Arc::clone(&health),
-            metrics: metrics::Metrics::new(),
+            metrics,
             pulse: Arc::clone(&pulse),
             space: Arc::clone(&space),
-            is_recovery_instant: config.is_recovery_instant,
             gathered: 0,
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
         let writer = thread.spawn(move || writer.run())?;
         Ok(Embedded {
             database,
+            layers,
             health,
             pulse,
             space,

@@ -8,6 +8,7 @@ const COMMITS: &str = "starling_store_embedded_durable_commits_total";
 const REFUSED: &str = "starling_store_embedded_refused_commits_total";
 const BATCH: &str = "starling_store_embedded_batch_commits";
 const SYNC: &str = "starling_store_embedded_sync_seconds";
+const SETTLE: &str = "starling_store_embedded_settle_seconds";
 const FREE: &str = "starling_store_embedded_free_bytes";
 
 /// Tells the exporter what the names mean.
@@ -29,6 +30,11 @@ pub fn describe() {
         SYNC,
         Unit::Seconds,
         "Time to sync a batch. This is the delay of an acknowledgement: use a faster disk when it is too long."
+    );
+    metrics::describe_histogram!(
+        SETTLE,
+        Unit::Seconds,
+        "Time to put a part of the journal into the tables, beside other work. Longer than it takes to fill the next part: senders wait; use a faster disk or raise store.embedded.journal_bytes."
     );
     metrics::describe_gauge!(
         FREE,
@@ -59,6 +65,7 @@ pub(crate) struct Metrics {
     refused: Counter,
     batch: Histogram,
     sync: Histogram,
+    settle: Histogram,
     free: Gauge,
 }
 
@@ -70,6 +77,7 @@ impl Metrics {
             refused: metrics::counter!(REFUSED),
             batch: metrics::histogram!(BATCH),
             sync: metrics::histogram!(SYNC),
+            settle: metrics::histogram!(SETTLE),
             free: metrics::gauge!(FREE),
         }
     }
@@ -86,6 +94,10 @@ impl Metrics {
         )]
         self.batch.record(commits as f64);
         self.sync.record(took);
+    }
+
+    pub(crate) fn settled(&self, took: Duration) {
+        self.settle.record(took);
     }
 
     pub(crate) fn refused(&self) {

@@ -1,18 +1,42 @@
-//! Opening the data file, and saying clearly why not.
+//! Opening the data file and its journal, and saying clearly why not.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use redb::backends::FileBackend;
 use redb::{Builder, Database, DatabaseError, StorageError};
 
 use crate::error::OpenError;
 use crate::fault::{Fault, is_full};
+use crate::journal::record::Id;
+use crate::journal::{Journal, Medium, recovery};
 use crate::schema::{self, Unfit};
+use crate::{FILE_NAME, JOURNAL_NAME};
 
-/// Opens or creates the file and brings it to the current schema.
-pub(crate) fn database(path: &Path, cache_bytes: usize) -> Result<Database, OpenError> {
+/// A store that is open, and has everything that was acknowledged.
+pub(crate) struct Opened {
+    pub(crate) database: Database,
+    pub(crate) journal: Journal,
+    pub(crate) id: Id,
+}
+
+impl Opened {
+    /// With what the journal holds put into the tables.
+    pub(crate) fn of(database: Database, media: [Medium; 2]) -> Result<Self, Unfit> {
+        let (journal, id) = schema::prepare(&database, media)?;
+        Ok(Opened {
+            database,
+            journal,
+            id,
+        })
+    }
+}
+
+/// Opens or creates the files and brings them to the current schema.
+pub(crate) fn store(folder: &Path, cache_bytes: usize) -> Result<Opened, OpenError> {
+    let path = &folder.join(FILE_NAME);
     let failed = |error: io::Error| of_io(path, error);
     let is_new = !path.try_exists().map_err(failed)?;
     let file = private_file(path).map_err(failed)?;
@@ -36,8 +60,8 @@ pub(crate) fn database(path: &Path, cache_bytes: usize) -> Result<Database, Open
         let database = builder
             .create_file(file)
             .map_err(|error| of_redb(path, error))?;
-        schema::prepare(&database).map_err(|unfit| of_unfit(path, unfit))?;
-        Ok(database)
+        let media = [medium(folder, 0)?, medium(folder, 1)?];
+        Opened::of(database, media).map_err(|unfit| of_unfit(path, unfit))
     }));
     opened.unwrap_or_else(|_panic| {
         Err(corrupt(
@@ -45,6 +69,19 @@ pub(crate) fn database(path: &Path, cache_bytes: usize) -> Result<Database, Open
             "reading it failed in a way no valid file does",
         ))
     })
+}
+
+/// A segment of the journal.
+fn medium(folder: &Path, number: u8) -> Result<Medium, OpenError> {
+    let path = &folder.join(format!("{JOURNAL_NAME}.{number}"));
+    let failed = |error: io::Error| of_io(path, error);
+    let is_new = !path.try_exists().map_err(failed)?;
+    let file = private_file(path).map_err(failed)?;
+    if is_new {
+        sync_folder(path).map_err(failed)?;
+    }
+    let backend = FileBackend::new(file).map_err(|error| of_redb(path, error))?;
+    Ok(Box::new(backend))
 }
 
 /// Opens or creates a file that only its owner may read: it holds verifiers,
@@ -122,6 +159,14 @@ fn of_unfit(path: &Path, unfit: Unfit) -> OpenError {
             known: schema::CURRENT,
         },
         Unfit::Foreign => corrupt(path, "another program wrote it"),
+        Unfit::Journal(unfit) => {
+            let path = path.with_file_name(JOURNAL_NAME);
+            match unfit {
+                recovery::Unfit::Io(error) => of_io(&path, error),
+                recovery::Unfit::Foreign => OpenError::ForeignJournal { path },
+                recovery::Unfit::Damaged => OpenError::DamagedJournal { path },
+            }
+        }
         Unfit::Fault(Fault::Malformed(malformed)) => corrupt(path, &malformed.to_string()),
         Unfit::Fault(Fault::Storage(error)) => match *error {
             redb::Error::Io(error) => of_io(path, error),

@@ -90,20 +90,22 @@ mod tests {
     use starling_store::Store as _;
 
     use super::*;
+    use crate::journal::Medium;
+    use crate::open::Opened;
     use crate::space::Space;
-    use crate::{Config, Embedded, schema};
+    use crate::{Config, Embedded};
 
     #[tokio::test]
     async fn a_check_tells_what_a_write_would_be_told() {
         let free = Arc::new(AtomicU64::new(1 << 40));
         let gauge = Arc::clone(&free);
         let database = Database::builder().create_with_backend(InMemoryBackend::new());
-        let database = database.unwrap();
-        schema::prepare(&database).unwrap();
+        let media = [(), ()].map(|()| Box::new(InMemoryBackend::new()) as Medium);
+        let opened = Opened::of(database.unwrap(), media).unwrap();
         let config = Config::default();
         let gauge = Box::new(move || Ok(gauge.load(Ordering::SeqCst)));
         let space = Space::new(gauge, config.free_bytes_min);
-        let store = Embedded::start(database, space, &config, PathBuf::new()).unwrap();
+        let store = Embedded::start(opened, space, &config, PathBuf::new()).unwrap();
         assert_eq!(store.check().await.unwrap().free_bytes, Some(1 << 40));
         free.store(config.free_bytes_min, Ordering::SeqCst);
         let told = store.check().await.unwrap_err();

@@ -1,15 +1,18 @@
-//! Reads of one consistent state of the file: a read transaction, and how each
-//! domain's records are found in it. The logs are read in [`log`].
+//! Reads of one consistent state of the store: the layers and a read
+//! transaction, and how each domain's records are found in them. The logs are
+//! read in [`log`].
 
 mod log;
 mod outbox;
 mod pep;
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
+use std::sync::RwLockReadGuard;
 
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase};
 use smol_str::SmolStr;
+use starling_store::archive::Order;
 use starling_store::blocklist::Blocklist;
 use starling_store::cursor::Cursors;
 use starling_store::roster::Roster;
@@ -20,24 +23,60 @@ use starling_xmpp::jid::{BareJid, Jid};
 use crate::codec::Malformed;
 use crate::fault::Fault;
 use crate::key;
+use crate::layers::{Layers, Levels};
 use crate::record::{self, RosterRow};
-use crate::table::{self, Name};
+use crate::table::Name;
+use crate::view::View;
 
 /// One state of the store, not disturbed by later writes.
-pub(crate) struct Snapshot {
-    transaction: ReadTransaction,
+pub(crate) struct Snapshot<'a> {
+    levels: Held<'a>,
+    tables: ReadTransaction,
 }
 
-impl Snapshot {
-    pub(crate) fn of(database: &Database) -> Result<Self, Fault> {
-        Ok(Snapshot {
-            transaction: database.begin_read()?,
-        })
+/// The layers of a snapshot.
+enum Held<'a> {
+    /// Locked: nothing can be committed meanwhile.
+    Locked(RwLockReadGuard<'a, Levels>),
+    /// A copy.
+    Own(Box<Levels>),
+}
+
+impl Deref for Held<'_> {
+    type Target = Levels;
+
+    fn deref(&self) -> &Levels {
+        match self {
+            Held::Locked(levels) => levels,
+            Held::Own(levels) => levels,
+        }
+    }
+}
+
+impl<'a> Snapshot<'a> {
+    /// For a read of microseconds: commits wait for its end.
+    pub(crate) fn short(database: &Database, layers: &'a Layers) -> Result<Self, Fault> {
+        // First the layers: what leaves them then is in the tables already.
+        let levels = layers.now();
+        let tables = database.begin_read()?;
+        let levels = Held::Locked(levels);
+        Ok(Snapshot { levels, tables })
     }
 
-    /// The transaction itself, for copying everything.
-    pub(crate) fn transaction(&self) -> &ReadTransaction {
-        &self.transaction
+    /// For a read that may take long: nobody waits for it, but it copies the
+    /// layers.
+    pub(crate) fn long(database: &Database, layers: &Layers) -> Result<Self, Fault> {
+        let Snapshot { levels, tables } = Snapshot::short(database, layers)?;
+        let levels = Held::Own(Box::new(levels.clone()));
+        Ok(Snapshot { levels, tables })
+    }
+
+    /// All of its rows.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            layers: self.levels.newest_first().collect(),
+            tables: &self.tables,
+        }
     }
 
     fn value<T>(
@@ -46,9 +85,8 @@ impl Snapshot {
         key: &[u8],
         read: impl FnOnce(&[u8]) -> Result<T, Malformed>,
     ) -> Result<Option<T>, Fault> {
-        let table = table::read(&self.transaction, name)?;
-        let value = table.get(key)?;
-        Ok(value.map(|value| read(value.value())).transpose()?)
+        let value = self.view().value(name, key, read)?;
+        Ok(value.transpose()?)
     }
 
     /// Reads every row of a range until `read` says to stop.
@@ -58,14 +96,18 @@ impl Snapshot {
         range: Range<Vec<u8>>,
         mut read: impl FnMut(&[u8], &[u8]) -> Result<Step, Malformed>,
     ) -> Result<(), Fault> {
-        let table = table::read(&self.transaction, name)?;
-        for row in table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())? {
-            let (key, value) = row?;
-            if read(key.value(), value.value())? == Step::Stop {
-                break;
-            }
-        }
-        Ok(())
+        let mut malformed = None;
+        self.view()
+            .each(name, &range, Order::Ascending, |key, value| {
+                match read(key, value) {
+                    Ok(step) => step == Step::Next,
+                    Err(found) => {
+                        malformed = Some(found);
+                        false
+                    }
+                }
+            })?;
+        malformed.map_or(Ok(()), |malformed| Err(malformed.into()))
     }
 
     pub(crate) fn account(&self, jid: &BareJid) -> Result<Option<Account>, Fault> {

@@ -56,18 +56,21 @@ impl Space {
         }
     }
 
-    /// The budget of the next batch. A disk that does not tell is taken to
-    /// have room: the sync decides then.
-    pub(crate) fn budget(&self) -> Budget {
+    /// The budget of the next batch, while so many octets have not reached the
+    /// tables yet. A disk that does not tell is taken to have room: the sync
+    /// decides then.
+    pub(crate) fn budget(&self, owed_bytes: usize) -> Budget {
+        let owed_bytes = (owed_bytes as u64).saturating_mul(GROWTH_FACTOR);
+        let free_bytes = (self.gauge)().ok();
         Budget {
-            free_bytes: (self.gauge)().unwrap_or(u64::MAX),
+            free_bytes: free_bytes.map_or(u64::MAX, |free| free.saturating_sub(owed_bytes)),
             free_bytes_min: self.free_bytes_min,
         }
     }
 }
 
 impl Budget {
-    /// Bytes that are free so far, if the disk tells.
+    /// Bytes that are free and owed to nobody so far, if the disk tells.
     pub(crate) fn free_bytes(&self) -> Option<u64> {
         (self.free_bytes != u64::MAX).then_some(self.free_bytes)
     }
@@ -105,11 +108,11 @@ mod tests {
     #[test]
     fn the_reserve_is_for_removals() {
         let space = Space::new(Box::new(|| Ok(1_000_000)), 900_000);
-        assert!(space.budget().take(0, false).is_ok());
-        let error = space.budget().take(100_000, false).unwrap_err();
+        assert!(space.budget(0).take(0, false).is_ok());
+        let error = space.budget(0).take(100_000, false).unwrap_err();
         assert!(matches!(error, Error::Full { .. }));
-        assert!(space.budget().take(100_000, true).is_ok());
-        let mut budget = space.budget();
+        assert!(space.budget(0).take(100_000, true).is_ok());
+        let mut budget = space.budget(0);
         assert!(budget.take(0, false).is_ok());
         assert!(
             budget.take(0, false).is_err(),

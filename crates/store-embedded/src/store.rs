@@ -11,7 +11,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use redb::Database;
 use starling_store::archive::{self, Entry, Query, Tally};
 use starling_store::blocklist::{self, Blocklist};
 use starling_store::cursor::{self, Cursors};
@@ -60,19 +59,26 @@ impl Embedded {
     fn read<T>(
         &self,
         place: &dyn std::fmt::Display,
-        read: impl FnOnce(&Snapshot) -> Result<T, Fault>,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Fault>,
     ) -> Result<T, Error> {
-        read_from(&self.database, &self.health, place, read)
+        read_from(&self.health, place, || {
+            read(&Snapshot::short(&self.database, &self.layers)?)
+        })
     }
 
     /// Reads on the blocking pool.
     async fn read_long<T: Send + 'static>(
         &self,
         place: String,
-        read: impl FnOnce(&Snapshot) -> Result<T, Fault> + Send + 'static,
+        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
-        let (database, health) = (Arc::clone(&self.database), Arc::clone(&self.health));
-        let task = tokio::task::spawn_blocking(move || read_from(&database, &health, &place, read));
+        let (database, layers) = (Arc::clone(&self.database), Arc::clone(&self.layers));
+        let health = Arc::clone(&self.health);
+        let task = tokio::task::spawn_blocking(move || {
+            read_from(&health, &place, || {
+                read(&Snapshot::long(&database, &layers)?)
+            })
+        });
         task.await.unwrap_or_else(|error| {
             Err(Error::Unavailable {
                 reason: format!("a read was given up: {error}"),
@@ -82,14 +88,13 @@ impl Embedded {
 }
 
 fn read_from<T>(
-    database: &Database,
     health: &Health,
     place: &dyn std::fmt::Display,
-    read: impl FnOnce(&Snapshot) -> Result<T, Fault>,
+    read: impl FnOnce() -> Result<T, Fault>,
 ) -> Result<T, Error> {
     health.check()?;
     // A damaged page may make redb panic; that is this read's fault alone.
-    let result = catch_unwind(AssertUnwindSafe(|| read(&Snapshot::of(database)?)));
+    let result = catch_unwind(AssertUnwindSafe(read));
     let Ok(result) = result else {
         let reason = "a damaged page of the data file".to_owned();
         return Err(Error::Corrupt {
@@ -153,7 +158,7 @@ impl Store for Embedded {
     async fn check(&self) -> Result<starling_store::Health, Error> {
         self.health.check()?;
         self.pulse.check()?;
-        let mut budget = self.space.budget();
+        let mut budget = self.space.budget(self.layers.now().bytes());
         let free_bytes = budget.free_bytes();
         metrics::looked(free_bytes);
         budget.take(CHECKED_BYTES, false)?;

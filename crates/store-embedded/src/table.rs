@@ -1,9 +1,13 @@
 //! The tables of the file, all from bytes to bytes. Keys are made in `key`,
 //! values in `record`.
 
-use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use bytes::Bytes;
+use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use starling_store::archive::Order;
 
 use crate::fault::Fault;
+use crate::layers::Layer;
+use crate::view::View;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -42,7 +46,7 @@ pub(crate) enum Name {
 
 impl Name {
     /// How many there are.
-    const COUNT: usize = 14;
+    pub(crate) const COUNT: usize = 14;
 
     /// Every table.
     pub(crate) const ALL: [Name; Name::COUNT] = [
@@ -67,6 +71,17 @@ impl Name {
         !matches!(self, Name::Meta | Name::Outbox | Name::OutboxMark)
     }
 
+    /// How the journal calls it: its place in [`Name::ALL`], which only grows
+    /// at its end.
+    pub(crate) fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The table that the journal calls so.
+    pub(crate) fn of_number(number: u8) -> Option<Name> {
+        Name::ALL.get(usize::from(number)).copied()
+    }
+
     /// How the file calls it. Never renamed.
     pub(crate) fn definition(self) -> Definition {
         TableDefinition::new(match self {
@@ -88,44 +103,48 @@ impl Name {
     }
 }
 
-/// An open table of a running transaction.
-pub(crate) type Open<'txn> = Table<'txn, &'static [u8], &'static [u8]>;
-
-/// The tables of one write transaction, each opened when first used: most
-/// batches touch only the log.
-pub(crate) struct Tables<'txn> {
-    transaction: &'txn WriteTransaction,
-    open: [Option<Open<'txn>>; Name::COUNT],
+/// What one batch does to the tables: its own changes over what was before it.
+/// They become durable in the journal, and reach the file later.
+pub(crate) struct Tables<'a> {
+    before: View<'a>,
+    changes: Layer,
 }
 
-impl<'txn> Tables<'txn> {
-    pub(crate) fn new(transaction: &'txn WriteTransaction) -> Self {
+impl<'a> Tables<'a> {
+    pub(crate) fn new(before: View<'a>) -> Self {
         Tables {
-            transaction,
-            open: Default::default(),
+            before,
+            changes: Layer::default(),
         }
     }
 
-    /// The table for writing.
-    pub(crate) fn get(&mut self, name: Name) -> Result<&mut Open<'txn>, Fault> {
-        let slot = &mut self.open[name as usize];
-        match slot {
-            Some(table) => Ok(table),
-            None => Ok(slot.insert(self.transaction.open_table(name.definition())?)),
+    /// What is to be made durable.
+    pub(crate) fn into_changes(self) -> Layer {
+        self.changes
+    }
+
+    fn now(&self) -> View<'_> {
+        let before = self.before.layers.iter().copied();
+        View {
+            layers: std::iter::once(&self.changes).chain(before).collect(),
+            tables: self.before.tables,
         }
     }
 
     /// A copy of one value.
     pub(crate) fn value(&mut self, name: Name, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        Ok(self
-            .get(name)?
-            .get(key)?
-            .map(|value| value.value().to_vec()))
+        self.now().value(name, key, <[u8]>::to_vec)
+    }
+
+    /// Whether there is such a row.
+    pub(crate) fn has(&self, name: Name, key: &[u8]) -> Result<bool, Fault> {
+        Ok(self.now().value(name, key, |_| ())?.is_some())
     }
 
     /// Puts a value.
     pub(crate) fn put(&mut self, name: Name, key: &[u8], value: &[u8]) -> Result<(), Fault> {
-        self.get(name)?.insert(key, value)?;
+        let (key, value) = (Bytes::copy_from_slice(key), Bytes::copy_from_slice(value));
+        self.changes.set(name, key, Some(value));
         Ok(())
     }
 
@@ -136,13 +155,14 @@ impl<'txn> Tables<'txn> {
         key: &[u8],
         value: &[u8],
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let old = self.get(name)?.insert(key, value)?;
-        Ok(old.map(|old| old.value().to_vec()))
+        let old = self.value(name, key)?;
+        self.put(name, key, value)?;
+        Ok(old)
     }
 
     /// Removes a value, if there is one.
     pub(crate) fn remove(&mut self, name: Name, key: &[u8]) -> Result<(), Fault> {
-        self.get(name)?.remove(key)?;
+        self.changes.set(name, Bytes::copy_from_slice(key), None);
         Ok(())
     }
 
@@ -157,11 +177,39 @@ impl<'txn> Tables<'txn> {
         name: Name,
         from: &[u8],
         to: &[u8],
-        is_kept: impl FnMut(&[u8], &[u8]) -> bool,
+        mut is_kept: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Fault> {
-        self.get(name)?.retain_in::<&[u8], _>(from..to, is_kept)?;
+        let (range, mut gone) = (from.to_vec()..to.to_vec(), Vec::new());
+        self.now()
+            .each(name, &range, Order::Ascending, |key, value| {
+                if !is_kept(key, value) {
+                    gone.push(Bytes::copy_from_slice(key));
+                }
+                true
+            })?;
+        for key in gone {
+            self.changes.set(name, key, None);
+        }
         Ok(())
     }
+}
+
+/// Writes rows into the file itself.
+pub(crate) fn settle(transaction: &WriteTransaction, layer: &Layer) -> Result<(), Fault> {
+    for name in Name::ALL {
+        let mut rows = layer.rows(name).peekable();
+        if rows.peek().is_none() {
+            continue;
+        }
+        let mut table = transaction.open_table(name.definition())?;
+        for (key, value) in rows {
+            match value {
+                Some(value) => table.insert(key.as_ref(), value.as_ref())?,
+                None => table.remove(key.as_ref())?,
+            };
+        }
+    }
+    Ok(())
 }
 
 /// Creates every table that is not there, so that readers always find them.

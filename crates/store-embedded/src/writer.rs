@@ -1,21 +1,26 @@
 //! The one thread that writes, with group commit: whatever was queued while
-//! the last sync ran becomes one transaction and one sync, and then every
-//! caller that waited is released.
+//! the last sync ran becomes one record of the journal and one sync, and then
+//! every caller that waited is released.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use redb::{Database, Durability};
+use redb::{Database, ReadableDatabase};
 use starling_store::{Account, Creation, Error, Write};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::{Fault, Health};
+use crate::journal::Journal;
+use crate::journal::record::Id;
+use crate::layers::{Layer, Layers};
 use crate::metrics::Metrics;
 use crate::pulse::Pulse;
+use crate::settle::Settler;
 use crate::space::Space;
 use crate::table::{Name, Tables};
+use crate::view::View;
 use crate::{apply, pulse, size};
 
 /// Commits that may wait for the writer; callers beyond it wait for a place.
@@ -26,6 +31,10 @@ const BATCH_COMMITS_MAX: usize = 4_096;
 
 /// Most bytes of records that share a sync, so that one sync stays short.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// A segment of the journal may become so many times as long as it should,
+/// while the other one is not in the tables yet; then callers wait for that.
+const OVERLONG_FACTOR: u64 = 2;
 
 /// How long a batch that is smaller than the last one waits for more. Those who
 /// were released together come back together, but not at once: without this
@@ -68,12 +77,17 @@ impl Job {
 /// The writing half of the store.
 pub(crate) struct Writer {
     pub(crate) database: Arc<Database>,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) journal: Journal,
+    pub(crate) id: Id,
+    /// How long a segment of it should become.
+    pub(crate) journal_bytes: u64,
+    pub(crate) settler: Settler,
     pub(crate) jobs: mpsc::Receiver<Job>,
     pub(crate) health: Arc<Health>,
     pub(crate) metrics: Metrics,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) space: Arc<Space>,
-    pub(crate) is_recovery_instant: bool,
     /// Commits that shared the last sync: so many may be about to come back.
     pub(crate) gathered: usize,
 }
@@ -82,8 +96,10 @@ pub(crate) struct Writer {
 enum Stop {
     /// Because of one job; the others can go on without it.
     Job(usize, Fault),
-    /// Because of the file.
+    /// Because of the files.
     Store(Fault),
+    /// Because the store has stopped.
+    Failed(Error),
 }
 
 impl Writer {
@@ -96,11 +112,55 @@ impl Writer {
                 Err(error) => answer_all(batch, &error),
             }
         }
+        self.close();
+    }
+
+    /// Everything goes into the tables, and the journal is emptied.
+    fn close(&mut self) {
+        self.settler.rest();
+        if self.health.check().is_err() {
+            return; // The journal keeps what is not in the tables.
+        }
+        if !self.layers.now().growing.is_empty() {
+            self.settle();
+            self.settler.rest();
+        }
+        if self.health.check().is_ok()
+            && let Err(error) = self.journal.close(self.id)
+        {
+            tracing::warn!(%error, "the journal could not be emptied; it is read at the next start");
+        }
+    }
+
+    /// Has what the current segment holds put into the tables, and goes on in
+    /// the other one.
+    fn settle(&mut self) {
+        let layer = self.layers.freeze();
+        self.settler.settle(layer, self.journal.number());
+        self.journal.turn();
+    }
+
+    /// The same, once the segment is long enough and the other one is free.
+    fn turn(&mut self) -> Result<(), Error> {
+        let bytes = self.journal.bytes();
+        if bytes < self.journal_bytes {
+            return Ok(());
+        }
+        if self.settler.is_busy() {
+            if bytes < self.journal_bytes * OVERLONG_FACTOR {
+                return Ok(());
+            }
+            self.settler.rest();
+        }
+        // It rests, too, when it has failed.
+        self.health.check()?;
+        self.settle();
+        Ok(())
     }
 
     /// Takes what is queued, as far as there is room for it on the disk.
     fn collect(&mut self, first: Job) -> Vec<Job> {
-        let mut budget = self.space.budget();
+        let mut budget = self.space.budget(self.layers.now().bytes());
         self.metrics.free(budget.free_bytes());
         let (mut batch, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         let mut has_waited = false;
@@ -141,10 +201,10 @@ impl Writer {
         }
     }
 
-    fn store(&self, mut batch: Vec<Job>) {
+    fn store(&mut self, mut batch: Vec<Job>) {
         while !batch.is_empty() {
-            // A panic may leave the transaction half made, but not the file:
-            // nothing was committed. Whatever caused it would do so again.
+            // A panic may leave a record half written, which nobody will read:
+            // nothing was synced. Whatever caused it would do so again.
             let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(&batch)));
             match attempt {
                 Ok(Ok(answers)) => {
@@ -158,6 +218,9 @@ impl Writer {
                     tracing::warn!(%error, "a commit was refused");
                     job.answer(Err(error));
                 }
+                Ok(Err(Stop::Failed(error))) => {
+                    answer_all(std::mem::take(&mut batch), &error);
+                }
                 Ok(Err(Stop::Store(fault))) => {
                     let error = self.health.fail(fault.at("the data file".to_owned()));
                     answer_all(std::mem::take(&mut batch), &error);
@@ -170,20 +233,39 @@ impl Writer {
         }
     }
 
-    /// One transaction: everything of the batch, or nothing.
-    fn attempt(&self, batch: &[Job]) -> Result<Vec<Answer>, Stop> {
-        let busy = self.pulse.begin();
-        let store = |fault: Fault| Stop::Store(fault);
-        let mut transaction = self
-            .database
-            .begin_write()
-            .map_err(|error| store(error.into()))?;
-        transaction
-            .set_durability(Durability::Immediate)
-            .map_err(|error| store(error.into()))?;
-        transaction.set_quick_repair(self.is_recovery_instant);
+    /// One record: everything of the batch, or nothing.
+    fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Answer>, Stop> {
+        let pulse = Arc::clone(&self.pulse);
+        let busy = pulse.begin();
+        if let Err(error) = self.turn() {
+            return Err(Stop::Failed(error));
+        }
+        let (changes, answers) = self.changes(batch)?;
+        let started = pulse::now();
+        if !changes.is_empty() {
+            let appended = self.journal.append(&changes);
+            appended.map_err(|error| Stop::Store(redb::StorageError::Io(error).into()))?;
+        }
+        let took = started.elapsed();
+        // Readers see it from here on, and not before it was synced.
+        self.layers.publish(changes);
+        self.metrics.synced(batch.len(), took);
+        busy.done(took);
+        Ok(answers)
+    }
+
+    /// What the batch changes, and what its callers are told.
+    fn changes(&self, batch: &[Job]) -> Result<(Layer, Vec<Answer>), Stop> {
+        // Only this thread changes the layers, except that rows leave them
+        // that are in the tables: so first the layers, then the tables.
+        let levels = self.layers.now();
+        let transaction = self.database.begin_read();
+        let transaction = transaction.map_err(|error| Stop::Store(error.into()))?;
+        let mut tables = Tables::new(View {
+            layers: levels.newest_first().collect(),
+            tables: &transaction,
+        });
         let mut answers = Vec::with_capacity(batch.len());
-        let mut tables = Tables::new(&transaction);
         for (at, job) in batch.iter().enumerate() {
             match perform(&mut tables, &job.task) {
                 Ok(answer) => answers.push(answer),
@@ -191,13 +273,7 @@ impl Writer {
                 Err(fault) => return Err(Stop::Store(fault)),
             }
         }
-        drop(tables);
-        let started = pulse::now();
-        transaction.commit().map_err(|error| store(error.into()))?;
-        let took = started.elapsed();
-        self.metrics.synced(batch.len(), took);
-        busy.done(took);
-        Ok(answers)
+        Ok((tables.into_changes(), answers))
     }
 }
 

@@ -31,6 +31,14 @@ const ACKNOWLEDGED_BEFORE_KILL: usize = 400;
 /// How many lives the store has in the test.
 const LIVES: u32 = 4;
 
+/// Settings under which parts of the journal reach the tables all the time.
+fn hasty() -> Config {
+    Config {
+        journal_bytes: 65_536,
+        ..Config::default()
+    }
+}
+
 fn owner(writer: u64) -> String {
     format!("writer{writer}@capulet.example")
 }
@@ -43,7 +51,7 @@ async fn child_writes_until_it_is_killed() {
         return;
     };
     let epoch: u32 = life.parse().unwrap();
-    let store = Arc::new(Embedded::open(Path::new("."), &Config::default()).unwrap());
+    let store = Arc::new(Embedded::open(Path::new("."), &hasty()).unwrap());
     let writers = (0..WRITERS).map(|writer| {
         let store = Arc::clone(&store);
         tokio::spawn(async move {

@@ -18,7 +18,7 @@ use starling_store::meta::Meta;
 use starling_store::roster::Read as _;
 use starling_store::vcard::Read as _;
 use starling_store::{Stamp, Store, Write, vcard};
-use starling_store_embedded::{Config, Embedded, FILE_NAME, OpenError};
+use starling_store_embedded::{Config, Embedded, FILE_NAME, JOURNAL_NAME, OpenError};
 
 const OWNER: &str = "juliet@capulet.example";
 
@@ -283,9 +283,12 @@ async fn a_backup_is_consistent_while_writes_go_on() {
     }
     is_done.store(true, Ordering::SeqCst);
     writer.await.unwrap();
+    let names = fs::read_dir(target.path()).unwrap();
+    let is_other = |name: &str| name != FILE_NAME && !name.starts_with(JOURNAL_NAME);
+    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     assert_eq!(
-        fs::read_dir(target.path()).unwrap().count(),
-        1,
+        names.find(|name| is_other(name)),
+        None,
         "nothing else is left"
     );
 }
@@ -302,4 +305,83 @@ async fn a_backup_never_overwrites_the_store_and_names_what_fails() {
         .unwrap_err();
     assert!(error.to_string().contains("missing/copy"), "{error}");
     store.commit(Vec::new()).await.unwrap();
+}
+
+/// What a crash would leave now: a copy of every file.
+fn crashed(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+async fn with_cards(count: u64) -> (tempfile::TempDir, Embedded) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    for n in 1..=count {
+        let text = format!("<vCard n='{n}'/>");
+        let change = vcard::Change::Put(text.into());
+        let write = Write::new(sample::bare(OWNER), Stamp::new(1, n), change);
+        store.commit(vec![write]).await.unwrap();
+    }
+    (folder, store)
+}
+
+async fn card(store: &Embedded) -> String {
+    let card = store.vcard(&sample::bare(OWNER)).await.unwrap().unwrap();
+    String::from_utf8(card.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn what_only_the_journal_has_is_taken_up() {
+    let (folder, store) = with_cards(3).await;
+    let after = crashed(folder.path());
+    assert_eq!(card(&open(after.path()).unwrap()).await, "<vCard n='3'/>");
+    drop(store);
+    // After a clean end the data file alone is the store.
+    for number in 0..2 {
+        let segment = folder.path().join(format!("{JOURNAL_NAME}.{number}"));
+        fs::remove_file(segment).unwrap();
+    }
+    assert_eq!(card(&open(folder.path()).unwrap()).await, "<vCard n='3'/>");
+}
+
+/// The last batch may be torn by a power cut; one before it cannot be, so what
+/// is damaged there was acknowledged.
+#[tokio::test]
+async fn a_damaged_journal_is_not_taken_for_a_torn_one() {
+    let (folder, _store) = with_cards(3).await;
+    for (number, is_damage) in [(1, true), (2, true), (3, false)] {
+        let after = crashed(folder.path());
+        let segment = after.path().join(format!("{JOURNAL_NAME}.0"));
+        let mut bytes = fs::read(&segment).unwrap();
+        let text = format!("<vCard n='{number}'/>").into_bytes();
+        let at = bytes.windows(text.len()).position(|part| part == text);
+        bytes[at.unwrap()] = b'>';
+        fs::write(&segment, bytes).unwrap();
+        let opened = open(after.path());
+        if is_damage {
+            let error = opened.unwrap_err();
+            assert!(
+                matches!(error, OpenError::DamagedJournal { .. }),
+                "{number}: {error}"
+            );
+        } else {
+            assert_eq!(card(&opened.unwrap()).await, "<vCard n='2'/>");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_journal_of_another_file_is_not_mixed_in() {
+    let (folder, _store) = with_cards(1).await;
+    let after = crashed(folder.path());
+    let (other, store) = with_cards(2).await;
+    drop(store);
+    fs::copy(other.path().join(FILE_NAME), after.path().join(FILE_NAME)).unwrap();
+    let error = open(after.path()).unwrap_err();
+    assert!(matches!(error, OpenError::ForeignJournal { .. }), "{error}");
+    assert!(error.to_string().contains(JOURNAL_NAME), "{error}");
 }

@@ -108,8 +108,7 @@ fn forget(
 
 /// Points to every archived entry of a file from before there were pointers.
 pub(crate) fn point_to_all(transaction: &WriteTransaction) -> Result<(), Fault> {
-    let mut tables = Tables::new(transaction);
-    tables.get(Name::ArchivePeer)?; // Readers count on it, empty or not.
+    let mut pointers = transaction.open_table(Name::ArchivePeer.definition())?;
     let archive = transaction.open_table(Name::Archive.definition())?;
     for row in archive.iter()? {
         let (key, value) = row?;
@@ -119,7 +118,11 @@ pub(crate) fn point_to_all(transaction: &WriteTransaction) -> Result<(), Fault> 
         if record::peek_entry(value.value()).is_ok_and(|entry| entry.is_archived)
             && let Ok(peer) = record::peek_peer(value.value())
         {
-            point(&mut tables, &owner, &peer, position)?;
+            let resource = peer.resource().unwrap_or_default().as_bytes();
+            pointers.insert(
+                key::peer_entry(&owner, &peer, position).as_slice(),
+                resource,
+            )?;
         }
     }
     Ok(())

@@ -13,26 +13,22 @@ use crate::codec::Malformed;
 use crate::fault::Fault;
 use crate::key;
 use crate::record;
-use crate::table::{self, Name};
+use crate::table::Name;
+use crate::view::View;
 
-type Table = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
-
-impl Snapshot {
+impl Snapshot<'_> {
     pub(crate) fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Fault> {
         if query.limit_capped() == 0 {
             return Ok(Vec::new());
         }
         let log = Log {
-            table: table::read(&self.transaction, Name::Archive)?,
+            rows: self.view(),
             owner,
         };
         match (&query.only, &query.with) {
             (Some(only), _) => log.page_of(only, query),
             // Only what is archived has pointers.
-            (None, Some(with)) if query.is_archived_only => {
-                let pointers = table::read(&self.transaction, Name::ArchivePeer)?;
-                log.page_with(&pointers, with, query)
-            }
+            (None, Some(with)) if query.is_archived_only => log.page_with(with, query),
             (None, _) => log.page(query),
         }
     }
@@ -50,13 +46,13 @@ impl Snapshot {
     pub(crate) fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Fault> {
         let prefix = key::owner(owner);
         let end = key::end_of(&prefix);
-        let table = table::read(&self.transaction, Name::Archive)?;
-        let last = table
-            .range::<&[u8]>(prefix.as_slice()..end.as_slice())?
-            .next_back();
-        let Some(row) = last else { return Ok(None) };
-        let (key, _) = row?;
-        Ok(Some(record::decode_position(&key.value()[prefix.len()..])?))
+        let (range, mut last) = (prefix.clone()..end, None);
+        self.view()
+            .each(Name::Archive, &range, Order::Descending, |key, _| {
+                last = Some(record::decode_position(&key[prefix.len()..]));
+                false
+            })?;
+        Ok(last.transpose()?)
     }
 
     pub(crate) fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Fault> {
@@ -90,7 +86,7 @@ impl Snapshot {
 
 /// The log of one owner.
 struct Log<'a> {
-    table: Table,
+    rows: View<'a>,
     owner: &'a BareJid,
 }
 
@@ -100,21 +96,23 @@ impl Log<'_> {
         let prefix = key::owner(self.owner);
         let range = self.places(query)?.keys(&prefix);
         let mut page = Page::of(query);
-        each(&self.table, &range, query.order, |key, value| {
-            page.extend(self.entry_of(&key[prefix.len()..], value, query));
-            !page.is_full()
-        })?;
+        self.rows
+            .each(Name::Archive, &range, query.order, |key, value| {
+                page.extend(self.entry_of(&key[prefix.len()..], value, query));
+                !page.is_full()
+            })?;
         Ok(page.into_entries())
     }
 
     /// What the query admits of the conversation with one address: its
     /// pointers first, then only the entries that count.
-    fn page_with(&self, pointers: &Table, with: &Jid, query: &Query) -> Result<Vec<Entry>, Fault> {
+    fn page_with(&self, with: &Jid, query: &Query) -> Result<Vec<Entry>, Fault> {
         let prefix = key::peer(self.owner, with);
         let range = self.places(query)?.keys(&prefix);
         let (mut page, mut fault) = (Page::of(query), None);
         let resource = with.resource().map(str::as_bytes);
-        each(pointers, &range, query.order, |key, value| {
+        let name = Name::ArchivePeer;
+        self.rows.each(name, &range, query.order, |key, value| {
             if resource.is_none_or(|resource| resource == value) {
                 match self.entry_at(&key[prefix.len()..], query) {
                     Ok(entry) => page.extend(entry),
@@ -147,8 +145,8 @@ impl Log<'_> {
     fn entry_at(&self, position: &[u8], query: &Query) -> Result<Option<Entry>, Fault> {
         let mut key = key::owner(self.owner);
         key.extend_from_slice(position);
-        let row = self.table.get(key.as_slice())?;
-        Ok(row.and_then(|row| self.entry_of(position, row.value(), query)))
+        let read = |value: &[u8]| self.entry_of(position, value, query);
+        Ok(self.rows.value(Name::Archive, &key, read)?.flatten())
     }
 
     /// A row of the log, if the query asks for it. One bad record must not
@@ -190,17 +188,14 @@ impl Log<'_> {
             let middle = start + (end - start) / 2;
             let half = Places { start: middle, end };
             let mut found = None;
-            each(
-                &self.table,
-                &half.keys(&prefix),
-                Order::Ascending,
-                |key, value| {
+            let (name, range) = (Name::Archive, half.keys(&prefix));
+            self.rows
+                .each(name, &range, Order::Ascending, |key, value| {
                     let place = record::decode_position(&key[prefix.len()..]);
                     let entry = record::peek_entry(value);
                     found = place.ok().zip(entry.ok().map(|entry| entry.stored_at));
                     found.is_none()
-                },
-            )?;
+                })?;
             match found {
                 Some((place, at)) if !is_it(at) => start = number(place) + 1,
                 _ => end = middle,
@@ -250,30 +245,6 @@ impl Places {
 
 fn number(place: Position) -> u128 {
     u128::from(place.epoch) << 64 | u128::from(place.seq)
-}
-
-/// Reads rows of a range from one end until `read` says that it is enough.
-fn each(
-    table: &Table,
-    range: &Range<Vec<u8>>,
-    order: Order,
-    mut read: impl FnMut(&[u8], &[u8]) -> bool,
-) -> Result<(), Fault> {
-    if range.start >= range.end {
-        return Ok(());
-    }
-    let mut rows = table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())?;
-    loop {
-        let row = match order {
-            Order::Ascending => rows.next(),
-            Order::Descending => rows.next_back(),
-        };
-        let Some(row) = row else { return Ok(()) };
-        let (key, value) = row?;
-        if !read(key.value(), value.value()) {
-            return Ok(());
-        }
-    }
 }
 
 fn admitted(position: &[u8], value: &[u8], query: &Query) -> Result<Option<Entry>, Malformed> {

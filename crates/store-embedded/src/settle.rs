@@ -1,0 +1,137 @@
+//! Puts what the journal made durable into the tables: a thread of its own
+//! takes a layer that has stopped to grow and writes all of it in one
+//! transaction. Many batches share the pages they dirty, and nobody waits.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use redb::{Database, Durability};
+
+use crate::fault::{Fault, Health};
+use crate::journal::record::Id;
+use crate::layers::{Layer, Layers};
+use crate::metrics::Metrics;
+use crate::{pulse, schema, table};
+
+/// A layer whose batches end with `number`.
+struct Job {
+    layer: Arc<Layer>,
+    number: u64,
+}
+
+/// The thread that settles, as its user sees it.
+pub(crate) struct Settler {
+    /// `None` only while dropping.
+    jobs: Option<SyncSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+    progress: Arc<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    is_busy: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Progress {
+    fn set(&self, is_busy: bool) {
+        *self.lock() = is_busy;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, bool> {
+        self.is_busy.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the thread works with.
+pub(crate) struct Ground {
+    pub(crate) database: Arc<Database>,
+    pub(crate) layers: Arc<Layers>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) metrics: Metrics,
+    pub(crate) id: Id,
+    pub(crate) is_recovery_instant: bool,
+}
+
+impl Settler {
+    pub(crate) fn start(ground: Ground) -> std::io::Result<Self> {
+        let (sender, jobs) = sync_channel(1);
+        let progress = Arc::new(Progress::default());
+        let told = Arc::clone(&progress);
+        let thread = std::thread::Builder::new().name("store-settler".to_owned());
+        let thread = thread.spawn(move || ground.run(&jobs, &told))?;
+        Ok(Settler {
+            jobs: Some(sender),
+            thread: Some(thread),
+            progress,
+        })
+    }
+
+    /// Whether a layer is being settled.
+    pub(crate) fn is_busy(&self) -> bool {
+        *self.progress.lock()
+    }
+
+    /// Waits until none is.
+    pub(crate) fn rest(&self) {
+        let busy = self.progress.lock();
+        let rested = self.progress.changed.wait_while(busy, |busy| *busy);
+        drop(rested);
+    }
+
+    /// Settles a layer, while none is being settled.
+    pub(crate) fn settle(&self, layer: Arc<Layer>, number: u64) {
+        self.progress.set(true);
+        if let Some(jobs) = &self.jobs
+            && jobs.send(Job { layer, number }).is_err()
+        {
+            self.progress.set(false); // It has failed, and the store with it.
+        }
+    }
+}
+
+impl Drop for Settler {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            // It catches panics and stops the store.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Ground {
+    fn run(&self, jobs: &Receiver<Job>, progress: &Progress) {
+        while let Ok(job) = jobs.recv() {
+            let started = pulse::now();
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.write(&job)));
+            match attempt {
+                Ok(Ok(())) => {
+                    self.layers.settled();
+                    self.metrics.settled(started.elapsed());
+                }
+                // What the journal has stays there for the next start.
+                Ok(Err(fault)) => {
+                    self.health.fail(fault.at("the data file".to_owned()));
+                }
+                Err(_panic) => {
+                    self.health.fail_of_panic("writing the tables");
+                }
+            }
+            progress.set(false);
+        }
+    }
+
+    fn write(&self, job: &Job) -> Result<(), Fault> {
+        let mut transaction = self.database.begin_write()?;
+        transaction.set_durability(Durability::Immediate)?;
+        transaction.set_quick_repair(self.is_recovery_instant);
+        table::settle(&transaction, &job.layer)?;
+        schema::note(&transaction, self.id, job.number)?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
