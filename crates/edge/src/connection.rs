@@ -7,6 +7,7 @@
 
 mod acks;
 mod inbound;
+mod moving;
 mod timer;
 
 use std::future::poll_fn;
@@ -32,6 +33,7 @@ use crate::shared::Shared;
 use crate::transport::Transport;
 use acks::Acks;
 use inbound::Held;
+use moving::Uplink;
 
 /// How often a frame is offered to a node that cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
@@ -59,6 +61,10 @@ pub(crate) struct Connection {
     is_crowded: bool,
     /// A frame that could not be handed on.
     held: Option<Box<Held>>,
+    /// What is kept because the session may come to be at another node, and
+    /// since when nobody takes the next of it.
+    uplink: Option<Box<Uplink>>,
+    refused_at: Option<Instant>,
     keepalive: Keepalive,
     stall_timeout: Duration,
     unavailable_timeout: Duration,
@@ -88,6 +94,8 @@ impl Connection {
         let limits: &Limits = &settings.config.limits;
         let now = Instant::now();
         let keepalive = settings.config.keepalive.clone();
+        let base = established.management.as_ref().map(|of| of.sent);
+        let may_move = established.outlet.begin(established.acked, base);
         Self {
             session: established.session,
             attach: established.attach,
@@ -112,6 +120,8 @@ impl Connection {
             paused_until: None,
             is_crowded: false,
             held: None,
+            uplink: may_move.then(Box::default),
+            refused_at: None,
             stall_timeout: limits.write_stall_timeout,
             unavailable_timeout: limits.unavailable_timeout,
             timer: Box::pin(sleep_until(now + keepalive.ping_after)),
@@ -134,7 +144,8 @@ impl Connection {
     }
 
     /// Tells the session, then the client.
-    pub(crate) async fn end(self, ending: &Ending) {
+    pub(crate) async fn end(mut self, ending: &Ending) {
+        self.settle_down().await;
         let mut rest = self.outgoing;
         let (queued, stanzas) = self.outlet.end();
         rest.extend_from_slice(&queued);
@@ -188,7 +199,10 @@ impl Connection {
                 Poll::Pending => {
                     let taken = self.outlet.look(cx.waker());
                     if let Some(number) = taken.committed {
-                        self.credit.give_back(number);
+                        self.dealt_with(number);
+                    }
+                    if taken.is_lost {
+                        self.move_on();
                     }
                     self.stall();
                     return Ok(());

@@ -66,6 +66,12 @@ impl Credit {
         }
     }
 
+    /// Everything up to this number is dealt with, whether it has come on this
+    /// stream or not.
+    pub(crate) fn dealt_with(&self) -> u32 {
+        self.committed
+    }
+
     /// It is now; gives the credit of those back.
     pub(crate) fn give_back(&mut self, number: u32) {
         let count = number.wrapping_sub(self.committed) as usize;

@@ -20,6 +20,7 @@ mod framing;
 mod hosts;
 mod live;
 pub mod metrics;
+mod mirror;
 mod negotiation;
 mod outlet;
 mod pace;

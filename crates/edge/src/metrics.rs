@@ -18,6 +18,9 @@ const DELIVERY_SECONDS: &str = "starling_edge_delivery_seconds";
 const LOGIN_SECONDS: &str = "starling_edge_login_seconds";
 const THROTTLED_TOTAL: &str = "starling_edge_throttled_reads_total";
 
+const MOVED_SECONDS: &str = "starling_edge_moved_sessions_seconds";
+const LEFT_BEHIND_TOTAL: &str = "starling_edge_left_behind_sessions_total";
+
 /// Tells the exporter what the names mean.
 pub fn describe() {
     describe_gauge!(
@@ -64,6 +67,15 @@ pub fn describe() {
         THROTTLED_TOTAL,
         "Times a client sent faster than limits.stanzas_per_second and was read more slowly."
     );
+    describe_histogram!(
+        MOVED_SECONDS,
+        Unit::Seconds,
+        "Time from learning that a session's node is another until the session was there, its client still connected. What a client waits is this and what the cluster took to name the node."
+    );
+    describe_counter!(
+        LEFT_BEHIND_TOTAL,
+        "Clients closed because their session could not be brought to its account's new node. They come back by themselves; many of them after one failure mean that an edge was slow."
+    );
 }
 
 pub(crate) fn opened() {
@@ -109,4 +121,14 @@ pub(crate) fn logged_in(took: Duration) {
 
 pub(crate) fn throttled() {
     counter!(THROTTLED_TOTAL).increment(1);
+}
+
+/// A session is at another node, its client still connected.
+pub(crate) fn moved(took: Duration) {
+    histogram!(MOVED_SECONDS).record(took);
+}
+
+/// A session could not be brought to another node.
+pub(crate) fn left_behind() {
+    counter!(LEFT_BEHIND_TOTAL).increment(1);
 }

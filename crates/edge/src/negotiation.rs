@@ -334,6 +334,12 @@ impl Negotiation {
         }
     }
 
+    /// Where what is for the client will be put, once there is a session.
+    pub(crate) fn new_outlet(&self) -> Arc<ClientOutlet> {
+        let may_move = self.shared.link.may_move();
+        Arc::new(ClientOutlet::new(&self.settings.config.limits, may_move))
+    }
+
     /// The stream has the session of an earlier one.
     pub(crate) fn reestablished(
         &mut self,

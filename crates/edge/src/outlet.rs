@@ -7,13 +7,14 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use bytes::BytesMut;
-use starling_link::{ActiveSpan, Close, Full, Management, Outlet, TraceContext};
+use bytes::{Bytes, BytesMut};
+use starling_link::{ActiveSpan, Close, Downstream, Full, Management, Note, Outlet};
 use starling_xmpp::{Stanza, ns};
 
 use crate::config::Limits;
 use crate::features::sm;
 use crate::metrics;
+use crate::mirror::Mirror;
 
 /// The first allocation of an empty queue: one short message.
 const FIRST_BYTES: usize = 512;
@@ -41,6 +42,11 @@ struct State {
     waker: Option<Waker>,
     /// None for nearly every connection, at nearly every moment.
     watched: Option<Box<Watched>>,
+    /// What another node needs to go on, where one may have to.
+    mirror: Option<Box<Mirror>>,
+    /// How often the session was lost, and whether it has a node again.
+    losses: u32,
+    is_lost: bool,
 }
 
 /// Watched stanzas until they are written.
@@ -78,12 +84,19 @@ pub(crate) struct Taken {
     pub(crate) is_ack_requested: bool,
     /// The session wants to end the stream once all is written.
     pub(crate) close: Option<Close>,
+    /// The session is no longer where it was.
+    pub(crate) is_lost: bool,
 }
 
 impl ClientOutlet {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// With a mirror where the session may come to be at another node.
+    pub(crate) fn new(limits: &Limits, may_move: bool) -> Self {
+        let state = State {
+            mirror: may_move.then(Box::default),
+            ..State::default()
+        };
         Self {
-            state: Mutex::default(),
+            state: Mutex::new(state),
             stanzas_max: limits.outbound_stanzas_max,
             bytes_max: limits.outbound_bytes_max,
         }
@@ -125,6 +138,42 @@ impl ClientOutlet {
         state.queued.len() + state.taken_bytes < self.bytes_max
     }
 
+    /// The stream has its session: its stanzas are numbered from here, and the
+    /// client counts from a base, if it does. Returns whether the session may
+    /// move.
+    pub(crate) fn begin(&self, acked: u32, base: Option<u32>) -> bool {
+        let mut state = self.lock();
+        if let Some(mirror) = &mut state.mirror {
+            mirror.begin(acked, base);
+        }
+        state.mirror.is_some()
+    }
+
+    /// The client has everything up to a number.
+    pub(crate) fn acknowledged(&self, acked: u32) {
+        if let Some(mirror) = &mut self.lock().mirror {
+            mirror.acknowledged(acked);
+        }
+    }
+
+    /// What another node needs to go on with the session, if one can.
+    pub(crate) fn snapshot(&self) -> Option<(Bytes, Downstream)> {
+        self.lock().mirror.as_ref()?.snapshot()
+    }
+
+    /// How often the session was lost.
+    pub(crate) fn losses(&self) -> u32 {
+        self.lock().losses
+    }
+
+    /// The session has a node, unless it was lost again since.
+    pub(crate) fn found(&self, losses: u32) -> bool {
+        let mut state = self.lock();
+        let is_found = state.losses == losses;
+        state.is_lost &= !is_found;
+        is_found
+    }
+
     /// Takes the rest, and how many stanzas it has; from now on nothing is
     /// accepted.
     pub(crate) fn end(&self) -> (BytesMut, u32) {
@@ -160,14 +209,16 @@ impl State {
         Taken {
             committed: self.committed.take(),
             close: self.close,
+            is_lost: self.is_lost,
             ..Taken::default()
         }
     }
 }
 
 impl ClientOutlet {
-    fn put(&self, stanza: &Stanza, trace: Option<&TraceContext>) -> Result<(), Full> {
-        let mut state = self.lock();
+    fn put(&self, stanza: &Stanza, note: &Note<'_>) -> Result<(), Full> {
+        let mut guard = self.lock();
+        let state = &mut *guard;
         let before = state.queued.len();
         let has_room = before + state.taken_bytes < self.bytes_max
             && state.stanzas + state.taken_stanzas < self.stanzas_max;
@@ -185,22 +236,31 @@ impl ClientOutlet {
         }
         stanza.write(&mut state.queued);
         state.stanzas += 1;
-        if let Some(trace) = trace {
+        if let Some(mirror) = &mut state.mirror {
+            mirror.deliver(&state.queued[before..], note);
+        }
+        if let Some(trace) = note.trace {
             let watched = state.watched.get_or_insert_default();
             watched.queued.push(trace.start("deliver"));
         }
-        Self::wake(state);
+        Self::wake(guard);
         Ok(())
     }
 }
 
 impl Outlet for ClientOutlet {
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
-        self.put(stanza, None)
+        self.put(stanza, &Note::default())
     }
 
-    fn deliver_watched(&self, stanza: &Stanza, trace: &TraceContext) -> Result<(), Full> {
-        self.put(stanza, Some(trace))
+    fn deliver_noted(&self, stanza: &Stanza, note: Note<'_>) -> Result<(), Full> {
+        self.put(stanza, &note)
+    }
+
+    fn remember(&self, summary: Bytes) {
+        if let Some(mirror) = &mut self.lock().mirror {
+            mirror.remember(summary);
+        }
     }
 
     fn committed(&self, number: u32) {
@@ -213,6 +273,9 @@ impl Outlet for ClientOutlet {
         let mut state = self.lock();
         sm::enabled(management).write(&mut state.queued, ns::CLIENT);
         state.enabled = Some(Box::new(management.clone()));
+        if let Some(mirror) = &mut state.mirror {
+            mirror.enabled(management.sent);
+        }
         Self::wake(state);
     }
 
@@ -226,6 +289,26 @@ impl Outlet for ClientOutlet {
         let mut state = self.lock();
         state.close.get_or_insert(why);
         Self::wake(state);
+    }
+
+    fn lost(&self) {
+        let mut state = self.lock();
+        if state
+            .mirror
+            .as_ref()
+            .is_some_and(|mirror| mirror.is_whole())
+        {
+            state.is_lost = true;
+            state.losses = state.losses.wrapping_add(1);
+        } else {
+            state.close.get_or_insert(Close::SystemShutdown);
+        }
+        Self::wake(state);
+    }
+
+    fn is_waiting(&self) -> bool {
+        let state = self.lock();
+        state.is_lost && !state.is_gone
     }
 }
 
@@ -247,7 +330,7 @@ mod tests {
             outbound_bytes_max: 100,
             ..Limits::default()
         };
-        let outlet = ClientOutlet::new(&limits);
+        let outlet = ClientOutlet::new(&limits, false);
         let say = || outlet.add(|out| out.put_slice(&[b'x'; 60]));
         assert!(say(), "there is room");
         let mut taken = BytesMut::new();
@@ -270,7 +353,7 @@ mod tests {
             |outlet| outlet.close(Close::SystemShutdown),
         ];
         for end in ends {
-            let outlet = ClientOutlet::new(&Limits::default());
+            let outlet = ClientOutlet::new(&Limits::default(), false);
             let message = Stanza::message(starling_xmpp::Type::Chat);
             assert_eq!(outlet.deliver(&message), Ok(()));
             end(&outlet);

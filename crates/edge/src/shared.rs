@@ -17,6 +17,9 @@ use crate::features::register::Registrations;
 use crate::hosts::Hosts;
 use crate::tls::Acceptor;
 
+/// Sessions on their way to another node at a time: enough to keep it busy.
+const MOVING_MAX: usize = 256;
+
 /// Where the edge learns the time of day: handed in, so that a test can set it.
 pub type Clock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
@@ -67,6 +70,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Admission>,
     /// Key derivations at a time: they take milliseconds of a core each.
     pub(crate) derivations: Arc<Semaphore>,
+    /// Sessions that are brought to another node at a time.
+    pub(crate) moving: Semaphore,
     /// TLS handshakes at work at a time (DESIGN §9): half of the cores.
     pub(crate) handshakes: Semaphore,
 }
@@ -85,6 +90,7 @@ impl Shared {
             registrations: Mutex::default(),
             admission: Admission::new(),
             derivations: Arc::new(Semaphore::new(cores)),
+            moving: Semaphore::new(MOVING_MAX),
             handshakes: Semaphore::new((cores / 2).max(1)),
         }
     }

@@ -17,7 +17,7 @@ mod shown;
 mod tests;
 
 use starling_session::{
-    BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, SessionId, Side, Spec, To,
+    BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Phase, Session, SessionId, Side, Spec, To,
 };
 use starling_store::blocklist::Change;
 use starling_xmpp::stanza::Kind;
@@ -80,6 +80,16 @@ impl Feature for Blocking {
             }
         };
         ready(done.map_or_else(Outcome::Reject, |()| Outcome::Done))
+    }
+
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        session.slots.get::<WantsPushes>().map(|_| Vec::new())
+    }
+
+    fn recall(&self, _note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        if let Some(session) = ctx.account.session_mut(session) {
+            session.slots.set(WantsPushes);
+        }
     }
 
     fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {

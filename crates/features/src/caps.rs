@@ -22,8 +22,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use smol_str::SmolStr;
 use starling_session::{
-    Ctx, Event, EventKind, Feature, Hook, Host, Manifest, Outcome, Phase, Registry, SessionId,
-    Side, Spec,
+    Ctx, Event, EventKind, Feature, Hook, Host, Manifest, Outcome, Phase, Registry, Session,
+    SessionId, Side, Spec,
 };
 use starling_xmpp::payload::caps::{self, Caps, Verdict};
 use starling_xmpp::payload::disco::Info;
@@ -110,6 +110,18 @@ impl Feature for EntityCaps {
 
     fn told(&self, answer: &Stanza, ctx: &mut Ctx) {
         others::told(self, answer, ctx);
+    }
+
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        // The presence says which; whether they are proven is asked again.
+        session.slots.get::<Announced>().map(|_| Vec::new())
+    }
+
+    fn recall(&self, _note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        let found = ctx.account.session(session);
+        if let Some(presence) = found.and_then(|found| found.presence.clone()) {
+            self.announced(&presence, session, ctx);
+        }
     }
 
     fn answer(&self, answer: &Stanza, session: SessionId, ctx: &mut Ctx) {

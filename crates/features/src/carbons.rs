@@ -114,6 +114,16 @@ impl Feature for Carbons {
         }
     }
 
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        session.slots.get::<Enabled>().map(|_| Vec::new())
+    }
+
+    fn recall(&self, _note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        if let Some(session) = ctx.account.session_mut(session) {
+            set(session, true);
+        }
+    }
+
     fn message(&self, phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {
         if phase == Phase::Stamp {
             // §11: copies are made here and nowhere else, so whatever looks

@@ -6,7 +6,9 @@
 //! answered, and when somebody looks again (§5.1). The stream feature is the
 //! edge's. Nobody else learns of the state (§6).
 
-use starling_session::{Ctx, Event, EventKind, Feature, Hold, Hook, Manifest, SessionId, Spec};
+use starling_session::{
+    Ctx, Event, EventKind, Feature, Hold, Holder, Hook, Manifest, Session, SessionId, Spec,
+};
 use starling_xmpp::payload::forward::Forwarded;
 use starling_xmpp::{Kind, Payload, Stanza, Type, ns};
 
@@ -17,12 +19,19 @@ const MANIFEST: Manifest = Manifest {
     disco_account: &[],
 };
 
-const HOOKS: &[Hook] = &[Hook::on(EventKind::Bound), Hook::on(EventKind::ClientState)];
+const HOOKS: &[Hook] = &[
+    Hook::on(EventKind::Bound),
+    Hook::on(EventKind::ClientState),
+    Hook::on(EventKind::Resumed),
+];
 
 /// XEP-0045 §15.6.2: about the client itself, or somebody thrown out.
 const ROOM_STATUS_URGENT: [&str; 6] = ["110", "301", "307", "321", "322", "332"];
 
 pub(crate) struct ClientState;
+
+/// In the slots of a session: nobody looks at its client.
+struct Inactive;
 
 impl Feature for ClientState {
     fn manifest(&self) -> &'static Manifest {
@@ -41,12 +50,37 @@ impl Feature for ClientState {
         match event {
             // XEP-0386 §3.2: a client may begin unwatched.
             Event::Bound { inline } if inline.iter().any(|e| e.is(ns::CSI, "inactive")) => {
-                ctx.hold(session, Some(holder));
+                set(ctx, session, false);
             }
-            Event::ClientState { is_active: true } => ctx.hold(session, None),
-            Event::ClientState { is_active: false } => ctx.hold(session, Some(holder)),
+            Event::ClientState { is_active } => set(ctx, session, *is_active),
+            // §5.2: the engine lets go of what waited.
+            Event::Resumed => mark(ctx, session, true),
             _ => {}
         }
+    }
+
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        session.slots.get::<Inactive>().map(|_| Vec::new())
+    }
+
+    fn recall(&self, _note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        set(ctx, session, false);
+    }
+}
+
+fn set(ctx: &mut Ctx, session: SessionId, is_active: bool) {
+    mark(ctx, session, is_active);
+    ctx.hold(session, (!is_active).then_some(holder as Holder));
+}
+
+fn mark(ctx: &mut Ctx, session: SessionId, is_active: bool) {
+    let Some(session) = ctx.account.session_mut(session) else {
+        return;
+    };
+    if is_active {
+        session.slots.take::<Inactive>();
+    } else {
+        session.slots.set(Inactive);
     }
 }
 

@@ -29,7 +29,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Lasting, Manifest, Origin, Outcome,
-    Phase, SessionId, Side, Spec,
+    Phase, Session, SessionId, Side, Spec,
 };
 use starling_store::archive::{TALLY_ENTRIES_MAX, Tally};
 use starling_xmpp::{Condition, Jid, Stanza, StanzaError, Type, ns};
@@ -151,6 +151,14 @@ impl Feature for Offline {
             }
             _ => {}
         }
+    }
+
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        flush::note(session)
+    }
+
+    fn recall(&self, note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        flush::recall(note, session, ctx);
     }
 
     fn follow_up<'a>(&'a self, session: SessionId, ctx: &'a mut Ctx) -> BoxFuture<'a, ()> {

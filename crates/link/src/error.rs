@@ -71,6 +71,24 @@ pub enum ResumeError {
     Link(#[from] Error),
 }
 
+/// Why a session could not be brought to the new owner of its account.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReattachError {
+    /// The new owner waited for its sessions, and went on without this one.
+    #[error("the account is served again without this session")]
+    Late,
+    /// The summary of the session says nothing to the new owner: another
+    /// version of the program wrote it.
+    #[error("the session's summary cannot be read: {0}")]
+    Unreadable(String),
+    /// The account is gone or disabled.
+    #[error("the account does not exist or is disabled")]
+    NoAccount,
+    /// The node could not answer.
+    #[error(transparent)]
+    Link(#[from] Error),
+}
+
 /// A frame that was not taken, handed back so that nothing is lost.
 #[derive(Debug)]
 pub enum Refused<T> {

@@ -22,11 +22,12 @@ mod management;
 mod node;
 mod number;
 mod outlet;
+mod reattach;
 mod receipt;
 mod session;
 pub mod trace;
 
-pub use error::{BindError, Error, Refused, ResumeError};
+pub use error::{BindError, Error, ReattachError, Refused, ResumeError};
 pub use frame::{Frame, Routed};
 pub use local::LocalLink;
 pub use mailbox::{Mailbox, Returned};
@@ -34,6 +35,7 @@ pub use management::{Attach, Enable, Management, MessageId, Resume, Resumed, Res
 pub use node::{Link, SessionNode, Way};
 pub use number::is_ahead;
 pub use outlet::{Close, Full, Outlet};
+pub use reattach::{Body, Downstream, LogPlace, Note, Reattach, Reattached, Unacknowledged};
 pub use receipt::{Issue, Ledger, Receipt, Settle};
 pub use session::{
     Bind, Bound, Client, ConflictPolicy, CredentialChange, Detached, Registration, SessionId,

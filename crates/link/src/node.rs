@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use starling_cluster::{Epoch, NodeId, Shard};
 use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
 
 use crate::{
-    Bind, BindError, Bound, CredentialChange, Error, Frame, Refused, Registration, Resume,
-    ResumeError, Resumed, SessionInfo, SessionKey, Tally,
+    Bind, BindError, Bound, CredentialChange, Error, Frame, Reattach, ReattachError, Reattached,
+    Refused, Registration, Resume, ResumeError, Resumed, SessionInfo, SessionKey, Tally,
 };
 
 /// What a node that owns shards does for the others.
@@ -49,6 +50,19 @@ pub trait SessionNode: Send + Sync {
 
     /// Gives an authenticated stream the session that its client had before.
     async fn resume(&self, resume: Resume) -> Result<Resumed, ResumeError>;
+
+    /// Takes over a session whose client stayed connected while the account's
+    /// shard came to this node.
+    async fn reattach(&self, request: Reattach) -> Result<Reattached, ReattachError> {
+        let _ = request;
+        Err(ReattachError::Late)
+    }
+
+    /// An edge has brought every session that it has in these shards, under
+    /// these epochs: nobody need wait for more from it.
+    fn attended(&self, edge: &NodeId, shards: &[(Shard, Epoch)]) {
+        let _ = (edge, shards);
+    }
 
     /// The sessions of one account.
     async fn sessions(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error>;
@@ -104,6 +118,12 @@ pub trait Link: Send + Sync {
     fn way(&self, account: &BareJid) -> Way {
         let _ = account;
         Way::Here
+    }
+
+    /// Whether an account may come to be served by another process while its
+    /// clients stay connected here, so that an edge keeps what that one needs.
+    fn may_move(&self) -> bool {
+        false
     }
 
     /// Every node that owns shards, for questions about all accounts.

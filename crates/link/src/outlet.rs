@@ -3,9 +3,10 @@
 //! A session node holds one [`Outlet`] per session. In one process it is the
 //! connection's own queue; between two it is a lane with the connection's number.
 
+use bytes::Bytes;
 use starling_xmpp::Stanza;
 
-use crate::{Management, TraceContext};
+use crate::{Management, Note};
 
 /// The session's edge holds as much for this client as it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,14 +41,21 @@ pub trait Outlet: Send + Sync {
     /// is to be closed, because leaving one stanza out would break the order.
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full>;
 
-    /// The same for a stanza that is watched: an outlet that knows when it is
-    /// written records that.
+    /// The same with what goes along: an outlet that knows when a watched
+    /// stanza is written records that, one that keeps what its client has not
+    /// acknowledged need not keep what is in the log.
     ///
     /// # Errors
     /// As [`Outlet::deliver`].
-    fn deliver_watched(&self, stanza: &Stanza, trace: &TraceContext) -> Result<(), Full> {
-        let _ = trace;
+    fn deliver_noted(&self, stanza: &Stanza, note: Note<'_>) -> Result<(), Full> {
+        let _ = note;
         self.deliver(stanza)
+    }
+
+    /// Soft state of the session, for its next owner should this one die: the
+    /// newest replaces all before. It is true behind all that was said so far.
+    fn remember(&self, summary: Bytes) {
+        let _ = summary;
     }
 
     /// Everything of the client up to this number is dealt with, and what had
@@ -70,5 +78,10 @@ pub trait Outlet: Send + Sync {
     /// that cannot attach to the new owner lets its client come back.
     fn lost(&self) {
         self.close(Close::SystemShutdown);
+    }
+
+    /// Whether it was told that it is lost, and is not at a new owner yet.
+    fn is_waiting(&self) -> bool {
+        false
     }
 }

@@ -25,6 +25,7 @@ use crate::management::Managed;
 use crate::recent::Recent;
 use crate::ring::Ring;
 use crate::sent::Sent;
+use crate::takeover::Takeover;
 use crate::{Session, Slots};
 
 /// Places of a log that are set aside for each millisecond.
@@ -78,6 +79,8 @@ pub struct Account {
     pub(crate) recent: Recent,
     /// The last messages that its clients sent and marked.
     pub(crate) sent: Sent,
+    /// What whoever served it before left under way, until it is looked after.
+    pub(crate) takeover: Option<Box<Takeover>>,
     /// Sessions that ended and could have been resumed, oldest first.
     ended: VecDeque<Ended>,
     /// How far the log has arrived will be written soon.
@@ -169,6 +172,7 @@ impl Account {
             owed: Vec::new(),
             recent: Recent::default(),
             sent: Sent::default(),
+            takeover: None,
             ended: VecDeque::new(),
             is_cursor_due: false,
             roster: Roster::default(),
@@ -193,7 +197,9 @@ impl Account {
 
     /// The session with this number, to change it.
     pub fn session_mut(&mut self, id: SessionId) -> Option<&mut Session> {
-        self.sessions.iter_mut().find(|session| session.id == id)
+        let found = self.sessions.iter_mut().find(|session| session.id == id)?;
+        found.is_touched = true;
+        Some(found)
     }
 
     /// Whether a session, or the stream of one that was ended, may still take
@@ -204,7 +210,10 @@ impl Account {
 
     /// Whether anything of it is on its way to a client, or may come back.
     pub(crate) fn is_in_use(&self) -> bool {
-        !self.sessions.is_empty() || !self.closing.is_empty() || !self.owed.is_empty()
+        !self.sessions.is_empty()
+            || !self.closing.is_empty()
+            || !self.owed.is_empty()
+            || self.takeover.is_some()
     }
 
     /// XEP-0198 §5: keeps what a client may want to know of a session that is
@@ -241,7 +250,8 @@ impl Account {
         let sessions = self.sessions.iter().map(|session| &session.ring);
         let closing = self.closing.iter().map(|closing| &closing.ring);
         let floors = sessions.chain(closing).filter_map(|ring| ring.floor());
-        let floor = floors.chain(self.owed.iter().copied()).min();
+        let lost = self.takeover.iter().filter_map(|takeover| takeover.floor());
+        let floor = floors.chain(self.owed.iter().copied()).chain(lost).min();
         floor.map_or(self.last_position, |floor| {
             Position::new(floor.epoch, floor.seq.saturating_sub(1))
         })

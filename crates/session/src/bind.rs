@@ -1,6 +1,6 @@
 //! RFC 6120 §7: an authenticated stream gets its resource and becomes a session.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use starling_link::{
@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::management::Managed;
+use crate::presence::Addressees;
 use crate::ring::Ring;
 use crate::{Ctx, Event, Session, Slots, iq, pipeline, returned};
 
@@ -196,9 +197,12 @@ fn open(ctx: &mut Ctx, request: Bind) {
         presence: None,
         priority: 0,
         is_interested: false,
-        directed: HashSet::new(),
+        directed: Addressees::default(),
         requests: VecDeque::new(),
         slots: Slots::default(),
+        is_touched: true,
+        summary: 0,
+        stored: Vec::new(),
     });
     let inline = &request.inline;
     pipeline::fire(ctx, session, &Event::Bound { inline });

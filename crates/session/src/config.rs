@@ -35,6 +35,12 @@ pub struct Config {
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
     pub resume_timeout: Duration,
+    /// In a cluster, how long a node that comes to serve accounts waits for
+    /// edges to bring the sessions of clients that stayed connected. Edges need
+    /// a fraction of a second; one that is gone is waited for this long.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    pub reattach_timeout: Duration,
     /// Stanzas that a session keeps until its client has acknowledged them. One
     /// more ends the session; its messages wait for the next.
     #[schemars(range(min = 10, max = 1_000_000))]
@@ -63,6 +69,7 @@ impl Default for Config {
             roster_items_max: 5_000,
             directed_presence_max: 1_000,
             resume_timeout: Duration::from_secs(300),
+            reattach_timeout: Duration::from_secs(5),
             unacknowledged_stanzas_max: 16_384,
             unacknowledged_bytes_max: 4_194_304,
             store_patience: Duration::from_secs(10),

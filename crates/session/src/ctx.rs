@@ -25,7 +25,7 @@ use crate::outgoing::{Logged, Outgoing};
 use crate::registry::FeatureId;
 use crate::ring::Holder;
 use crate::work::Alarm;
-use crate::{Account, Env, Event, Host, Session, Side, Targets, pipeline};
+use crate::{Account, Env, Event, Host, Session, Side, Targets, pipeline, source};
 
 /// Where the stanza in hand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,8 @@ pub struct Ctx {
     /// The client says the message in hand once more.
     pub(crate) is_repeated: bool,
     pub(crate) id: Option<MessageId>,
+    /// The number of the stanza in hand, if a client sent it.
+    pub(crate) number: Option<u32>,
     pub(crate) env: Arc<Env>,
     progress: Arc<Progress>,
     /// The handling, if the stanza in hand is watched on its way.
@@ -91,6 +93,8 @@ pub struct Ctx {
     pub(crate) feature: FeatureId,
     /// What features still want to do, with time to read.
     pub(crate) follow_ups: Vec<(FeatureId, SessionId)>,
+    /// What has reached the edge of a session that is brought here.
+    pub(crate) reached: Vec<Position>,
     /// A session that was bound and not told of yet.
     pub(crate) binding: Option<Box<Binding>>,
 }
@@ -118,12 +122,14 @@ impl Ctx {
             is_refused: false,
             is_repeated: false,
             id: None,
+            number: None,
             env,
             progress,
             watched: None,
             effects: Effects::default(),
             feature: 0,
             follow_ups: Vec::new(),
+            reached: Vec::new(),
             binding: None,
         })
     }
@@ -221,7 +227,11 @@ impl Ctx {
 
     /// The number of the message in hand. The sender's shard makes it.
     pub(crate) fn message_id(&mut self) -> MessageId {
-        *self.id.get_or_insert_with(|| MessageId(rand::random()))
+        let (origin, number) = (self.origin, self.number);
+        *self.id.get_or_insert_with(|| match (origin, number) {
+            (Origin::Session(session), Some(number)) => source::id_of(session, number),
+            _ => MessageId(rand::random()),
+        })
     }
 
     fn send_as(&mut self, stanza: Stanza, id: Option<MessageId>) {
@@ -260,6 +270,22 @@ impl Ctx {
         self.deliver(session, stanza);
         let now = std::mem::replace(&mut self.effects.releases, later);
         self.effects.at_once.extend(now);
+    }
+
+    /// The same for a copy of what waits at this place of the log.
+    pub fn deliver_waiting(&mut self, session: SessionId, stanza: Stanza, at: Position) {
+        self.hand_over(session, Outgoing::copy(stanza, at));
+    }
+
+    /// Within [`crate::Feature::recall`]: of the entries of the log behind one
+    /// and up to another, how many have reached the edge of the session, and
+    /// which was the last.
+    pub fn reached(&self, after: Position, through: Position) -> (usize, Option<Position>) {
+        let mut reached: Vec<_> = self.reached.clone();
+        reached.retain(|at| *at > after && *at <= through);
+        reached.sort_unstable();
+        reached.dedup();
+        (reached.len(), reached.last().copied())
     }
 
     pub(crate) fn hand_over(&mut self, session: SessionId, outgoing: Outgoing) {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use starling_link::{
     ActiveSpan, Attach, Close, Ledger, MessageId, Receipt, Resumption, SessionKey, TraceContext,
 };
@@ -60,6 +61,13 @@ pub(crate) enum Effect {
         ring: Arc<Ring>,
         /// Which wait from now on.
         holder: Option<Holder>,
+    },
+    /// Have the edge of a session remember what it is like.
+    Remember {
+        /// The client's way out.
+        ring: Arc<Ring>,
+        /// The session in short.
+        summary: Bytes,
     },
     /// End a session's stream.
     Close {

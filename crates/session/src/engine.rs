@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use starling_cluster::{Epoch, Shard};
+use starling_cluster::{Epoch, NodeId, Shard};
 use starling_link::{
-    Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Refused, Registration, Resume,
-    ResumeError, Resumed, Returned, SessionInfo, SessionKey, SessionNode, Tally,
+    Bind, BindError, Bound, Close, CredentialChange, Error, Frame, Reattach, ReattachError,
+    Reattached, Refused, Registration, Resume, ResumeError, Resumed, Returned, SessionInfo,
+    SessionKey, SessionNode, Tally,
 };
 use starling_store::Creation;
 use starling_store::account::{Account, Change};
@@ -92,14 +93,17 @@ impl Engine {
         }
     }
 
-    /// This node owns a shard from now on, under this epoch.
+    /// This node owns a shard from now on, under this epoch. If another owned
+    /// it before, its accounts are served once every edge has brought the
+    /// sessions that it has there ([`SessionNode::attended`]).
     pub fn take(&self, shard: Shard, epoch: Epoch) {
         self.own(shard, Ownership::Take(shard, epoch));
     }
 
-    /// Finishes everything that was begun in a shard, closes its clients, and
-    /// refuses what comes after. When this returns, nothing of it is written any
-    /// more until [`Engine::keep`] or [`Engine::take`].
+    /// Finishes everything that was begun in a shard, tells the edges of its
+    /// sessions to bring them elsewhere, and lets what comes after wait. When
+    /// this returns, nothing of it is written any more until [`Engine::keep`]
+    /// or [`Engine::take`].
     pub async fn freeze(&self, shard: Shard) {
         let (told, finished) = oneshot::channel();
         self.own(shard, Ownership::Freeze(shard, told));
@@ -259,6 +263,18 @@ impl SessionNode for Engine {
         let account = resume.account.clone();
         self.ask(&account, |answer| Task::Resume(Box::new(resume), answer))
             .await?
+    }
+
+    async fn reattach(&self, request: Reattach) -> Result<Reattached, ReattachError> {
+        let account = request.session.account.clone();
+        let task = |answer| Task::Reattach(Box::new(request), answer);
+        self.ask(&account, task).await?
+    }
+
+    fn attended(&self, edge: &NodeId, shards: &[(Shard, Epoch)]) {
+        for (shard, epoch) in shards {
+            self.own(*shard, Ownership::Attended(*shard, *epoch, edge.clone()));
+        }
     }
 
     async fn sessions(&self, account: &BareJid) -> Result<Vec<SessionInfo>, Error> {

@@ -12,7 +12,7 @@ use starling_link::SessionId;
 use starling_xmpp::payload::disco;
 use starling_xmpp::{Element, Jid, Stanza, StanzaError};
 
-use crate::{Ctx, Host};
+use crate::{Ctx, Host, Session};
 
 /// A future that a trait object returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -368,6 +368,21 @@ pub trait Feature: Send + Sync + 'static {
     ) -> BoxFuture<'a, Option<disco::Info>> {
         let _ = (node, asker, ctx);
         Box::pin(std::future::ready(None))
+    }
+
+    /// What its state in a session is, in a few bytes, for the next owner of the
+    /// account: the clients of a node that dies stay connected. It comes back
+    /// by [`Feature::recall`]. Only features of a XEP are asked, by whose number
+    /// a note is known.
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        let _ = session;
+        None
+    }
+
+    /// A session has come here from an earlier owner, where this feature left a
+    /// note, perhaps in another version.
+    fn recall(&self, note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        let _ = (note, session, ctx);
     }
 
     /// Adds what only it knows to an answer of disco#info about the host or an

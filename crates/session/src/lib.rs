@@ -34,6 +34,7 @@ mod own_fence;
 mod password;
 mod pipeline;
 pub mod presence;
+mod reattach;
 mod recent;
 mod registry;
 mod reject;
@@ -45,7 +46,10 @@ mod sent;
 mod session;
 mod shard;
 mod slots;
+mod source;
 pub mod subscription;
+mod summary;
+mod takeover;
 mod tasks;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -39,8 +39,8 @@ pub(crate) struct Managed {
 /// The right to resume a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Resumable {
-    secret: u128,
-    timeout: Duration,
+    pub(crate) secret: u128,
+    pub(crate) timeout: Duration,
 }
 
 impl Managed {
@@ -300,6 +300,8 @@ fn attach(ctx: &mut Ctx, id: SessionId, request: Resume) -> Result<(Resumed, boo
     };
     session.attach = session.attach.next();
     session.is_hibernating = false;
+    // Its edge knows nothing of it yet.
+    session.summary = 0;
     session.client = request.client;
     let resumed = Resumed {
         session: id,

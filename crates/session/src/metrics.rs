@@ -22,6 +22,9 @@ const COMMIT_WRITES: &str = "starling_session_commit_writes";
 const COMMIT_SECONDS: &str = "starling_session_commit_seconds";
 const COMMIT_RETRIES: &str = "starling_session_commit_retries_total";
 
+const REATTACHED: &str = "starling_session_reattached_sessions_total";
+const GATHERING_SECONDS: &str = "starling_session_gathering_seconds";
+
 /// Registers the descriptions with the recorder that is installed.
 pub fn describe() {
     describe_counter!(
@@ -68,6 +71,16 @@ pub fn describe() {
         OUTBOX_REFUSED,
         Unit::Count,
         "Stanzas refused because too many wait for recipients out of reach. Their senders were told to try again."
+    );
+    describe_counter!(
+        REATTACHED,
+        Unit::Count,
+        "Sessions that edges brought to a new owner of their account, by result. Those refused were closed and come back by themselves; many of them mean that edges are slow to notice, or run another version."
+    );
+    describe_histogram!(
+        GATHERING_SECONDS,
+        Unit::Seconds,
+        "Time from taking a shard until every edge had brought its sessions and the shard was served. Clients wait that long: if it comes near session.reattach_timeout, an edge is listed that does not answer."
     );
     describe_histogram!(
         COMMIT_WRITES,
@@ -161,4 +174,15 @@ pub(crate) fn outbox(worker: usize, stanzas: usize, oldest: Duration) {
     let worker = worker.to_string();
     gauge!(OUTBOX_STANZAS, "worker" => worker.clone()).set(stanzas as f64);
     gauge!(OUTBOX_AGE, "worker" => worker).set(oldest.as_secs_f64());
+}
+
+/// An edge has brought a session, and it was taken, or not.
+pub(crate) fn reattached(is_taken: bool) {
+    let result = if is_taken { "taken" } else { "refused" };
+    counter!(REATTACHED, "result" => result).increment(1);
+}
+
+/// A shard is served, so long after it was taken.
+pub(crate) fn gathered(after: std::time::Duration) {
+    histogram!(GATHERING_SECONDS).record(after.as_secs_f64());
 }

@@ -1,7 +1,7 @@
 //! A stanza on its way to a client, with what is needed should it not arrive.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use smallvec::SmallVec;
 use starling_link::{MessageId, SessionId};
@@ -20,6 +20,8 @@ pub(crate) struct Outgoing {
     is_dispensable: bool,
     /// Where it stands in the log, until it has arrived.
     pub(crate) logged: Option<Box<Logged>>,
+    /// Where the message waits in the log that this is a copy of.
+    pub(crate) copy_of: Option<Box<Position>>,
     /// All sessions that are to get it, if there are several.
     pub(crate) sharing: Option<Arc<Sharing>>,
     /// What it is a copy of: that goes to the account again, not the copy.
@@ -35,9 +37,11 @@ pub(crate) struct Logged {
     pub(crate) is_archived: bool,
 }
 
+type Sessions = SmallVec<[SessionId; 4]>;
+
 /// Several sessions get the same message.
 pub(crate) struct Sharing {
-    sessions: SmallVec<[SessionId; 4]>,
+    sessions: Mutex<Sessions>,
     /// One of them has it.
     is_taken: AtomicBool,
 }
@@ -49,8 +53,17 @@ impl Outgoing {
             stanza,
             is_dispensable: true,
             logged: None,
+            copy_of: None,
             sharing: None,
             original: None,
+        }
+    }
+
+    /// A copy of what waits in the log, whoever gets it.
+    pub(crate) fn copy(stanza: Stanza, of: Position) -> Self {
+        Self {
+            copy_of: Some(Box::new(of)),
+            ..Self::dispensable(stanza)
         }
     }
 
@@ -60,6 +73,7 @@ impl Outgoing {
             stanza,
             is_dispensable: false,
             logged,
+            copy_of: None,
             sharing: None,
             original: None,
         }
@@ -100,7 +114,7 @@ impl Outgoing {
     /// A client has it.
     pub(crate) fn arrived(&self) {
         if let Some(sharing) = &self.sharing {
-            sharing.is_taken.store(true, Ordering::Relaxed);
+            sharing.take();
         }
     }
 
@@ -108,17 +122,45 @@ impl Outgoing {
     /// still take it. The last of them to end finds none.
     pub(crate) fn is_with_others(&self, account: &Account) -> bool {
         self.sharing.as_ref().is_some_and(|sharing| {
-            let mut sessions = sharing.sessions.iter();
-            sharing.is_taken.load(Ordering::Relaxed) || sessions.any(|id| account.has_way_to(*id))
+            sharing.is_taken.load(Ordering::Relaxed)
+                || sharing.lock().iter().any(|id| account.has_way_to(*id))
         })
     }
 }
 
 impl Sharing {
-    pub(crate) fn among(sessions: SmallVec<[SessionId; 4]>) -> Arc<Self> {
+    pub(crate) fn among(sessions: Sessions) -> Arc<Self> {
         Arc::new(Self {
-            sessions,
+            sessions: Mutex::new(sessions),
             is_taken: AtomicBool::new(false),
         })
+    }
+
+    /// Nobody yet: who has it turns out as sessions come to a new owner.
+    pub(crate) fn empty() -> Arc<Self> {
+        Self::among(Sessions::new())
+    }
+
+    /// One more session was sent it.
+    pub(crate) fn join(&self, id: SessionId) {
+        let mut sessions = self.lock();
+        if !sessions.contains(&id) {
+            sessions.push(id);
+        }
+    }
+
+    /// Whether a session was sent it.
+    pub(crate) fn has(&self, id: SessionId) -> bool {
+        self.lock().contains(&id)
+    }
+
+    /// One of them has it.
+    pub(crate) fn take(&self) {
+        self.is_taken.store(true, Ordering::Relaxed);
+    }
+
+    /// Whoever panicked with the lock had nothing half changed.
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

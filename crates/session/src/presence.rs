@@ -6,12 +6,14 @@
 //! | `inbound` | what arrives for the account |
 //! | `subscribing` | carries out what `subscription` decides |
 //! | `directed` | presence to one address, remembered until it ends |
+//! | `addressees` | who got directed presence |
 //! | `broadcast` | presence to all who see it |
 //! | `probe` | asking contacts and answering them |
 //! | `end` | how a session becomes unavailable |
 //!
 //! The roster itself is changed in `roster`; phases have run before.
 
+mod addressees;
 mod broadcast;
 mod directed;
 mod end;
@@ -27,6 +29,8 @@ mod subscribing;
 )]
 mod tests;
 
+pub use addressees::Addressees;
+pub(crate) use outbound::PresentSince;
 use starling_link::{Detached, SessionId};
 use starling_store::roster::Item;
 use starling_xmpp::{Stanza, Type, ns};

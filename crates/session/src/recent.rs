@@ -1,16 +1,16 @@
 //! The messages that came last for an account, by number: one that comes again,
 //! because whoever sent it on was not told that it arrived, is known.
 //!
-//! The memory goes with the account's. What was stored but had not arrived when
-//! a node died is found again in the log, with its number.
+//! In a cluster the memory is filled from the end of the log whenever the
+//! account is read: then another node has owned it, or may have.
 
 use std::collections::VecDeque;
 
 use starling_link::MessageId;
 
-/// Numbers that are kept for one account. A node sends again only what it was
-/// not told of, so the newest are enough.
-const RECENT_MESSAGES_MAX: usize = 32;
+/// Numbers that are kept for one account: more than senders have on their way
+/// to it without being told that it is stored, unless it is a very busy one.
+pub(crate) const RECENT_MESSAGES_MAX: usize = 128;
 
 /// Numbers of messages, oldest first.
 #[derive(Debug, Default)]
@@ -42,11 +42,11 @@ mod tests {
     #[test]
     fn a_message_that_comes_again_is_known_and_the_memory_is_bounded() {
         let mut recent = Recent::default();
-        for id in 0..100 {
+        for id in 0..1_000 {
             assert!(recent.note(MessageId(id)));
             assert!(!recent.note(MessageId(id)));
         }
         assert_eq!(recent.0.len(), RECENT_MESSAGES_MAX);
-        assert!(!recent.note(MessageId(99)) && recent.note(MessageId(0)));
+        assert!(!recent.note(MessageId(999)) && recent.note(MessageId(0)));
     }
 }

@@ -2,7 +2,7 @@
 //! refuses a stanza does it here, so RFC 6120 §8.3.1 is kept in one place: an
 //! error or a result is never answered.
 
-use starling_link::{BindError, Error, Frame, ResumeError, SessionId};
+use starling_link::{BindError, Error, Frame, ReattachError, ResumeError, SessionId};
 use starling_xmpp::stanza::{Kind, Type};
 use starling_xmpp::{Condition, Head, Stanza, StanzaError};
 
@@ -96,7 +96,7 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
         // What is to be kept is asked for again.
         Task::Undelivered(_)
         | Task::Overflowed(_)
-        | Task::Recover(_)
+        | Task::Recover
         | Task::Keep(_)
         | Task::Alarm(_) => Vec::new(),
         // Only an account in memory has sessions, and this one is not there.
@@ -109,6 +109,10 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
         ) => Vec::new(),
         Task::Resume(_, told) => {
             let _ = told.send(Err(ResumeError::Link(cause.clone())));
+            Vec::new()
+        }
+        Task::Reattach(_, told) => {
+            let _ = told.send(Err(ReattachError::Link(cause.clone())));
             Vec::new()
         }
         Task::Bind(_, told) => {

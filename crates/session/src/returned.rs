@@ -98,9 +98,16 @@ pub(crate) fn late(ctx: &mut Ctx, outgoing: Outgoing) {
     note_delivered(ctx);
 }
 
-/// What was on its way to sessions when an earlier node died, which this one
-/// found in the log.
-pub(crate) fn recover(ctx: &mut Ctx, lost: Vec<Outgoing>) {
+/// What was on its way to sessions when an earlier owner was gone, and that no
+/// session has brought along.
+pub(crate) fn recover(ctx: &mut Ctx) {
+    let Some(takeover) = ctx.account.takeover.take() else {
+        return;
+    };
+    let lost = takeover.unclaimed();
+    if lost.is_empty() {
+        return note_delivered(ctx);
+    }
     tracing::info!(
         account = %ctx.account.jid,
         messages = lost.len(),

@@ -7,11 +7,14 @@
 //! the rest when a session ends is said in `returned`.
 
 mod held;
+mod moving;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use starling_link::{Close, Management, Outlet, Resumption, SessionKey, TraceContext, is_ahead};
+use starling_link::{
+    Close, Management, Note, Outlet, Resumption, SessionKey, TraceContext, is_ahead,
+};
 use starling_store::Position;
 use starling_xmpp::Stanza;
 use starling_xmpp::stanza::Kind;
@@ -19,6 +22,7 @@ use starling_xmpp::stanza::Kind;
 use crate::outgoing::Outgoing;
 use held::Held;
 pub use held::{Hold, Holder};
+pub(crate) use moving::Known;
 
 /// The way to one client.
 pub(crate) struct Ring {
@@ -43,6 +47,9 @@ struct State {
     /// it has.
     sent: u32,
     acked: u32,
+    /// The last of those between that were lost with an earlier owner: a client
+    /// that lacks it cannot be given it.
+    gone_through: Option<u32>,
     /// Somebody wants to know when the client has everything up to here.
     awaited: Option<u32>,
     slots: VecDeque<Slot>,
@@ -123,6 +130,7 @@ impl Ring {
             base: 0,
             sent: 0,
             acked: 0,
+            gone_through: None,
             awaited: None,
             slots: VecDeque::new(),
             bytes: 0,
@@ -197,10 +205,13 @@ impl Ring {
     ) -> Delivery {
         state.sent = state.sent.wrapping_add(1);
         let is_passed = match &state.outlet {
-            Some(outlet) if state.stage == Stage::Open => match trace {
-                None => outlet.deliver(&outgoing.stanza).is_ok(),
-                Some(trace) => outlet.deliver_watched(&outgoing.stanza, trace).is_ok(),
-            },
+            Some(outlet) if state.stage == Stage::Open => {
+                let note = Note {
+                    trace,
+                    ..moving::note(&outgoing)
+                };
+                outlet.deliver_noted(&outgoing.stanza, note).is_ok()
+            }
             _ => true,
         };
         // What the stream refused must not be forgotten.
@@ -272,12 +283,15 @@ impl Ring {
             let sent = state.sent.wrapping_sub(state.base);
             return Err(Unresumable::TooHigh { sent });
         }
-        if is_ahead(state.acked, number) || state.stage != Stage::Open {
+        let is_gone = state
+            .gone_through
+            .is_some_and(|gone| is_ahead(gone, number));
+        if is_gone || is_ahead(state.acked, number) || state.stage != Stage::Open {
             return Err(Unresumable::Forgotten);
         }
         let Acked { is_awaited, .. } = state.acked(number);
         let mut slots = state.slots.iter();
-        if !slots.all(|slot| outlet.deliver(&slot.outgoing.stanza).is_ok()) {
+        if !slots.all(|slot| pass_again(&*outlet, &slot.outgoing)) {
             return Err(Unresumable::Forgotten);
         }
         if state.awaited.is_some() {
@@ -372,6 +386,11 @@ impl State {
         }
         acked
     }
+}
+
+fn pass_again(outlet: &dyn Outlet, outgoing: &Outgoing) -> bool {
+    let note = moving::note(outgoing);
+    outlet.deliver_noted(&outgoing.stanza, note).is_ok()
 }
 
 /// Whether a session that ends has to find another taker for a stanza of this

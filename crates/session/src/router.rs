@@ -59,6 +59,7 @@ pub(crate) fn release(env: &Env, inbox: &Arc<Inbox>, effect: Effect) {
             resumption,
         } => ring.enable(received, resumption),
         Effect::Hold { ring, holder } => delivered(env, inbox, &ring, ring.hold(holder)),
+        Effect::Remember { ring, summary } => ring.remember(summary),
         Effect::Close { ring, why } => ring.close(why),
         Effect::WhenCaughtUp {
             key,

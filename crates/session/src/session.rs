@@ -1,6 +1,5 @@
 //! One bound resource: what the engine knows of it while its client is there.
 
-use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use starling_xmpp::{Jid, Stanza};
 
 use crate::Slots;
 use crate::management::{Managed, Returning};
+use crate::presence::Addressees;
 use crate::registry::FeatureId;
 use crate::ring::Ring;
 
@@ -45,11 +45,18 @@ pub struct Session {
     /// RFC 6121 §2.1.6: it asked for the roster, so it gets roster pushes.
     pub is_interested: bool,
     /// RFC 6121 §4.6.3: who got directed presence and must learn of its end.
-    pub directed: HashSet<Jid>,
+    pub directed: Addressees,
     /// Requests the server sent to this client that wait for an answer.
     pub(crate) requests: VecDeque<Request>,
     /// What features remember of it.
     pub slots: Slots,
+    /// Something of it may have changed since it was last summarised.
+    pub(crate) is_touched: bool,
+    /// The hash of the summary that its edge has.
+    pub(crate) summary: u64,
+    /// Stanzas that are in the log although they are handled once more: an
+    /// earlier owner came no further.
+    pub(crate) stored: Vec<u32>,
 }
 
 /// A request of the server to a client.
@@ -76,10 +83,10 @@ impl Session {
         self.ring.end();
     }
 
-    /// Its account is served by another node from now on.
+    /// Its account is served by another node from now on: its edge brings it
+    /// there.
     pub(crate) fn move_away(&self) {
-        self.ring.close(Close::SystemShutdown);
-        self.ring.end();
+        self.ring.move_away();
     }
 
     /// Whether it waits for its client to come back.

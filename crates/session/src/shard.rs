@@ -145,8 +145,13 @@ impl Shard {
         self.ready().map(|account| account.jid.clone()).collect()
     }
 
-    /// Closes the clients of all accounts that are here and forgets them; tells
-    /// whether none is left elsewhere.
+    /// The names of all accounts, wherever they are.
+    pub(crate) fn names(&self) -> Vec<BareJid> {
+        self.accounts.keys().cloned().collect()
+    }
+
+    /// Lets go of the clients of all accounts that are here and forgets them;
+    /// tells whether none is left elsewhere.
     pub(crate) fn close_ready(&mut self) -> bool {
         self.accounts.retain(|_, slot| match slot {
             Slot::Ready(account) => {

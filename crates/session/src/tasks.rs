@@ -14,8 +14,8 @@ use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::{Alarm, Task};
 use crate::{
-    Ctx, Event, Origin, bind, inbound, management, outbound, outbox, pipeline, presence, reject,
-    returned, sent,
+    Ctx, Event, Origin, bind, inbound, management, outbound, outbox, pipeline, presence, reattach,
+    reject, returned, sent,
 };
 
 /// How far a piece of work has come.
@@ -71,7 +71,8 @@ fn begin(mut ctx: Box<Ctx>, task: Task) -> Handling {
         Task::Remove(answer) => remove(&mut ctx, answer),
         Task::Overflowed(session) => returned::end(&mut ctx, session, Close::ResourceConstraint),
         Task::Undelivered(outgoing) => returned::late(&mut ctx, *outgoing),
-        Task::Recover(lost) => returned::recover(&mut ctx, lost),
+        Task::Reattach(request, answer) => reattach::reattach(&mut ctx, *request, answer),
+        Task::Recover => returned::recover(&mut ctx),
         Task::Keep(keep) => outbox::keep(&mut ctx, *keep),
         Task::Alarm(alarm) => rung(&mut ctx, alarm),
     }
@@ -216,6 +217,7 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanz
         return Handling::Done(ctx);
     };
     ctx.origin = Origin::Session(session);
+    ctx.number = Some(number);
     if ctx.is_store_stuck() && reject::unstorable(&mut ctx, session, &stanza) {
         ctx.effects.at_once.push(Effect::Settle(receipt));
         return Handling::Done(ctx);

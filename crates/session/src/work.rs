@@ -1,9 +1,9 @@
 //! What a worker can be asked to do: frames, and questions with one answer.
 
-use starling_cluster::{Epoch, Shard};
+use starling_cluster::{Epoch, NodeId, Shard};
 use starling_link::{
-    ActiveSpan, Attach, Bind, BindError, Bound, Close, Error, Frame, Resume, ResumeError, Resumed,
-    SessionId, SessionInfo, Tally,
+    ActiveSpan, Attach, Bind, BindError, Bound, Close, Error, Frame, Reattach, ReattachError,
+    Reattached, Resume, ResumeError, Resumed, SessionId, SessionInfo, Tally,
 };
 use starling_store::account;
 use starling_xmpp::credentials::Fingerprint;
@@ -69,8 +69,13 @@ pub(crate) enum Task {
     Overflowed(SessionId),
     /// A stanza was meant for a session that is over.
     Undelivered(Box<Outgoing>),
-    /// What was on its way to sessions when an earlier node died.
-    Recover(Vec<Outgoing>),
+    /// Bring a session to its new owner.
+    Reattach(
+        Box<Reattach>,
+        oneshot::Sender<Result<Reattached, ReattachError>>,
+    ),
+    /// Look after what an earlier owner left under way.
+    Recover,
     /// Stanzas of the account whose recipients are out of reach are to be kept.
     Keep(Box<Keep>),
     /// Something that was put off.
@@ -168,4 +173,6 @@ pub(crate) enum Ownership {
     Keep(Shard),
     /// It is another node's.
     Drop(Shard),
+    /// An edge has brought all sessions that it has in it.
+    Attended(Shard, Epoch, NodeId),
 }

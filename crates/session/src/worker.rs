@@ -6,6 +6,7 @@
 //! in `tasks`, `outbound` and `inbound`; which accounts stay loaded in
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
+mod gathering;
 mod inbox;
 mod loss;
 mod opening;
@@ -36,7 +37,7 @@ use crate::feature::BoxFuture;
 use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
 use crate::work::{Survey, Task, Work};
-use crate::{Account, Ctx, Env, metrics, reject, router};
+use crate::{Account, Ctx, Env, metrics, reject, router, summary};
 use inbox::Closing;
 pub(crate) use inbox::Inbox;
 use opening::Waiting;
@@ -134,6 +135,7 @@ impl Worker {
                 }
                 () = self.timers.next() => self.ring(),
                 () = sleep_until(self.sweep_at), if !inbox.outbox.is_idle() => self.sweep(),
+                () = self.owned.overdue() => self.expire(),
                 () = shutdown.cancelled(), if self.is_quiet() => return Ok(()),
             }
             self.commits.start();
@@ -163,6 +165,14 @@ impl Worker {
 
     /// Finds the account for a piece of work, or has it read.
     fn begin(&mut self, work: Work) {
+        let work = match self.env.fence {
+            // Alone, there is nothing to wait for.
+            None => work,
+            Some(_) => match self.hold_back(work) {
+                Some(work) => work,
+                None => return,
+            },
+        };
         self.begun += 1;
         let waiting_max = self.env.config.account_waiting_stanzas_max;
         if self.shard(work.shard).is_none() {
@@ -242,6 +252,9 @@ impl Worker {
             self.drop_account(number, account);
             return None;
         }
+        if self.env.fence.is_some() {
+            summary::refresh(&self.env.registry, &mut account, &mut effects);
+        }
         let trace = watched.map(|handled| effects.follow(*handled));
         let is_behind = !self.commits.progress().is_completed(account.cycle);
         if !effects.writes.is_empty() || is_behind {
@@ -316,18 +329,30 @@ impl Worker {
             Returned::Lost(number, name, head) => self.lose(number, &name, head),
             Returned::Opened(number, epoch, found) => self.opened(number, epoch, found),
             Returned::Loaded(number, name, Ok(Some(found))) => {
-                let Found { bundle, lost } = *found;
-                let account = Box::new(Account::stored(name, bundle));
-                if lost.is_empty() {
-                    self.arrive(number, account);
-                } else {
+                let Found {
+                    bundle,
+                    takeover,
+                    recent,
+                } = *found;
+                let mut account = Box::new(Account::stored(name, bundle));
+                for id in recent {
+                    account.recent.note(id);
+                }
+                let is_gathering = self.owned.waiting.is_gathering(number);
+                let is_anything = is_gathering || !takeover.is_empty();
+                account.takeover = is_anything.then(|| Box::new(takeover));
+                if is_anything && !is_gathering {
                     // Before anything that waits for the account.
-                    self.act(number, account, Task::Recover(lost));
+                    self.act(number, account, Task::Recover);
+                } else {
+                    self.arrive(number, account);
                 }
             }
             Returned::Loaded(number, name, Ok(None)) => {
                 // Those who bind anonymously bring their account with them.
-                let account = Account::unstored(name, Lasting::Session);
+                let mut account = Account::unstored(name, Lasting::Session);
+                let is_gathering = self.owned.waiting.is_gathering(number);
+                account.takeover = is_gathering.then(Box::default);
                 self.arrive(number, Box::new(account));
             }
             Returned::Loaded(number, name, Err(error)) => {

@@ -7,6 +7,7 @@
 //! `session`, who owns what to `cluster`.
 
 mod attached;
+mod attending;
 #[doc(hidden)]
 pub mod bench;
 mod codec;
@@ -27,6 +28,7 @@ mod outbox;
 mod outlets;
 mod pb;
 mod peer;
+mod reattach;
 mod remote;
 mod routes;
 mod server;

@@ -4,7 +4,7 @@
 //! them was made by the transport, and means what its code says.
 
 use prost::Message as _;
-use starling_link::{BindError, Error, ResumeError};
+use starling_link::{BindError, Error, ReattachError, ResumeError};
 use tonic::{Code, Status};
 
 use crate::link::v1::Failure;
@@ -66,14 +66,18 @@ pub(crate) fn error(status: &Status) -> Error {
         Kind::Unavailable => Error::Unavailable,
         Kind::Store => Error::Store(failure.text),
         Kind::Stale | Kind::BindStale | Kind::ResumeStale => Error::Stale,
-        Kind::NoAccount | Kind::BindNoAccount => Error::NoAccount,
+        Kind::NoAccount | Kind::BindNoAccount | Kind::ReattachNoAccount => Error::NoAccount,
         Kind::ShuttingDown => Error::ShuttingDown,
         // Answers to other questions: the other side is not what it should be.
         Kind::BadResource
         | Kind::Conflict
         | Kind::TooManySessions
         | Kind::ResumeUnknown
-        | Kind::ResumeTooHigh => Error::Store(format!("an answer to another question: {status}")),
+        | Kind::ResumeTooHigh
+        | Kind::ReattachLate
+        | Kind::ReattachUnreadable => {
+            Error::Store(format!("an answer to another question: {status}"))
+        }
         Kind::Unspecified => of_transport(status),
     }
 }
@@ -94,7 +98,10 @@ pub(crate) fn bind_error(status: &Status) -> BindError {
         | Kind::ShuttingDown
         | Kind::ResumeUnknown
         | Kind::ResumeTooHigh
-        | Kind::ResumeStale => BindError::Link(error(status)),
+        | Kind::ResumeStale
+        | Kind::ReattachLate
+        | Kind::ReattachUnreadable
+        | Kind::ReattachNoAccount => BindError::Link(error(status)),
     }
 }
 
@@ -118,7 +125,49 @@ pub(crate) fn resume_error(status: &Status) -> ResumeError {
         | Kind::Conflict
         | Kind::TooManySessions
         | Kind::BindNoAccount
-        | Kind::BindStale => ResumeError::Link(error(status)),
+        | Kind::BindStale
+        | Kind::ReattachLate
+        | Kind::ReattachUnreadable
+        | Kind::ReattachNoAccount => ResumeError::Link(error(status)),
+    }
+}
+
+/// The status of a session that was not taken over.
+pub(crate) fn of_reattach(error: &ReattachError) -> Status {
+    let (code, kind, text) = match error {
+        ReattachError::Late => (Code::FailedPrecondition, Kind::ReattachLate, ""),
+        ReattachError::Unreadable(why) => (
+            Code::InvalidArgument,
+            Kind::ReattachUnreadable,
+            why.as_str(),
+        ),
+        ReattachError::NoAccount => (Code::NotFound, Kind::ReattachNoAccount, ""),
+        ReattachError::Link(error) => return of_error(error),
+    };
+    status(code, error, failure(kind, text))
+}
+
+/// What a status means for a session that is brought to a new owner.
+pub(crate) fn reattach_error(status: &Status) -> ReattachError {
+    let failure = details(status);
+    match failure.kind() {
+        Kind::ReattachLate => ReattachError::Late,
+        Kind::ReattachUnreadable => ReattachError::Unreadable(failure.text),
+        Kind::ReattachNoAccount => ReattachError::NoAccount,
+        Kind::Unspecified
+        | Kind::Unavailable
+        | Kind::Store
+        | Kind::Stale
+        | Kind::NoAccount
+        | Kind::ShuttingDown
+        | Kind::BadResource
+        | Kind::Conflict
+        | Kind::TooManySessions
+        | Kind::BindNoAccount
+        | Kind::BindStale
+        | Kind::ResumeUnknown
+        | Kind::ResumeTooHigh
+        | Kind::ResumeStale => ReattachError::Link(error(status)),
     }
 }
 
@@ -210,6 +259,18 @@ mod tests {
         ];
         for before in own.into_iter().chain(errors().map(ResumeError::Link)) {
             assert_eq!(resume_error(&of_resume(&before)), before);
+        }
+    }
+
+    #[test]
+    fn every_refusal_of_a_session_that_moves_comes_back_as_it_was() {
+        let own = [
+            ReattachError::Late,
+            ReattachError::Unreadable("a version".to_owned()),
+            ReattachError::NoAccount,
+        ];
+        for before in own.into_iter().chain(errors().map(ReattachError::Link)) {
+            assert_eq!(reattach_error(&of_reattach(&before)), before);
         }
     }
 

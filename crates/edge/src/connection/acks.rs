@@ -112,6 +112,11 @@ impl Acks {
         }
     }
 
+    /// The session is at another node, which knows that this has arrived.
+    pub(super) fn moved(&mut self, arrived: u32) {
+        self.reported = arrived;
+    }
+
     /// What the session is told at the end, if it does not know it. Of a
     /// client that closed its stream, and reads on until we close ours, `rest`
     /// more stanzas will be written.
@@ -151,7 +156,13 @@ impl Connection {
     /// to say behind it: that more is dealt with, and whether all arrived.
     pub(super) fn note(&mut self, taken: &Taken) {
         if let Some(number) = taken.committed {
-            self.credit.give_back(number);
+            self.dealt_with(number);
+        }
+        if taken.is_lost {
+            self.move_on();
+        }
+        if taken.enabled.is_some() {
+            self.is_enabled();
         }
         let acks = &mut self.acks;
         acks.sent = acks.sent.wrapping_add(taken.stanzas);
@@ -214,7 +225,10 @@ impl Connection {
             }
             return Ok(());
         }
-        if self.held.is_some() {
+        if self.uplink.is_some() {
+            self.outlet.acknowledged(arrived);
+        }
+        if self.is_apart() {
             // It is reported behind what waits.
             return Ok(());
         }
@@ -274,16 +288,7 @@ impl Connection {
             "a" if self.acks.is_enabling => Ok(()),
             "enable" if !self.acks.is_managed() && !self.acks.is_enabling => {
                 self.acks.is_enabling = true;
-                let (session, attach) = (self.session.clone(), self.attach);
-                self.push(
-                    Frame::Enable {
-                        session,
-                        attach,
-                        number: self.credit.received(),
-                        request: sm::enable(nonza),
-                    },
-                    None,
-                )
+                self.say_enable(sm::enable(nonza))
             }
             // §3: once.
             "enable" => {

@@ -118,19 +118,12 @@ impl Connection {
             return self.answer(bytes, None);
         }
         let number = self.credit.spend(bytes);
-        let (session, attach) = (self.session.clone(), self.attach);
         let watched = self.shared.sampler.begin(&mut self.dice).map(|watched| {
             let kind = stanza.head.kind.as_str();
             watched.start("receive").with("kind", kind)
         });
-        let frame = Frame::FromClient {
-            session,
-            attach,
-            number,
-            stanza,
-            trace: watched.as_ref().map(|span| span.context().clone()),
-        };
-        let pushed = self.push(frame, None);
+        let trace = watched.as_ref().map(|span| span.context().clone());
+        let pushed = self.say_stanza(number, stanza, trace);
         if let Some(span) = watched {
             span.end();
         }
@@ -141,16 +134,7 @@ impl Connection {
     /// answer is the session's to put in order.
     fn answer(&mut self, bytes: usize, answer: Option<Stanza>) -> Result<(), Ending> {
         let number = self.credit.spend(bytes);
-        let (session, attach) = (self.session.clone(), self.attach);
-        self.push(
-            Frame::Answered {
-                session,
-                attach,
-                number,
-                answer,
-            },
-            None,
-        )
+        self.say_answered(number, answer)
     }
 
     /// XEP-0352 §4: whether anybody looks at the client.
@@ -161,15 +145,7 @@ impl Connection {
             "inactive" => false,
             _ => return Err(Ending::not_negotiated()),
         };
-        let (session, attach) = (self.session.clone(), self.attach);
-        self.push(
-            Frame::ClientState {
-                session,
-                attach,
-                is_active,
-            },
-            None,
-        )
+        self.say_state(is_active)
     }
 
     /// RFC 6120 §8.1.2.1: `from` is the full JID, whatever the client wrote,
@@ -222,6 +198,10 @@ impl Connection {
 
     /// Offers a held frame again once it may be taken. `true` if none is left.
     fn retry(&mut self, cx: &mut Context<'_>) -> Result<bool, Ending> {
+        if self.uplink.is_some() {
+            // What waits is kept, so more can be read as far as credit goes.
+            self.go_on(cx)?;
+        }
         while let Some(mut held) = self.held.take() {
             if held.wait.as_mut().poll(cx).is_pending() {
                 self.held = Some(held);

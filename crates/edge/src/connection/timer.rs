@@ -46,7 +46,9 @@ impl Connection {
         let stall = self.stalled.map(|(since, _)| since + self.stall_timeout);
         // Also a node that answers but never has room has been waited for.
         let held = self.held.as_ref();
-        let held = held.map(|held| held.since() + self.unavailable_timeout);
+        let refused = self.uplink.as_ref().and_then(|of| of.refused_since());
+        let held = held.map(|held| held.since()).or(refused);
+        let held = held.map(|since| since + self.unavailable_timeout);
         let answer = self
             .acks
             .asked_at()
@@ -72,9 +74,9 @@ impl Connection {
             }
             self.stalled = Some((now, written));
         }
-        if let Some(held) = &self.held
-            && now >= held.since() + self.unavailable_timeout
-        {
+        let refused = self.uplink.as_ref().and_then(|of| of.refused_since());
+        let waiting = self.held.as_ref().map(|held| held.since()).or(refused);
+        if waiting.is_some_and(|since| now >= since + self.unavailable_timeout) {
             return Err(Ending::Unreachable);
         }
         self.catch_up(now)?;

@@ -12,7 +12,6 @@ use starling_xmpp::{
 };
 
 use crate::negotiation::{Ask, Negotiation, Next};
-use crate::outlet::ClientOutlet;
 
 /// `<bind/>` (§7.3.1), after authentication.
 pub(crate) fn offer(stream: &Negotiation) -> Option<Element> {
@@ -48,7 +47,7 @@ pub(crate) fn begin(stream: &mut Negotiation, request: Stanza, out: &mut BytesMu
         let text = bind.child_text(ns::BIND, "resource")?;
         (!text.is_empty()).then(|| SmolStr::new(text))
     });
-    let outlet = Arc::new(ClientOutlet::new(&stream.settings.config.limits));
+    let outlet = stream.new_outlet();
     stream.outlet = Some(Arc::clone(&outlet));
     let ask = Ask::Bind(Bind {
         account: identity.account.clone(),

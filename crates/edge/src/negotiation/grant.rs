@@ -14,7 +14,6 @@ use starling_xmpp::{Element, Jid};
 
 use super::{Ask, Asking, Attempt, Established, Identity, Negotiation, Next, State};
 use crate::features::{bind, bind2, fast, sasl2, sm};
-use crate::outlet::ClientOutlet;
 
 /// A client that has proved itself but not been told.
 pub(crate) struct Grant {
@@ -177,7 +176,7 @@ impl Negotiation {
     }
 
     fn bind2(&mut self, grant: Grant) -> Next {
-        let outlet = Arc::new(ClientOutlet::new(&self.settings.config.limits));
+        let outlet = self.new_outlet();
         self.outlet = Some(Arc::clone(&outlet));
         let ask = bind2::ask(self, grant.identity(), &grant.attempt.request, outlet);
         self.ask(Asking::Bind2(grant), ask)

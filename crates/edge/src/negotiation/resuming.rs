@@ -11,7 +11,6 @@ use starling_xmpp::{Condition, Element};
 use super::{Ask, Asking, Grant, Identity, Negotiation, Next, State};
 use crate::close::Ending;
 use crate::features::{sasl2, sm};
-use crate::outlet::ClientOutlet;
 
 impl Negotiation {
     /// `<resume/>` after authentication; anything else of stream management is
@@ -35,7 +34,7 @@ impl Negotiation {
     }
 
     fn ask_resume(&mut self, identity: &Identity, request: &sm::Request) -> Ask {
-        let outlet = Arc::new(ClientOutlet::new(&self.settings.config.limits));
+        let outlet = self.new_outlet();
         self.outlet = Some(Arc::clone(&outlet));
         Ask::Resume(Box::new(Resume {
             account: identity.account.clone(),

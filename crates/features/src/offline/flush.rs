@@ -160,7 +160,7 @@ fn hand_over(ctx: &mut Ctx, session: SessionId, page: &[Entry], spared: &Spared)
     }
     for entry in due {
         match delayed(ctx, entry) {
-            Some(message) => ctx.deliver(session, message),
+            Some(message) => ctx.deliver_waiting(session, message, entry.position),
             None => tracing::error!(
                 account = %ctx.account.jid,
                 position = %entry.position,
@@ -170,6 +170,49 @@ fn hand_over(ctx: &mut Ctx, session: SessionId, page: &[Entry], spared: &Spared)
     }
     ctx.report_drained(session);
     true
+}
+
+/// What a session is being handed, for the next owner of its account.
+pub(super) fn note(session: &Session) -> Option<Vec<u8>> {
+    let Flush { through, tally } = session.slots.get::<Flush>()?;
+    let mut note = through.to_bytes().to_vec();
+    note.extend(tally.entries.to_be_bytes());
+    note.extend(tally.bytes.to_be_bytes());
+    Some(note)
+}
+
+/// Goes on where the owner before had come.
+pub(super) fn recall(note: &[u8], session: SessionId, ctx: &mut Ctx) {
+    let Some(mut flush) = noted(note) else {
+        return;
+    };
+    let after = ctx.account.cursors.offline_or_start();
+    let (count, last) = ctx.reached(after, flush.through);
+    if last != Some(flush.through) {
+        // The page was cut short: what the client has is what counts.
+        flush.through = last.unwrap_or(after);
+        flush.tally = Tally {
+            entries: count as u64,
+            bytes: 0,
+        };
+    }
+    if let Some(found) = ctx.account.session_mut(session) {
+        found.slots.set(flush);
+        // It may have the page already, or what is left of it to read.
+        ctx.report_drained(session);
+    }
+}
+
+fn noted(note: &[u8]) -> Option<Flush> {
+    let (rest, bytes) = note.split_last_chunk::<8>()?;
+    let (rest, entries) = rest.split_last_chunk::<8>()?;
+    Some(Flush {
+        through: Position::from_bytes(rest.try_into().ok()?),
+        tally: Tally {
+            entries: u64::from_be_bytes(*entries),
+            bytes: u64::from_be_bytes(*bytes),
+        },
+    })
 }
 
 /// As much of a page as is handed over at once, and how much that is.

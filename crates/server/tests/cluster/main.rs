@@ -11,6 +11,7 @@
     reason = "tests panic on failure; parts of the shared files are not used here"
 )]
 
+mod moving;
 mod operations;
 mod outbox;
 mod refused;
@@ -60,6 +61,7 @@ async fn nothing_acknowledged_is_lost_with_a_session_node() {
     let admin = nodes.admin("session-1");
     let world = World::new(nodes.entrances().await, HOSTS, Box::new(admin.clone()));
     two_edges_know_each_other(&world).await;
+    moving::all(&mut nodes, &world).await;
 
     let mut sender = world.online("sender").await;
     let mut accounts = Vec::new();

@@ -114,6 +114,9 @@ impl Ctx {
         if self.account.lasting != Lasting::Stored {
             return;
         }
+        if direction == Direction::Out && self.is_stored_already() {
+            return;
+        }
         let place = self.place();
         let Place { position, at } = place;
         let id = self.message_id();
@@ -147,5 +150,13 @@ impl Ctx {
             self.account.cursors.apply(&change);
             self.write(change);
         }
+    }
+
+    /// Whether an earlier owner stored the message in hand in the log of its
+    /// sender, and came no further.
+    fn is_stored_already(&self) -> bool {
+        let stored = self.session().map(|session| &session.stored);
+        let number = self.number;
+        stored.is_some_and(|stored| number.is_some_and(|number| stored.contains(&number)))
     }
 }

@@ -54,7 +54,8 @@ fn leave(ctx: &mut Ctx, id: SessionId, presence: &Stanza) {
     let Some(session) = ctx.account.session_mut(id) else {
         return;
     };
-    let mut targets: Vec<Jid> = std::mem::take(&mut session.directed).into_iter().collect();
+    let directed = std::mem::take(&mut session.directed);
+    let mut targets: Vec<Jid> = directed.iter().cloned().collect();
     let was_available = session.is_available();
     // A broadcast tells some of them already.
     targets.retain(|to| !directed::is_covered(&ctx.account, id, to));

@@ -9,7 +9,7 @@ use crate::{Ctx, Event, pipeline, reject};
 
 /// When a session's last presence was sent: the stamp of its replay. Lives in
 /// the session's slots.
-pub(super) struct PresentSince(pub(super) UnixMillis);
+pub(crate) struct PresentSince(pub(crate) UnixMillis);
 
 pub(super) fn handle(ctx: &mut Ctx, stanza: Stanza) {
     let Some(session) = ctx.session().map(|session| session.id) else {

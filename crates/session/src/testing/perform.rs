@@ -99,6 +99,10 @@ impl Scene {
                 ring.hold(holder);
                 None
             }
+            Effect::Remember { ring, summary } => {
+                ring.remember(summary);
+                None
+            }
             Effect::Settle(receipt) => {
                 receipt.settle();
                 None

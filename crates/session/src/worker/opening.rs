@@ -87,18 +87,18 @@ impl Worker {
         }
     }
 
-    /// A shard is served elsewhere: so is what it owes.
-    pub(super) fn close(&mut self, number: ShardNumber) {
-        self.refuse_waiting(number);
-        self.opening.remove(&number);
+    /// A shard is served elsewhere: so is what it owes. What waited for it is
+    /// handed back.
+    pub(super) fn close(&mut self, number: ShardNumber) -> Vec<Work> {
         self.inbox.outbox.forget(number);
+        self.opening.remove(&number).unwrap_or_default()
     }
 
-    /// What waits for a shard is refused.
-    pub(super) fn refuse_waiting(&mut self, number: ShardNumber) {
+    /// What waits for a shard waits until it is known whose it is.
+    pub(super) fn put_off(&mut self, number: ShardNumber) {
         let waiting = self.opening.get_mut(&number).map(std::mem::take);
         for work in waiting.unwrap_or_default() {
-            self.release(reject::unowned(work.task));
+            self.begin(work);
         }
     }
 

@@ -2,9 +2,10 @@
 //! to this node, or to another.
 //!
 //! A shard that is to go is frozen: its accounts write what they still have to,
-//! their clients are closed and come back to the new owner, and new work is
-//! refused. It is done when nothing of it is with a handler or on its way to
-//! the store. Who decides, and tells the others, is the caller.
+//! their edges are told to bring their clients to the new owner, and new work
+//! waits. It is done when nothing of it is with a handler or on its way to the
+//! store. Who decides, and tells the others, is the caller; what waits, and for
+//! what, is in `gathering`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -15,6 +16,7 @@ use starling_xmpp::BareJid;
 use tokio::sync::oneshot;
 
 use super::Worker;
+use super::gathering::Waiting;
 use crate::commit::CycleNumber;
 use crate::shard::Shard;
 use crate::work::{Alarm, Ownership, Task, Work};
@@ -28,6 +30,7 @@ pub(super) struct Owned {
     taken: HashMap<ShardNumber, Epoch>,
     frozen: HashSet<ShardNumber>,
     unfinished: HashMap<ShardNumber, Unfinished>,
+    pub(super) waiting: Waiting,
 }
 
 /// A frozen shard of which something is still to be done.
@@ -60,24 +63,34 @@ impl Worker {
     pub(super) fn own(&mut self, change: Ownership) {
         match change {
             Ownership::Freeze(number, told) => self.freeze(number, told),
-            Ownership::Keep(number) => self.owned.forget(number),
+            Ownership::Keep(number) => {
+                self.owned.forget(number);
+                self.go_on(number);
+            }
             Ownership::Drop(number) => {
                 self.owned.forget(number);
+                self.owned.waiting.forget(number);
                 self.owned.taken.remove(&number);
                 self.shards.remove(&number);
-                self.close(number);
+                let waiting = self.close(number);
+                self.send_all_after(number);
+                waiting.into_iter().for_each(|work| self.send_after(work));
             }
             Ownership::Take(number, epoch) => {
                 self.owned.forget(number);
                 self.owned.taken.insert(number, epoch);
                 let known = self.shards.get(&number);
+                let mut waiting = Vec::new();
                 if known.is_some_and(|shard| shard.epoch != epoch) {
                     self.shards.remove(&number);
-                    self.close(number);
+                    waiting = self.close(number);
                 }
                 // What an earlier owner has promised does not wait for work.
                 self.shard(number);
+                self.gather(number, epoch);
+                waiting.into_iter().for_each(|work| self.begin(work));
             }
+            Ownership::Attended(number, epoch, edge) => self.attended(number, epoch, edge),
         }
     }
 
@@ -91,7 +104,7 @@ impl Worker {
             });
         }
         self.owned.frozen.insert(number);
-        self.refuse_waiting(number);
+        self.put_off(number);
         let unfinished = Unfinished { cycle: None, told };
         self.owned.unfinished.insert(number, unfinished);
         self.finish_leaving();

@@ -7,16 +7,17 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use bytes::Bytes;
 use starling_cluster::{Membership, NodeId};
 use starling_link::trace::SpanSink;
 use starling_link::{
-    Attach, Close, Detached, Frame, Full, Management, Outlet, SessionId, SessionKey, SessionNode,
-    Settle, TraceContext,
+    Attach, Close, Detached, Frame, Full, Management, Note, Outlet, SessionId, SessionKey,
+    SessionNode, Settle, TraceContext,
 };
 use starling_xmpp::{BareJid, Stanza};
 
 use super::Identity;
-use super::down::{self, Fate, Outgoing, ToClient};
+use super::down::{self, Fate, InLog, Outgoing, ToClient};
 use super::inbound::Inbound;
 use super::outbox::{Batching, Outbox};
 
@@ -196,13 +197,23 @@ impl RemoteOutlet {
 
 impl Outlet for RemoteOutlet {
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
-        let frame = Outgoing::ToClient(self.number, ToClient::Deliver(stanza, None));
+        self.deliver_noted(stanza, Note::default())
+    }
+
+    fn deliver_noted(&self, stanza: &Stanza, note: Note<'_>) -> Result<(), Full> {
+        let is_copy = note.is_copy;
+        let in_log = note.place.map(|place| InLog { place, is_copy });
+        let what = ToClient::Deliver(stanza, note.trace, in_log);
+        let frame = Outgoing::ToClient(self.number, what);
         self.lane.say(self.lane.bytes_max, &frame)
     }
 
-    fn deliver_watched(&self, stanza: &Stanza, trace: &TraceContext) -> Result<(), Full> {
-        let frame = Outgoing::ToClient(self.number, ToClient::Deliver(stanza, Some(trace)));
-        self.lane.say(self.lane.bytes_max, &frame)
+    fn remember(&self, summary: Bytes) {
+        self.say(ToClient::Remember(summary));
+    }
+
+    fn lost(&self) {
+        self.say(ToClient::Moved);
     }
 
     fn committed(&self, number: u32) {

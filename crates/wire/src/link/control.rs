@@ -7,8 +7,8 @@ use std::sync::{Arc, Weak};
 
 use starling_cluster::{Epoch, Membership, Role, Shard};
 use starling_link::{
-    Attach, Bind, BindError, Detached, Error, Frame, Outlet, Registration, Resume, ResumeError,
-    SessionId, SessionKey, SessionNode,
+    Attach, Bind, BindError, Detached, Error, Frame, Outlet, ReattachError, Registration, Resume,
+    ResumeError, SessionId, SessionKey, SessionNode,
 };
 use starling_xmpp::BareJid;
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use super::attached::{Attached, LaneKey};
 use super::server::Lanes;
 use super::v1::control_server::Control;
-use super::{Identity, convert, v1};
+use super::{Identity, convert, reattach, v1};
 use crate::status;
 
 /// Sessions that one question may list, at most.
@@ -257,6 +257,52 @@ impl Control for Service {
             acked: resumed.acked,
             management: Some(convert::management(resumed.management)),
         }))
+    }
+
+    async fn reattach(
+        &self,
+        request: Request<v1::ReattachRequest>,
+    ) -> Result<Response<v1::ReattachResponse>, Status> {
+        let asked = request.get_ref();
+        let (node, account) = self.check(&request, asked.target.as_ref(), May::LetIn)?;
+        let lane = self.lane(&request, asked.lane, asked.incarnation)?;
+        let outlet = lane.outlet(asked.outlet);
+        let asked = reattach::request(account, request.into_inner(), outlet)?;
+        let session = asked.session.clone();
+        let (answer, answered) = oneshot::channel();
+        tokio::spawn(async move {
+            let result = node.reattach(asked).await;
+            let number = result.as_ref().ok().map(|reattached| reattached.attach);
+            if let Some(number) = number {
+                attach(&lane, &node, &session, number);
+            }
+            if let (Err(_), Some(number)) = (answer.send(result), number) {
+                lane.detach(session.id);
+                lose(&node, session, number);
+            }
+        });
+        let gone = Err(ReattachError::Link(Error::ShuttingDown));
+        let reattached = answered.await.unwrap_or(gone);
+        let reattached = reattached.map_err(|why| status::of_reattach(&why))?;
+        Ok(Response::new(v1::ReattachResponse {
+            attach: reattached.attach.0,
+            committed: reattached.committed,
+        }))
+    }
+
+    async fn attended(
+        &self,
+        request: Request<v1::AttendedRequest>,
+    ) -> Result<Response<v1::AttendedResponse>, Status> {
+        let node = self.node_for(&request, May::LetIn)?;
+        let edge = identity(&request)?.node.clone();
+        let shards = request.get_ref().shards.iter().map(|one| {
+            let shard = u16::try_from(one.shard).ok().and_then(Shard::new);
+            let shard = shard.ok_or_else(|| convert::bad("there is no such shard"))?;
+            Ok((shard, Epoch(one.epoch)))
+        });
+        node.attended(&edge, &shards.collect::<Result<Vec<_>, Status>>()?);
+        Ok(Response::new(v1::AttendedResponse {}))
     }
 
     async fn sessions(

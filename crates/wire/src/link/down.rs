@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use starling_cluster::{Epoch, NodeId, Owner};
-use starling_link::{Close, Management, Resumption, TraceContext};
+use starling_link::{Close, LogPlace, Management, Resumption, TraceContext};
 use starling_xmpp::Stanza;
 
 use super::pb::{self, Malformed, Reader, Value};
@@ -33,11 +33,21 @@ pub(crate) enum Incoming {
 /// What a session says to its client.
 #[derive(Debug)]
 pub(crate) enum ToClient<S, M, T> {
-    Deliver(S, Option<T>),
+    Deliver(S, Option<T>, Option<InLog>),
     Committed(u32),
     RequestAck,
     Close(Close),
     Enabled(M),
+    Remember(Bytes),
+    /// The session is about to be another node's.
+    Moved,
+}
+
+/// Where a stanza stands in the log of its account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InLog {
+    pub(crate) place: LogPlace,
+    pub(crate) is_copy: bool,
 }
 
 /// What became of a frame.
@@ -59,18 +69,24 @@ pub(crate) fn write(frame: &Outgoing<'_>, out: &mut BytesMut) {
                 ToClient::RequestAck => 3,
                 ToClient::Close(_) => 4,
                 ToClient::Enabled(_) => 7,
+                ToClient::Remember(_) => 8,
+                ToClient::Moved => 9,
             };
             pb::message(out, field, |out| {
                 pb::uint(out, 1, *outlet);
                 match what {
-                    ToClient::Deliver(stanza, trace) => {
+                    ToClient::Deliver(stanza, trace, in_log) => {
                         pb::message(out, 2, |out| stanza::write(stanza, out));
                         if let Some(trace) = trace {
                             pb::message(out, 3, |out| trace::write(trace, out));
                         }
+                        if let Some(in_log) = in_log {
+                            pb::message(out, 4, |out| write_in_log(*in_log, out));
+                        }
                     }
                     ToClient::Committed(number) => pb::uint(out, 2, u64::from(*number)),
-                    ToClient::RequestAck => {}
+                    ToClient::RequestAck | ToClient::Moved => {}
+                    ToClient::Remember(summary) => pb::bytes(out, 2, summary),
                     ToClient::Close(why) => pb::uint(out, 2, number_of(*why)),
                     ToClient::Enabled(management) => {
                         pb::message(out, 2, |out| write_management(management, out));
@@ -91,6 +107,27 @@ pub(crate) fn write(frame: &Outgoing<'_>, out: &mut BytesMut) {
     });
 }
 
+fn write_in_log(InLog { place, is_copy }: InLog, out: &mut BytesMut) {
+    pb::uint(out, 1, u64::from(place.epoch));
+    pb::uint(out, 2, place.seq);
+    pb::uint(out, 3, u64::from(is_copy));
+}
+
+fn read_in_log(inside: &[u8]) -> Result<InLog, Malformed> {
+    let (mut epoch, mut seq, mut is_copy) = (0, 0, false);
+    let mut reader = Reader::new(inside);
+    while let Some((field, value)) = reader.next()? {
+        match field {
+            1 => epoch = value.u32()?,
+            2 => seq = value.uint()?,
+            3 => is_copy = value.is_true()?,
+            _ => {}
+        }
+    }
+    let place = LogPlace { epoch, seq };
+    Ok(InLog { place, is_copy })
+}
+
 fn write_management(management: &Management, out: &mut BytesMut) {
     pb::uint(out, 1, u64::from(management.received));
     pb::uint(out, 2, u64::from(management.sent));
@@ -106,7 +143,7 @@ pub(crate) fn read(frame: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<Incomi
     let mut what = None;
     let mut reader = Reader::new(frame);
     while let Some((field, value)) = reader.next()? {
-        if let 1..=7 = field {
+        if let 1..=9 = field {
             what = Some(read_what(field, value.bytes()?, batch, sink)?);
         }
     }
@@ -120,13 +157,14 @@ fn read_what(
     batch: &Bytes,
     sink: Sink<'_>,
 ) -> Result<Incoming, Malformed> {
-    let (mut number, mut second, mut third) = (0, None, None);
+    let (mut number, mut second, mut third, mut fourth) = (0, None, None, None);
     let mut reader = Reader::new(inside);
     while let Some((field, value)) = reader.next()? {
         match field {
             1 => number = value.uint()?,
             2 => second = Some(value),
             3 => third = Some(value),
+            4 => fourth = Some(value),
             _ => {}
         }
     }
@@ -136,7 +174,9 @@ fn read_what(
             let stanza = second.ok_or(Malformed("a frame lacks its stanza"))?;
             let trace = third.map(Value::bytes).transpose()?;
             let trace = trace.map(|inside| trace::read(inside, sink)).transpose()?;
-            ToClient::Deliver(stanza::read(stanza.bytes()?, batch)?, trace)
+            let in_log = fourth.map(Value::bytes).transpose()?;
+            let in_log = in_log.map(read_in_log).transpose()?;
+            ToClient::Deliver(stanza::read(stanza.bytes()?, batch)?, trace, in_log)
         }
         2 => ToClient::Committed(inner(second)?.unwrap_or_default()),
         3 => ToClient::RequestAck,
@@ -151,6 +191,12 @@ fn read_what(
             });
             return Ok(Incoming::Of(number, Fate::WrongOwner(owner)));
         }
+        8 => {
+            let summary = second.map(Value::bytes).transpose()?.unwrap_or_default();
+            // On its own: it is kept for long, and the batch is not.
+            ToClient::Remember(Bytes::copy_from_slice(summary))
+        }
+        9 => ToClient::Moved,
         _ => {
             let management = second.map(Value::bytes).transpose()?.unwrap_or_default();
             ToClient::Enabled(read_management(management)?)

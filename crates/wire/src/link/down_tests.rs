@@ -12,6 +12,14 @@ use starling_link::contract::message;
 use super::*;
 use crate::link::v1;
 
+fn in_log(epoch: u32, is_copy: bool) -> InLog {
+    let place = LogPlace {
+        epoch,
+        seq: u64::MAX,
+    };
+    InLog { place, is_copy }
+}
+
 fn frames() -> Vec<Incoming> {
     let management = |resumption| Management {
         received: 1,
@@ -28,10 +36,23 @@ fn frames() -> Vec<Incoming> {
     };
     let to = |what| Incoming::ToClient(u64::MAX, what);
     vec![
-        to(ToClient::Deliver(message("hi"), None)),
+        to(ToClient::Deliver(message("hi"), None, None)),
+        to(ToClient::Deliver(
+            message("hi"),
+            None,
+            Some(in_log(1, false)),
+        )),
+        to(ToClient::Deliver(
+            message("hi"),
+            None,
+            Some(in_log(0, true)),
+        )),
+        to(ToClient::Remember(Bytes::from_static(b"anything"))),
+        to(ToClient::Moved),
         to(ToClient::Deliver(
             message("timed"),
             Some(TraceContext::timed(std::time::SystemTime::UNIX_EPOCH)),
+            Some(in_log(u32::MAX, false)),
         )),
         to(ToClient::Committed(0)),
         to(ToClient::RequestAck),
@@ -56,7 +77,11 @@ fn written(frame: &Incoming) -> Bytes {
         Incoming::ToClient(outlet, what) => Outgoing::ToClient(
             *outlet,
             match what {
-                ToClient::Deliver(stanza, trace) => ToClient::Deliver(stanza, trace.as_ref()),
+                ToClient::Deliver(stanza, trace, in_log) => {
+                    ToClient::Deliver(stanza, trace.as_ref(), *in_log)
+                }
+                ToClient::Remember(summary) => ToClient::Remember(summary.clone()),
+                ToClient::Moved => ToClient::Moved,
                 ToClient::Committed(number) => ToClient::Committed(*number),
                 ToClient::RequestAck => ToClient::RequestAck,
                 ToClient::Close(why) => ToClient::Close(*why),

@@ -87,6 +87,10 @@ impl Link for GrpcLink {
         self.core.way(self.core.placement.shard_of(account))
     }
 
+    fn may_move(&self) -> bool {
+        true
+    }
+
     fn nodes(&self) -> Vec<Arc<dyn SessionNode>> {
         let nodes = self.core.membership.session_nodes();
         let nodes = nodes.iter().filter_map(|node| {

@@ -16,6 +16,7 @@ use starling_link::{Frame, Outlet, Refused, SessionNode, Way};
 use tokio::runtime::Handle;
 use tokio::time::sleep;
 
+use super::attending::Attending;
 use super::connect::Connector;
 use super::envelope::Hello;
 use super::lane::Kept;
@@ -47,10 +48,12 @@ pub(crate) struct Core {
     pub(super) routes: Routes,
     /// Outlets whose sessions are no longer where they were, to be told so.
     lost: Mutex<Vec<Arc<dyn Outlet>>>,
+    /// Whom new owners still wait for.
+    pub(super) attending: Attending,
     /// Where spans go, once that is known.
     sink: Arc<OnceLock<Arc<dyn SpanSink>>>,
-    runtime: Handle,
-    this: Weak<Self>,
+    pub(super) runtime: Handle,
+    pub(super) this: Weak<Self>,
 }
 
 impl Core {
@@ -73,6 +76,7 @@ impl Core {
             adding: Mutex::new(()),
             routes: Routes::new(),
             lost: Mutex::default(),
+            attending: Attending::default(),
             sink: Arc::default(),
             runtime,
             this: Weak::clone(this),
@@ -118,7 +122,7 @@ impl Core {
 
     /// Where a shard's frames go now. `None` while they have to wait: there is
     /// no owner, or earlier ones are still on their way to another.
-    fn turn(&self, shard: Shard, route: &mut Route) -> Option<Owner> {
+    pub(super) fn turn(&self, shard: Shard, route: &mut Route) -> Option<Owner> {
         let owner = self.owner(shard, route)?;
         if route.is_to(&owner) {
             return Some(owner);
@@ -170,15 +174,18 @@ impl Core {
     }
 
     /// These are told soon, where no lock is held.
-    pub(super) fn lose(&self, outlets: Vec<Arc<dyn Outlet>>) {
+    pub(super) fn lose(&self, outlets: Vec<(Shard, Arc<dyn Outlet>)>) {
         if !outlets.is_empty() {
             let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-            lost.extend(outlets);
+            for (shard, outlet) in outlets {
+                self.attending.wait_for(shard, &outlet);
+                lost.push(outlet);
+            }
             self.routes.parked.notify_one();
         }
     }
 
-    fn tell_lost(&self) {
+    pub(super) fn tell_lost(&self) {
         let lost = std::mem::take(&mut *self.lost.lock().unwrap_or_else(PoisonError::into_inner));
         lost.iter().for_each(|outlet| outlet.lost());
     }
@@ -295,6 +302,7 @@ impl Core {
                 core.resume(*shard);
             }
             core.tell_lost();
+            let is_attending = core.attend();
             metrics::parked_bytes(core.routes.parked_bytes());
             let is_parked = !core.routes.parked_shards().is_empty();
             let routes = Arc::clone(&core);
@@ -305,9 +313,10 @@ impl Core {
                         return;
                     }
                     routes.look();
+                    routes.attending.look();
                 }
                 () = routes.routes.parked.notified() => {}
-                () = sleep(RETRY_EVERY), if is_parked => {}
+                () = sleep(RETRY_EVERY), if is_parked || is_attending => {}
             }
         }
     }

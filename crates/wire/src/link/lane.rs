@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use starling_cluster::{Epoch, Owner, Shard};
-use starling_link::{Close, Frame};
+use starling_link::{Close, Frame, Note};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tonic::{Status, Streaming};
@@ -63,6 +63,8 @@ pub(crate) trait Events: Send + Sync {
     /// The other side knows nothing of the lane any more: everything on it has
     /// to find its way again. Must call [`Lane::reset`].
     fn forgotten(&self, lane: &Lane);
+    /// The session of an outlet is about to be another node's.
+    fn moved(&self, lane: &Lane, outlet: u64);
     /// The lane is there, or is not.
     fn reachable(&self, is_reachable: bool);
     /// Where spans go.
@@ -296,12 +298,13 @@ impl Lane {
                     return;
                 };
                 match what {
-                    ToClient::Deliver(stanza, trace) => {
-                        let delivered = match &trace {
-                            Some(trace) => outlet.deliver_watched(&stanza, trace),
-                            None => outlet.deliver(&stanza),
+                    ToClient::Deliver(stanza, trace, in_log) => {
+                        let note = Note {
+                            trace: trace.as_ref(),
+                            place: in_log.map(|in_log| in_log.place),
+                            is_copy: in_log.is_some_and(|in_log| in_log.is_copy),
                         };
-                        if delivered.is_err() {
+                        if outlet.deliver_noted(&stanza, note).is_err() {
                             // The session still has it: the client never says
                             // that it got it.
                             metrics::overflowed();
@@ -313,6 +316,8 @@ impl Lane {
                     ToClient::RequestAck => outlet.request_ack(),
                     ToClient::Close(why) => outlet.close(why),
                     ToClient::Enabled(management) => outlet.enabled(&management),
+                    ToClient::Remember(summary) => outlet.remember(summary),
+                    ToClient::Moved => events.moved(self, number),
                 }
             }
             Incoming::Of(number, Fate::Settled) => {

@@ -46,6 +46,13 @@ impl Events for News {
         }
     }
 
+    fn moved(&self, lane: &Lane, outlet: u64) {
+        let taken = lane.outlets.take_one(outlet);
+        if let (Some(core), Some(taken)) = (self.core.upgrade(), taken) {
+            core.lose(vec![taken]);
+        }
+    }
+
     fn sink(&self) -> Sink<'_> {
         self.sink.get()
     }

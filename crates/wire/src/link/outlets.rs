@@ -80,16 +80,24 @@ impl Outlets {
         Some(Arc::clone(&entry.outlet))
     }
 
+    /// Takes one outlet: its session is no longer where it was.
+    pub(crate) fn take_one(&self, number: u64) -> Option<(Shard, Arc<dyn Outlet>)> {
+        let mut state = self.lock();
+        let entry = state.outlets.remove(&number)?;
+        state.sessions.retain(|_, known| *known != number);
+        Some((entry.shard, entry.outlet))
+    }
+
     /// Takes the outlets of the shards that `is_lost` picks: their sessions are
     /// no longer where they were.
-    pub(crate) fn take(&self, is_lost: impl Fn(Shard) -> bool) -> Vec<Arc<dyn Outlet>> {
+    pub(crate) fn take(&self, is_lost: impl Fn(Shard) -> bool) -> Vec<(Shard, Arc<dyn Outlet>)> {
         let mut state = self.lock();
         let State {
             outlets, sessions, ..
         } = &mut *state;
         let taken = outlets
             .extract_if(|_, entry| is_lost(entry.shard))
-            .map(|(_, entry)| entry.outlet)
+            .map(|(_, entry)| (entry.shard, entry.outlet))
             .collect();
         sessions.retain(|_, number| outlets.contains_key(number));
         taken

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use starling_cluster::Shard;
 use starling_link::{
-    Attach, Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Outlet, Refused,
-    Registration, Resume, ResumeError, Resumed, SessionId, SessionInfo, SessionKey, SessionNode,
-    Tally,
+    Attach, Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Outlet, Reattach,
+    ReattachError, Reattached, Refused, Registration, Resume, ResumeError, Resumed, SessionId,
+    SessionInfo, SessionKey, SessionNode, Tally,
 };
 use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
@@ -28,16 +28,16 @@ const LANE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Another node.
 #[derive(Clone)]
 pub(super) struct RemoteNode {
-    core: Arc<Core>,
-    peer: Arc<Peer>,
+    pub(super) core: Arc<Core>,
+    pub(super) peer: Arc<Peer>,
 }
 
 /// A stream that asks for a session, and may not wait for the answer.
-struct Attaching {
+pub(super) struct Attaching {
     node: RemoteNode,
     account: BareJid,
-    shard: Shard,
-    outlet: u64,
+    pub(super) shard: Shard,
+    pub(super) outlet: u64,
 }
 
 impl RemoteNode {
@@ -49,7 +49,7 @@ impl RemoteNode {
     }
 
     /// Names an account to its owner; there is no use in asking another.
-    fn target(&self, account: &BareJid) -> Result<Option<v1::Target>, Error> {
+    pub(super) fn target(&self, account: &BareJid) -> Result<Option<v1::Target>, Error> {
         let shard = self.core.placement.shard_of(account);
         let owner = self.core.membership.owner(shard);
         let owner = owner.filter(|owner| owner.node == *self.peer.node());
@@ -61,7 +61,7 @@ impl RemoteNode {
     }
 
     /// Makes everything ready for a session of this account.
-    async fn attaching(
+    pub(super) async fn attaching(
         &self,
         account: &BareJid,
         outlet: Arc<dyn Outlet>,
@@ -154,10 +154,10 @@ impl RemoteNode {
 }
 
 impl Attaching {
-    fn attached(&self, session: SessionId, attach: Attach) {
+    /// `false` if the lane was lost meanwhile: then the outlet was told.
+    pub(super) fn attached(&self, session: SessionId, attach: Attach) -> bool {
         let lane = self.node.peer.lane(self.shard);
-        // If the lane was lost meanwhile, the outlet was told.
-        let _ = lane.outlets.attach(self.outlet, session, attach);
+        lane.outlets.attach(self.outlet, session, attach)
     }
 
     /// Nobody wants the session any more.
@@ -284,6 +284,23 @@ impl SessionNode for RemoteNode {
             }
         });
         let unavailable = Err(ResumeError::Link(Error::Unavailable));
+        answered.await.unwrap_or(unavailable)
+    }
+
+    async fn reattach(&self, request: Reattach) -> Result<Reattached, ReattachError> {
+        let (answer, answered) = oneshot::channel();
+        let this = self.clone();
+        tokio::spawn(async move {
+            let session = request.session.id;
+            let (result, attaching) = match this.reattach_now(request).await {
+                Ok((reattached, attaching)) => (Ok(reattached), Some(attaching)),
+                Err(why) => (Err(why), None),
+            };
+            if let (Err(Ok(reattached)), Some(attaching)) = (answer.send(result), attaching) {
+                attaching.abandon(session, reattached.attach);
+            }
+        });
+        let unavailable = Err(ReattachError::Link(Error::Unavailable));
         answered.await.unwrap_or(unavailable)
     }
 

@@ -1,0 +1,256 @@
+//! Between the moment at which a shard comes to this node and the one at which
+//! its accounts are served: edges bring the sessions whose clients stayed
+//! connected, and everything else waits, in its order.
+//!
+//! Without it a message would be kept for a user who is there, and a presence
+//! would be lost. An edge says when it has brought all; one that does not say
+//! so in time is not waited for. What comes for a shard just before this node
+//! learns that it has it, or just after it has given it up, waits here too.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+
+use starling_cluster::{Epoch, NodeId, Role, Shard as ShardNumber};
+use starling_link::Frame;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::Worker;
+use super::ownership::Owned;
+use crate::shard::Shard;
+use crate::work::{Task, Work};
+use crate::{metrics, reject};
+
+/// Pieces of work that wait in one worker at most. Beyond that stanzas from
+/// other accounts are refused; the rest is bounded by the credit of its clients.
+const HELD_MAX: usize = 65_536;
+
+/// How long work for a shard waits that the table says is ours, until this node
+/// is told to take it.
+const EARLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A shard whose sessions are being brought.
+pub(super) struct Gathering {
+    epoch: Epoch,
+    /// Edges that have not brought all.
+    awaited: BTreeSet<NodeId>,
+    since: Instant,
+    deadline: Instant,
+}
+
+/// What is known of shards that are not served at this moment.
+#[derive(Default)]
+pub(super) struct Waiting {
+    gathering: HashMap<ShardNumber, Gathering>,
+    /// Work that waits, and what for at the latest if that is no gathering.
+    held: HashMap<ShardNumber, Held>,
+    held_count: usize,
+    /// Edges that were done before this node was told to take the shard.
+    early: HashMap<ShardNumber, (Epoch, BTreeSet<NodeId>)>,
+}
+
+#[derive(Default)]
+struct Held {
+    works: VecDeque<Work>,
+    /// Nobody has said yet that the shard is ours.
+    until: Option<Instant>,
+}
+
+impl Waiting {
+    fn hold(&mut self, work: Work, until: Option<Instant>) -> Result<(), Task> {
+        if self.held_count >= HELD_MAX && work.task.is_refusable() {
+            return Err(work.task);
+        }
+        self.held_count += 1;
+        let held = self.held.entry(work.shard).or_default();
+        held.until = held.until.or(until);
+        held.works.push_back(work);
+        Ok(())
+    }
+
+    fn take(&mut self, number: ShardNumber) -> VecDeque<Work> {
+        let works = self.held.remove(&number).unwrap_or_default().works;
+        self.held_count -= works.len();
+        works
+    }
+
+    /// When something has waited for long enough.
+    fn due(&self) -> Option<Instant> {
+        let gathering = self.gathering.values().map(|gathering| gathering.deadline);
+        let held = self.held.values().filter_map(|held| held.until);
+        gathering.chain(held).min()
+    }
+
+    pub(super) fn is_gathering(&self, number: ShardNumber) -> bool {
+        !self.gathering.is_empty() && self.gathering.contains_key(&number)
+    }
+
+    /// A shard is no longer this node's, or is under another epoch.
+    pub(super) fn forget(&mut self, number: ShardNumber) {
+        self.gathering.remove(&number);
+    }
+}
+
+impl Owned {
+    /// Waits until something has waited for long enough; for ever if nothing
+    /// does. Safe to cancel.
+    pub(super) async fn overdue(&self) {
+        match self.waiting.due() {
+            Some(at) => sleep_until(at).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Worker {
+    /// Keeps work that cannot be done yet, and sends on what is another node's;
+    /// hands back what can be done.
+    pub(super) fn hold_back(&mut self, work: Work) -> Option<Work> {
+        let number = work.shard;
+        let until = if self.is_frozen(number) {
+            None
+        } else if self.owned.waiting.is_gathering(number) {
+            if matches!(work.task, Task::Reattach(..)) {
+                return Some(work);
+            }
+            None
+        } else if self.epoch_of(number).is_some() {
+            return Some(work);
+        } else if !self.is_about_to_own(number) {
+            self.send_after(work);
+            return None;
+        } else {
+            Some(Instant::now() + EARLY_TIMEOUT)
+        };
+        if let Err(task) = self.owned.waiting.hold(work, until) {
+            self.release(reject::overloaded(task));
+        }
+        None
+    }
+
+    /// Whether the table says so, and this run will be told in a moment.
+    fn is_about_to_own(&self, number: ShardNumber) -> bool {
+        let membership = &self.env.membership;
+        let owner = membership.owner(number);
+        owner.is_some_and(|owner| owner.node == *membership.local())
+    }
+
+    /// A shard is this node's from now on. If another had it before, its
+    /// sessions may be on their way here.
+    pub(super) fn gather(&mut self, number: ShardNumber, epoch: Epoch) {
+        let waiting = &mut self.owned.waiting;
+        waiting.forget(number);
+        let early = waiting.early.remove(&number);
+        let early = early.filter(|(of, _)| *of >= epoch);
+        let done = early.map(|(_, edges)| edges).unwrap_or_default();
+        let nodes = self.env.membership.nodes();
+        let edges = nodes.iter().filter(|node| node.has_role(Role::Edge));
+        let awaited: BTreeSet<_> = edges
+            .map(|node| node.id().clone())
+            .filter(|edge| !done.contains(edge))
+            .collect();
+        if let Some(held) = waiting.held.get_mut(&number) {
+            held.until = None;
+        }
+        let now = Instant::now();
+        let gathering = Gathering {
+            epoch,
+            awaited,
+            since: now,
+            deadline: now + self.env.config.reattach_timeout,
+        };
+        // A shard that nobody had before has no sessions anywhere.
+        if epoch == Epoch::FIRST || gathering.awaited.is_empty() {
+            return self.go_on(number);
+        }
+        waiting.gathering.insert(number, gathering);
+    }
+
+    /// An edge has brought all sessions that it has in a shard.
+    pub(super) fn attended(&mut self, number: ShardNumber, epoch: Epoch, edge: NodeId) {
+        let known = self.epoch_of(number);
+        let waiting = &mut self.owned.waiting;
+        let gathering = waiting.gathering.get_mut(&number);
+        if let Some(gathering) = gathering.filter(|of| of.epoch == epoch) {
+            gathering.awaited.remove(&edge);
+            if gathering.awaited.is_empty() {
+                self.gathered(number);
+            }
+        } else if known.is_none_or(|known| known < epoch) {
+            let early = waiting.early.entry(number);
+            let early = early.or_insert_with(|| (epoch, BTreeSet::new()));
+            if early.0 != epoch {
+                *early = (epoch, BTreeSet::new());
+            }
+            early.1.insert(edge);
+        }
+    }
+
+    /// Every session that will come is here: the shard is served.
+    fn gathered(&mut self, number: ShardNumber) {
+        let Some(gathering) = self.owned.waiting.gathering.remove(&number) else {
+            return;
+        };
+        let names = self.shards.get(&number).map(Shard::names);
+        for target in names.unwrap_or_default() {
+            self.begin(Work {
+                shard: number,
+                target,
+                task: Task::Recover,
+            });
+        }
+        metrics::gathered(gathering.since.elapsed());
+        self.go_on(number);
+    }
+
+    /// What waited for a shard is done now.
+    pub(super) fn go_on(&mut self, number: ShardNumber) {
+        for work in self.owned.waiting.take(number) {
+            self.begin(work);
+        }
+    }
+
+    /// A shard is another node's: what waited for it follows it there.
+    pub(super) fn send_all_after(&mut self, number: ShardNumber) {
+        for work in self.owned.waiting.take(number) {
+            self.send_after(work);
+        }
+    }
+
+    pub(super) fn send_after(&mut self, work: Work) {
+        match work.task {
+            Task::Frame(Frame::Routed(routed)) => {
+                if let Err(refused) = self.env.link.push(Frame::Routed(routed)) {
+                    let task = Task::Frame(refused.into_inner());
+                    self.release(reject::unowned(task));
+                }
+            }
+            // Their edge sends these again.
+            Task::Frame(_) => {}
+            task => self.release(reject::unowned(task)),
+        }
+    }
+
+    /// What has waited for long enough is waited for no longer.
+    pub(super) fn expire(&mut self) {
+        let now = Instant::now();
+        let waiting = &self.owned.waiting;
+        let late = waiting.gathering.iter();
+        let late: Vec<_> = late
+            .filter(|(_, gathering)| gathering.deadline <= now)
+            .map(|(number, gathering)| (*number, gathering.awaited.clone()))
+            .collect();
+        let given_up = waiting.held.iter();
+        let given_up: Vec<_> = given_up
+            .filter(|(_, held)| held.until.is_some_and(|until| until <= now))
+            .map(|(number, _)| *number)
+            .collect();
+        for (number, awaited) in late {
+            tracing::warn!(shard = %number, edges = ?awaited, "edges did not bring their sessions in time; the shard is served without them");
+            self.gathered(number);
+        }
+        for number in given_up {
+            for work in self.owned.waiting.take(number) {
+                self.release(reject::unowned(work.task));
+            }
+        }
+    }
+}

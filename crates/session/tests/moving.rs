@@ -1,0 +1,631 @@
+//! Shards that go from one engine to another over one store, with clients that
+//! stay connected: the engines are real, the edge is written down here.
+#![expect(clippy::unwrap_used, reason = "tests panic on failure")]
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use smol_str::SmolStr;
+use starling_cluster::{
+    Changes, Epoch, Incarnation, Instance, Membership, NodeId, NodeInfo, Owner, Placement, Role,
+    Shard,
+};
+use starling_link::{
+    Attach, Bind, Body, Bound, Client, Close, ConflictPolicy, Downstream, Enable, Error, Frame,
+    Full, Link, LogPlace, Management, Note, Outlet, Reattach, ReattachError, Refused, Registration,
+    SessionKey, SessionNode, Unacknowledged,
+};
+use starling_session::{
+    Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
+    SystemClock,
+};
+use starling_store::archive::{Query, Read as _};
+use starling_store::{Memory, Store};
+use starling_xmpp::credentials::ScramVerifier;
+use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{BareJid, Element, Stanza, Type};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+/// A bound, not a wait.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The stream of a client at its edge.
+#[derive(Default)]
+struct Stream {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// Everything that reached the edge, with its place in the log.
+    stanzas: Vec<(Stanza, Option<LogPlace>)>,
+    acked: u32,
+    committed: u32,
+    summary: Option<Bytes>,
+    is_lost: bool,
+    closed: Option<Close>,
+}
+
+impl Stream {
+    async fn until(&self, what: &str, is_so: impl Fn(&State) -> bool) {
+        let waiting = async {
+            loop {
+                let changed = self.changed.notified();
+                if is_so(&self.state.lock().unwrap()) {
+                    return;
+                }
+                changed.await;
+            }
+        };
+        let waited = timeout(DEADLINE, waiting).await;
+        assert!(waited.is_ok(), "{what}: {:?}", self.ids());
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        let messages = state.stanzas.iter().map(|(stanza, _)| stanza);
+        let ids = messages.filter_map(|stanza| stanza.head.id.as_ref());
+        ids.map(ToString::to_string).collect()
+    }
+
+    async fn has(&self, ids: &[&str]) {
+        self.until("stanzas", |state| state.stanzas.len() >= ids.len())
+            .await;
+        assert_eq!(self.ids(), ids);
+    }
+
+    /// What an edge knows: the client has the first ones.
+    fn known(&self) -> (Bytes, Downstream) {
+        let state = self.state.lock().unwrap();
+        let numbered = state.stanzas.iter().zip(1..);
+        let unacknowledged = numbered.filter(|(_, number)| *number > state.acked);
+        let unacknowledged = unacknowledged.map(|((stanza, place), number)| Unacknowledged {
+            number,
+            body: match place {
+                Some(place) => Body::Logged(*place),
+                None => Body::Whole(stanza.to_bytes()),
+            },
+        });
+        let downstream = Downstream {
+            base: Some(0),
+            sent: u32::try_from(state.stanzas.len()).unwrap(),
+            acked: state.acked,
+            unacknowledged: unacknowledged.collect(),
+            seen: state
+                .stanzas
+                .iter()
+                .filter_map(|(_, place)| *place)
+                .collect(),
+            seen_through: None,
+        };
+        (state.summary.clone().unwrap(), downstream)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap());
+        self.changed.notify_waiters();
+    }
+}
+
+impl Outlet for Stream {
+    fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
+        self.deliver_noted(stanza, Note::default())
+    }
+
+    fn deliver_noted(&self, stanza: &Stanza, note: Note<'_>) -> Result<(), Full> {
+        self.change(|state| state.stanzas.push((stanza.clone(), note.place)));
+        Ok(())
+    }
+
+    fn remember(&self, summary: Bytes) {
+        self.change(|state| state.summary = Some(summary));
+    }
+
+    fn committed(&self, number: u32) {
+        self.change(|state| state.committed = number);
+    }
+
+    fn enabled(&self, _management: &Management) {}
+
+    fn request_ack(&self) {}
+
+    fn close(&self, why: Close) {
+        self.change(|state| state.closed = Some(why));
+    }
+
+    fn lost(&self) {
+        self.change(|state| state.is_lost = true);
+    }
+}
+
+/// Who owns everything, as everybody sees it at once.
+struct Table {
+    owner: Mutex<Owner>,
+    engines: Mutex<Vec<(NodeId, Arc<Engine>)>>,
+    changed: watch::Sender<u64>,
+}
+
+impl Table {
+    fn owner(&self) -> Owner {
+        self.owner.lock().unwrap().clone()
+    }
+
+    fn engine(&self) -> Option<Arc<Engine>> {
+        let owner = self.owner();
+        let engines = self.engines.lock().unwrap();
+        let found = engines.iter().find(|(node, _)| *node == owner.node);
+        found.map(|(_, engine)| Arc::clone(engine))
+    }
+}
+
+struct Member(NodeId, Arc<Table>);
+
+impl Membership for Member {
+    fn local(&self) -> &NodeId {
+        &self.0
+    }
+
+    fn owner(&self, _shard: Shard) -> Option<Owner> {
+        Some(self.1.owner())
+    }
+
+    fn address(&self, _node: &NodeId) -> Option<SmolStr> {
+        None
+    }
+
+    fn session_nodes(&self) -> Vec<NodeId> {
+        Vec::new()
+    }
+
+    fn nodes(&self) -> Vec<Arc<NodeInfo>> {
+        vec![Arc::new(NodeInfo {
+            instance: Instance {
+                node: edge(),
+                incarnation: Incarnation(0),
+            },
+            roles: vec![Role::Edge],
+            version: String::new(),
+            link: None,
+            started: 0,
+            is_draining: false,
+            clients_at: None,
+            clients: None,
+            is_store_lost: false,
+        })]
+    }
+
+    fn changes(&self) -> Changes {
+        self.1.changed.subscribe()
+    }
+}
+
+fn edge() -> NodeId {
+    NodeId::new("edge")
+}
+
+/// Always to whoever owns everything.
+struct Way(Arc<Table>);
+
+impl Link for Way {
+    fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
+        match self.0.engine() {
+            Some(engine) => engine.push(frame),
+            None => Err(Refused::Unavailable(frame)),
+        }
+    }
+
+    fn owner(&self, _account: &BareJid) -> Result<Arc<dyn SessionNode>, Error> {
+        let engine = self.0.engine().ok_or(Error::Unavailable)?;
+        Ok(engine)
+    }
+
+    fn nodes(&self) -> Vec<Arc<dyn SessionNode>> {
+        Vec::new()
+    }
+}
+
+struct NoPasswords;
+
+impl PasswordDeriver for NoPasswords {
+    fn derive(&self, _password: &str) -> Result<Vec<ScramVerifier>, String> {
+        Ok(Vec::new())
+    }
+}
+
+/// Two engines over one store; the first owns everything.
+struct World {
+    store: Arc<Memory>,
+    table: Arc<Table>,
+    way: Arc<Way>,
+    first: Arc<Engine>,
+    second: Arc<Engine>,
+}
+
+impl World {
+    fn start(config: &Config) -> Self {
+        let store = Arc::new(Memory::default());
+        let owner = Owner {
+            node: NodeId::new("first"),
+            epoch: Epoch::FIRST,
+        };
+        let table = Arc::new(Table {
+            owner: Mutex::new(owner),
+            engines: Mutex::default(),
+            changed: watch::channel(0).0,
+        });
+        let [first, second] = ["first", "second"].map(|name| {
+            let node = NodeId::new(name);
+            let engine = engine(&node, &table, &store, config.clone());
+            let mut engines = table.engines.lock().unwrap();
+            engines.push((node, Arc::clone(&engine)));
+            drop(engines);
+            engine
+        });
+        Shard::all().for_each(|shard| first.take(shard, Epoch::FIRST));
+        let way = Arc::new(Way(Arc::clone(&table)));
+        Self {
+            store,
+            table,
+            way,
+            first,
+            second,
+        }
+    }
+
+    async fn online(&self, name: &str) -> (Bound, Arc<Stream>) {
+        let account = jid(name);
+        let registration = Registration {
+            account: account.clone(),
+            verifiers: Vec::new(),
+        };
+        assert!(self.first.register(registration).await.unwrap());
+        let stream = Arc::new(Stream::default());
+        let bind = Bind {
+            account,
+            resource: Some("x".into()),
+            tag: None,
+            basis: None,
+            is_anonymous: false,
+            conflict: ConflictPolicy::Replace,
+            client: Client {
+                address: ([127, 0, 0, 1], 1).into(),
+                is_encrypted: true,
+                mechanism: "PLAIN".into(),
+                user_agent_id: None,
+                software: None,
+            },
+            management: Some(Enable {
+                wants_resume: true,
+                max: None,
+            }),
+            inline: Vec::new(),
+            outlet: Arc::clone(&stream) as _,
+        };
+        let bound = self.first.bind(bind).await.unwrap();
+        self.say(
+            &bound,
+            1,
+            Attach::default(),
+            Stanza::presence(Type::Available).id("p"),
+        );
+        stream.until("presence", |state| state.committed == 1).await;
+        stream.has(&["p"]).await;
+        stream.change(|state| state.acked = 1);
+        (bound, stream)
+    }
+
+    fn say(&self, bound: &Bound, number: u32, attach: Attach, stanza: Stanza) {
+        let frame = Frame::FromClient {
+            session: key(bound),
+            attach,
+            number,
+            stanza: stanza.from(bound.jid.clone()),
+            trace: None,
+        };
+        self.way.push(frame).unwrap();
+    }
+
+    /// The table says that the second one owns everything.
+    fn turn(&self) {
+        *self.table.owner.lock().unwrap() = Owner {
+            node: NodeId::new("second"),
+            epoch: Epoch(2),
+        };
+        self.table.changed.send_modify(|revision| *revision += 1);
+    }
+
+    /// It is told to take it.
+    fn take(&self) {
+        Shard::all().for_each(|shard| self.second.take(shard, Epoch(2)));
+    }
+
+    /// Its edge has brought all.
+    fn attended(&self) {
+        let shards: Vec<_> = Shard::all().map(|shard| (shard, Epoch(2))).collect();
+        self.second.attended(&edge(), &shards);
+    }
+
+    async fn bring(&self, bound: &Bound, stream: &Arc<Stream>) -> Result<Attach, ReattachError> {
+        let (summary, downstream) = stream.known();
+        self.bring_as(bound, stream, summary, downstream).await
+    }
+
+    async fn bring_as(
+        &self,
+        bound: &Bound,
+        stream: &Arc<Stream>,
+        summary: Bytes,
+        downstream: Downstream,
+    ) -> Result<Attach, ReattachError> {
+        let committed = stream.state.lock().unwrap().committed;
+        let request = Reattach {
+            session: key(bound),
+            attach: Attach::default(),
+            jid: bound.jid.clone(),
+            summary,
+            committed,
+            downstream,
+            outlet: Arc::clone(stream) as _,
+        };
+        let brought = timeout(DEADLINE, self.second.reattach(request)).await;
+        brought.unwrap().map(|reattached| reattached.attach)
+    }
+}
+
+fn engine(node: &NodeId, table: &Arc<Table>, store: &Arc<Memory>, config: Config) -> Arc<Engine> {
+    let mut hosts = Hosts::default();
+    hosts.add(&jid("localhost"), Host::default());
+    let store: Arc<dyn Store> = Arc::clone(store) as _;
+    let features = starling_features::all(&starling_features::Config::default(), UnixMillis(0));
+    let env = Env {
+        fence: Some(OwnFence::new(Arc::clone(&store), node.as_str())),
+        config,
+        hosts: ArcSwap::from_pointee(hosts),
+        store,
+        link: Arc::new(Way(Arc::clone(table))),
+        placement: Placement::new([1; 16]),
+        membership: Arc::new(Member(node.clone(), Arc::clone(table))),
+        clock: Arc::new(SystemClock),
+        passwords: Arc::new(NoPasswords),
+        entry_ids: EntryIds::new([2; 16]),
+        registry: Registry::new(features),
+        software: Software {
+            name: "Starling".into(),
+            version: "0".into(),
+            os: None,
+        },
+    };
+    let mut parts = Engine::start(Arc::new(env), 2, &CancellationToken::new());
+    parts.workers.detach_all();
+    parts.node
+}
+
+fn key(bound: &Bound) -> SessionKey {
+    SessionKey {
+        account: bound.jid.to_bare(),
+        id: bound.session,
+    }
+}
+
+fn jid(text: &str) -> BareJid {
+    BareJid::parse(text).unwrap()
+}
+
+fn message(to: &Bound, id: &str) -> Stanza {
+    let body = Element::new("jabber:client", "body").text(id);
+    Stanza::message(Type::Chat)
+        .id(id)
+        .to(to.jid.to_bare())
+        .child(&body)
+}
+
+/// The ids of everything in a log, oldest first.
+async fn log(world: &World, bound: &Bound) -> Vec<String> {
+    let query = Query::after(starling_store::Position::START, 1_000);
+    let page = world.store.archive_page(&bound.jid.to_bare(), &query).await;
+    let stanzas = page.unwrap().into_iter().map(|entry| entry.stanza);
+    let stanzas = stanzas.map(|stanza| Stanza::parse(stanza).unwrap());
+    stanzas.map(|s| s.head.id.unwrap().to_string()).collect()
+}
+
+/// What reached the edge is not sent again, what did not is, and what comes
+/// meanwhile comes after.
+#[tokio::test]
+async fn a_session_goes_on_at_another_node_once_and_in_order() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    for (number, id) in (2..).zip(["acked", "seen", "on-its-way"]) {
+        world.say(&romeo, number, Attach::default(), message(&juliet, id));
+    }
+    let all = ["p", "acked", "seen", "on-its-way"];
+    at_juliet.has(&all).await;
+    at_romeo
+        .until("all are dealt with", |state| state.committed == 4)
+        .await;
+    // The last one did not reach the edge before the node died.
+    at_juliet.change(|state| {
+        state.stanzas.pop();
+        state.acked = 2;
+    });
+    world.turn();
+    // The table is ahead of what the node is told.
+    let early = message(&juliet, "early").from(romeo.jid.clone());
+    let routed = starling_link::Routed {
+        target: juliet.jid.to_bare(),
+        stanza: early,
+        receipt: None,
+        id: None,
+        is_repeated: false,
+        trace: None,
+    };
+    world.way.push(Frame::Routed(routed)).unwrap();
+    world.take();
+    let attach = world.bring(&juliet, &at_juliet).await.unwrap();
+    assert_eq!(attach, Attach(1));
+    world.bring(&romeo, &at_romeo).await.unwrap();
+    assert_eq!(
+        at_juliet.ids(),
+        ["p", "acked", "seen"],
+        "nothing before all are there"
+    );
+    world.attended();
+    at_juliet
+        .has(&["p", "acked", "seen", "on-its-way", "early"])
+        .await;
+    // It goes on, in both directions, under the new number of its stream.
+    world.say(
+        &juliet,
+        2,
+        Attach::default(),
+        message(&romeo, "of the old stream"),
+    );
+    world.say(&juliet, 2, Attach(1), message(&romeo, "after"));
+    at_juliet
+        .until("it is dealt with", |state| state.committed == 2)
+        .await;
+    at_romeo.has(&["p", "after"]).await;
+    let sessions = world.second.sessions(&juliet.jid.to_bare()).await.unwrap();
+    assert_eq!(
+        sessions[0].priority,
+        Some(0),
+        "it is as available as before"
+    );
+    assert_eq!(at_juliet.state.lock().unwrap().closed, None);
+}
+
+/// A stanza whose entry is in its sender's log is sent on again, and neither
+/// stored nor delivered twice.
+#[tokio::test]
+async fn what_a_client_said_comes_again_and_counts_once() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    world.say(&romeo, 2, Attach::default(), message(&juliet, "one"));
+    at_juliet.has(&["p", "one"]).await;
+    at_romeo
+        .until("it is dealt with", |state| state.committed == 2)
+        .await;
+    // The edge was not told so before the node died.
+    at_romeo.change(|state| state.committed = 1);
+    world.turn();
+    world.take();
+    let attach = world.bring(&romeo, &at_romeo).await.unwrap();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    world.attended();
+    world.say(&romeo, 2, attach, message(&juliet, "one"));
+    world.say(&romeo, 3, attach, message(&juliet, "two"));
+    at_romeo
+        .until("both are dealt with", |state| state.committed == 3)
+        .await;
+    at_juliet.has(&["p", "one", "two"]).await;
+    for of in [&romeo, &juliet] {
+        assert_eq!(log(&world, of).await, ["one", "two"]);
+    }
+}
+
+/// Edges may be quicker than the table, and are believed in any case.
+#[tokio::test]
+async fn an_edge_that_says_that_all_are_there_is_believed() {
+    let world = World::start(&Config::default());
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    world.turn();
+    world.attended();
+    world.take();
+    let refused = world.bring(&juliet, &at_juliet).await;
+    assert_eq!(refused, Err(ReattachError::Late));
+}
+
+/// A planned move: what comes while the shard is with nobody waits, and goes to
+/// whoever has it then, with the sessions.
+#[tokio::test]
+async fn sessions_of_a_shard_that_is_handed_over_go_along() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    for shard in Shard::all() {
+        world.first.freeze(shard).await;
+    }
+    let late = message(&juliet, "late").from(romeo.jid.clone());
+    let routed = starling_link::Routed {
+        target: juliet.jid.to_bare(),
+        stanza: late,
+        receipt: None,
+        id: None,
+        is_repeated: false,
+        trace: None,
+    };
+    world.way.push(Frame::Routed(routed)).unwrap();
+    for stream in [&at_romeo, &at_juliet] {
+        stream.until("it is told", |state| state.is_lost).await;
+    }
+    world.turn();
+    Shard::all().for_each(|shard| world.first.give_up(shard));
+    world.take();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    world.bring(&romeo, &at_romeo).await.unwrap();
+    world.attended();
+    at_juliet.has(&["p", "late"]).await;
+}
+
+/// An edge that is gone is not waited for without end, and one that comes after
+/// that is told so.
+#[tokio::test]
+async fn who_comes_too_late_is_refused() {
+    let config = Config {
+        reattach_timeout: Duration::from_millis(1),
+        ..Config::default()
+    };
+    let world = World::start(&config);
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    world.turn();
+    world.take();
+    // Answered only when the shard is served.
+    let sessions = world.second.sessions(&romeo.jid.to_bare()).await.unwrap();
+    assert!(sessions.is_empty());
+    let refused = world.bring(&romeo, &at_romeo).await;
+    assert_eq!(refused, Err(ReattachError::Late));
+}
+
+/// A summary of another version ends the session, and nothing else.
+#[tokio::test]
+async fn a_summary_that_cannot_be_read_is_refused() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    world.turn();
+    world.take();
+    let (_, downstream) = at_romeo.known();
+    let other = Bytes::from_static(&[255, 1, 2]);
+    let refused = world.bring_as(&romeo, &at_romeo, other, downstream).await;
+    assert!(
+        matches!(refused, Err(ReattachError::Unreadable(_))),
+        "{refused:?}"
+    );
+    world.attended();
+    let sessions = world.second.sessions(&romeo.jid.to_bare()).await.unwrap();
+    assert!(sessions.is_empty());
+}
+
+/// The answer was lost on the way: asking once more changes nothing.
+#[tokio::test]
+async fn a_session_that_is_brought_twice_is_there_once() {
+    static BROUGHT: AtomicU64 = AtomicU64::new(0);
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    world.turn();
+    world.take();
+    for _ in 0..2 {
+        let attach = world.bring(&romeo, &at_romeo).await.unwrap();
+        assert_eq!(attach, Attach(1));
+        BROUGHT.fetch_add(1, Ordering::Relaxed);
+    }
+    world.attended();
+    let sessions = world.second.sessions(&romeo.jid.to_bare()).await.unwrap();
+    assert_eq!((sessions.len(), BROUGHT.load(Ordering::Relaxed)), (1, 2));
+}
