@@ -118,10 +118,10 @@ pub struct Config {
     pub nodes_max: u64,
     /// Items that one account may keep, at all of its nodes together.
     pub items_max: u64,
-    /// The same, in bytes. For single hosts:
-    /// `host_bytes_max = { "example.org" = 1_000_000 }`.
+    /// The same, in bytes.
     pub bytes_max: u64,
-    /// The bytes for single hosts, by their names.
+    /// The bytes for single hosts, by their names:
+    /// `host_bytes_max = { "a.example" = 1_000_000 }`.
     pub host_bytes_max: BTreeMap<String, u64>,
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use starling_cluster::{Incarnation, NodeId, Placement, Role};
 use starling_link::contract::ScriptedNode;
+use starling_wire::Error;
 use starling_wire::certificates::{self, Pair};
 use starling_wire::link::{Bound, Config, GrpcLink, Identity, Server, Tls};
 use time::OffsetDateTime;
@@ -32,13 +33,22 @@ impl Authority {
     }
 
     pub(crate) fn tls_of(&self, cluster: &str, node: &str, roles: &[Role]) -> Tls {
+        self.try_tls_of(cluster, node, roles).unwrap()
+    }
+
+    pub(crate) fn try_tls_of(
+        &self,
+        cluster: &str,
+        node: &str,
+        roles: &[Role],
+    ) -> Result<Tls, Error> {
         let identity = Identity {
             cluster: cluster.to_owned(),
             node: NodeId::new(node),
             roles: roles.to_vec(),
         };
         let Pair { certificate, key } = certificates::node(&identity, &self.0.key, now()).unwrap();
-        Tls::new(&certificate, &key, &self.0.certificate).unwrap()
+        Tls::new(&certificate, &key, &self.0.certificate)
     }
 }
 
