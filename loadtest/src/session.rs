@@ -195,7 +195,8 @@ impl Session {
         };
         let answer = self.find(is_answer).await?;
         if scan::attribute(&answer, "type") == Some(b"error") {
-            bail!("{id} was refused: {}", String::from_utf8_lossy(&answer));
+            let error = scan::child(&answer, "error").unwrap_or_default();
+            bail!("{id} was refused: {}", condition(error));
         }
         Ok(answer)
     }

@@ -65,6 +65,6 @@ fn configuration(folder: &Path, port: u16, archive: bool) -> String {
          VirtualHost \"{HOST}\"\n\
          ssl = {{ certificate = \"{folder}/certificate.pem\"; key = \"{folder}/key.pem\" }}\n\
          Component \"conference.{HOST}\" \"muc\"\nrestrict_room_creation = false\n\
-         Component \"pubsub.{HOST}\" \"pubsub\"\n"
+         Component \"pubsub.{HOST}\" \"pubsub\"\nadmins = {{ \"user0@{HOST}\" }}\n"
     )
 }
