@@ -6,6 +6,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use starling_check::dice::Dice;
 use starling_cluster::{Epoch, NodeId, Placement, Shard, SingleNode};
+use starling_link::SessionNode as _;
 use starling_session::{
     Clock, Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry,
     Software,
@@ -160,11 +161,14 @@ impl Net {
             WORKERS,
             &CancellationToken::new(),
         );
-        for shard in Shard::all() {
-            if usize::from(shard.number()) % NODES == number {
-                parts.node.take(shard, Epoch(run as u32));
-            }
+        let own = Shard::all().filter(|shard| usize::from(shard.number()) % NODES == number);
+        let own: Vec<_> = own.map(|shard| (shard, Epoch(run as u32))).collect();
+        for (shard, epoch) in &own {
+            parts.node.take(*shard, *epoch);
         }
+        // The clients here have no edge that would bring their sessions: they
+        // come back by themselves.
+        parts.node.attended(&NodeId::new(name(number, run)), &own);
         let mut workers = parts.workers;
         tokio::spawn(async move {
             tokio::select! {
