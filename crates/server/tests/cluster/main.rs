@@ -7,8 +7,9 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::print_stdout,
     dead_code,
-    reason = "tests panic on failure; parts of the shared files are not used here"
+    reason = "tests panic on failure and print pauses; parts of the shared files are not used here"
 )]
 
 mod moving;

@@ -261,7 +261,7 @@ async fn resume_one(one: Talker, other: &mut Talker) {
     let account = client.account().clone();
     drop(client);
     if let Some(token) = token {
-        let entrance = other.entrance.clone();
+        let entrance = other.entrance;
         let (mut stream, answer) = sm::resume(&account, &entrance, &token, heard).await;
         assert!(answer.is(ns::SM, "resumed"), "{answer}");
         assert_eq!(other.presences, 0, "nobody saw it go or come");
@@ -287,7 +287,7 @@ impl Talker {
     async fn new(world: &World, name: &str, is_managed: bool) -> Self {
         Self {
             client: world.online(name).await,
-            entrance: world.entrance().clone(),
+            entrance: *world.entrance(),
             is_managed,
             token: None,
             said: 0,
@@ -313,7 +313,7 @@ impl Talker {
     async fn say(&mut self, to: &str, body: &str) {
         self.said += 1;
         self.client.chat(to, body).await;
-        if self.is_managed && self.said % 8 == 0 {
+        if self.is_managed && self.said.is_multiple_of(8) {
             self.client.send(format!("<r xmlns='{}'/>", ns::SM)).await;
         }
     }

@@ -55,15 +55,16 @@ struct Held {
 }
 
 impl Waiting {
-    fn hold(&mut self, work: Work, until: Option<Instant>) -> Result<(), Task> {
+    /// Keeps work; hands back what there is no room for.
+    fn hold(&mut self, work: Work, until: Option<Instant>) -> Option<Task> {
         if self.held_count >= HELD_MAX && work.task.is_refusable() {
-            return Err(work.task);
+            return Some(work.task);
         }
         self.held_count += 1;
         let held = self.held.entry(work.shard).or_default();
         held.until = held.until.or(until);
         held.works.push_back(work);
-        Ok(())
+        None
     }
 
     fn take(&mut self, number: ShardNumber) -> VecDeque<Work> {
@@ -120,7 +121,7 @@ impl Worker {
         } else {
             Some(Instant::now() + EARLY_TIMEOUT)
         };
-        if let Err(task) = self.owned.waiting.hold(work, until) {
+        if let Some(task) = self.owned.waiting.hold(work, until) {
             self.release(reject::overloaded(task));
         }
         None
