@@ -16,13 +16,8 @@ const POLICY: &str = "/usr/sbin/policy-rc.d";
 const FORBIDDEN: &str = "#!/bin/sh\nexit 101\n";
 
 /// A package, and a file that is there if it is.
-const PACKAGES: [(Contender, &str, &str); 6] = [
+const PACKAGES: [(Contender, &str, &str); 5] = [
     (Contender::Prosody, "prosody", prosody::PROGRAM),
-    (
-        Contender::Prosody,
-        "lua-dbi-sqlite3",
-        "/usr/share/doc/lua-dbi-sqlite3",
-    ),
     (Contender::Ejabberd, "ejabberd", "/usr/sbin/ejabberdctl"),
     (Contender::Ejabberd, "erlang-base", ejabberd::PROGRAM),
     (

@@ -1,6 +1,8 @@
 //! Prosody from Debian's package, as its documentation advises for many users:
-//! epoll, generational garbage collection on Lua 5.4, archives in SQL, logs for
-//! warnings only; and of modules those that Starling has a counterpart of.
+//! epoll, generational garbage collection on Lua 5.4, logs for warnings only;
+//! and of modules those that Starling has a counterpart of. Archives are in its
+//! own files, which it appends to without waiting for the disk: measured, that
+//! is the faster of its two ways.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -59,8 +61,6 @@ fn configuration(folder: &Path, port: u16, archive: bool) -> String {
          modules_enabled = {{ \"roster\"; \"saslauth\"; \"tls\"; \"disco\"; \"carbons\"; \"blocklist\"; \
          \"version\"; \"uptime\"; \"time\"; \"ping\"; \"smacks\"; \"csi\"; {mam} }}\n\
          modules_disabled = {{ \"s2s\"; \"s2s_auth_certs\"; \"posix\" }}\n\
-         storage = {{ archive = \"sql\" }}\n\
-         sql = {{ driver = \"SQLite3\"; database = \"{folder}/archive.sqlite\" }}\n\
          archive_expires_after = \"never\"\nmax_archive_query_results = 250\n\
          VirtualHost \"{HOST}\"\n\
          ssl = {{ certificate = \"{folder}/certificate.pem\"; key = \"{folder}/key.pem\" }}\n\
