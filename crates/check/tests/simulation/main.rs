@@ -34,9 +34,6 @@ use world::{Flaw, NODES, Net, jid};
 
 /// Seeds of the run that is part of the tests.
 const SEEDS: u64 = 50;
-/// Seeds that lose something, and are not mended yet: `docs/reliability.md` has
-/// what is known. They still run when they are asked for.
-const OPEN_SEEDS: [u64; 1] = [26];
 /// Seeds within which a flaw has to show.
 const FLAWED_SEEDS: u64 = 40;
 /// How long everybody talks, and what they may take to settle, in the time of
@@ -108,13 +105,7 @@ fn shows(flaw: Flaw, promise: Promise) {
 #[test]
 fn many_seeds_break_nothing() {
     let mut acknowledged = 0;
-    let seeds = seeds();
-    let is_asked_for = seeds.end - seeds.start == 1;
-    for seed in seeds {
-        if OPEN_SEEDS.contains(&seed) && !is_asked_for {
-            eprintln!("seed {seed} is left out: it is known to fail");
-            continue;
-        }
+    for seed in seeds() {
         let history = life(seed, Flaw::None);
         let verdict = verdict::judge(&history, u64::MAX);
         let stories = verdict.violations.iter().take(3).map(|violation| {

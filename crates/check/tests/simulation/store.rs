@@ -1,5 +1,6 @@
 //! A store that takes its time, fails at times, and can be made to lie.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use starling_store::outbox::{Bucket, Outline, Row};
 use starling_store::private_xml::Key;
 use starling_store::roster::Roster;
 use starling_store::{
-    Backup, Creation, Error, Fence, LoginBundle, Memory, Position, Store, Write, account, archive,
-    blocklist, cursor, meta, outbox, pep, private_xml, roster, vcard,
+    Backup, Change, Creation, Error, Fence, LoginBundle, Memory, Position, Stamp, Store, Write,
+    account, archive, blocklist, cursor, meta, outbox, pep, private_xml, roster, vcard,
 };
 use starling_xmpp::BareJid;
 use tokio::time::sleep;
@@ -28,9 +29,63 @@ const WAY_MS_MAX: u64 = 30;
 /// How long a store that lies takes to do what it said it had done.
 const LATER: Duration = Duration::from_millis(200);
 
+/// Rows of which the later write counts, by its stamp and not by when it comes:
+/// a node that was given up may try an old batch again. [`Memory`] goes by the
+/// order in which writes come, as a store of one process may.
+#[derive(Default)]
+pub(crate) struct Latest(Mutex<HashMap<Slot, Stamp>>);
+
+/// A row that is written more than once, as far as a message depends on it.
+#[derive(PartialEq, Eq, Hash)]
+enum Slot {
+    Entry(BareJid, Position),
+    Offline(BareJid),
+    Delivered(BareJid),
+    Mark(u16, String),
+    Extent(u16),
+}
+
+impl Slot {
+    fn of(write: &Write) -> Option<Self> {
+        let owner = || write.owner.clone();
+        match &write.change {
+            Change::Archive(archive::Change::Append(entry)) => {
+                Some(Self::Entry(owner(), entry.position))
+            }
+            Change::Cursor(cursor::Change::SetOffline(_)) => Some(Self::Offline(owner())),
+            Change::Cursor(cursor::Change::SetDelivered(_)) => Some(Self::Delivered(owner())),
+            Change::Outbox(outbox::Change::Done { shard, peer, .. }) => {
+                Some(Self::Mark(*shard, peer.to_string()))
+            }
+            Change::Outbox(outbox::Change::Extend { shard, .. }) => Some(Self::Extent(*shard)),
+            _ => None,
+        }
+    }
+}
+
+impl Latest {
+    /// Writes to the rows what is not older than what is there.
+    async fn commit(&self, rows: &Memory, mut batch: Vec<Write>) -> Result<(), Error> {
+        {
+            let mut latest = self.0.lock().unwrap();
+            batch.retain(|write| {
+                let Some(slot) = Slot::of(write) else {
+                    return true;
+                };
+                let last = latest.entry(slot).or_default();
+                let is_late = write.stamp < *last;
+                *last = write.stamp.max(*last);
+                !is_late
+            });
+        }
+        rows.commit(batch).await
+    }
+}
+
 /// The same rows for every node, each by a way of its own.
 pub(crate) struct SlowStore {
     pub(crate) rows: Arc<Memory>,
+    pub(crate) latest: Arc<Latest>,
     pub(crate) dice: Mutex<Dice>,
     /// Says that rows are stored, and stores them later, unless the node dies.
     pub(crate) lies: bool,
@@ -65,17 +120,18 @@ impl Store for SlowStore {
         self.way().await;
         self.fails()?;
         if self.lies {
-            let (rows, gone) = (Arc::clone(&self.rows), self.gone.clone());
+            let (rows, latest) = (Arc::clone(&self.rows), Arc::clone(&self.latest));
+            let gone = self.gone.clone();
             tokio::spawn(async move {
                 tokio::select! {
                     biased;
                     () = gone.cancelled() => {}
-                    () = sleep(LATER) => { let _ = rows.commit(batch).await; }
+                    () = sleep(LATER) => { let _ = latest.commit(&rows, batch).await; }
                 }
             });
             return Ok(());
         }
-        self.rows.commit(batch).await?;
+        self.latest.commit(&self.rows, batch).await?;
         self.way().await;
         self.fails()
     }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::lane::{Lane, Links};
-use crate::store::SlowStore;
+use crate::store::{Latest, SlowStore};
 
 /// Nodes, and workers of each.
 pub(crate) const NODES: usize = 2;
@@ -51,6 +51,7 @@ impl Flaw {
 pub(crate) struct Net {
     pub(crate) flaw: Flaw,
     rows: Arc<Memory>,
+    latest: Arc<Latest>,
     placement: Placement,
     start: Instant,
     slots: [Mutex<Slot>; NODES],
@@ -72,6 +73,7 @@ impl Net {
         let net = Arc::new(Self {
             flaw,
             rows: Arc::new(Memory::new()),
+            latest: Arc::default(),
             placement: Placement::new([7; 16]),
             start: Instant::now(),
             slots: Default::default(),
@@ -147,6 +149,7 @@ impl Net {
         };
         let store = Arc::new(SlowStore {
             rows: Arc::clone(&self.rows),
+            latest: Arc::clone(&self.latest),
             dice: Mutex::new(dice(0)),
             lies: self.flaw == Flaw::StoresLater,
             gone: end.clone(),
