@@ -18,7 +18,7 @@ use record::{Header, Id};
 
 /// Segments grow by so many octets of zeros: a sync of what is there already
 /// is faster than one that makes the file longer.
-const GROWTH_BYTES: u64 = 1024 * 1024;
+const GROWTH_BYTES: u64 = 256 * 1024;
 
 /// A file, or what stands for one in a test.
 pub(crate) type Medium = Box<dyn StorageBackend>;
