@@ -31,8 +31,9 @@ const TRY_EVERY: Duration = Duration::from_millis(50);
 /// longer the history is, so it is only every so many times as long as it takes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 const LOOK_SHARE: u32 = 10;
-/// How long a session that ended may be seen, beyond the time it waits. A machine that is slow may take so long; nobody waits for it if it is not.
-const GHOST_SLACK: Duration = Duration::from_secs(20);
+/// How long a session that ended may be seen, beyond the time it waits. A machine
+/// that is slow may take so long; nobody waits for it if it is not.
+const GHOST_SLACK: Duration = Duration::from_secs(30);
 /// How long after the longest wait of a session it is over, as a rule.
 const END_SLACK: Duration = Duration::from_secs(1);
 const PASSWORD: &str = "Call me but love";

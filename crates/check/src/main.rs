@@ -2,7 +2,8 @@
 //!
 //! This file reads the command line. It ends with 1 if a promise was broken.
 
-use std::io::{Write, stdout};
+use std::fs::File;
+use std::io::{BufWriter, Write, stdout};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -81,6 +82,9 @@ struct Arguments {
     /// The script; another one each time if it is not given.
     #[arg(long)]
     seed: Option<u64>,
+    /// A file for everything that the clients saw, a line each.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long)]
     json: bool,
@@ -116,6 +120,13 @@ async fn main() -> Result<ExitCode> {
     let history = life::run(&script, &mut target)
         .await
         .with_context(|| format!("the run with --seed {}", script.seed))?;
+    if let Some(path) = &arguments.history {
+        let mut file = BufWriter::new(File::create(path)?);
+        for event in &history {
+            writeln!(file, "{event}")?;
+        }
+        file.flush()?;
+    }
     let report = Report::of(&target.name, script.seed, &history);
     let mut out = stdout();
     if arguments.json {

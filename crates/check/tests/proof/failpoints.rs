@@ -1,9 +1,6 @@
 //! A node that ends at any step of a commit, of a delivery or of reading an
 //! account loses nothing that was acknowledged, and doubles nothing.
 
-#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
-
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use starling_check::faults::Fault;
@@ -27,7 +24,7 @@ const STEPS: [&str; 10] = [
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs STARLING_BINARY; cargo xtask test --only check runs it"]
 async fn every_step_can_be_the_last() {
-    let mut target = Target::starling(&starling(), None).unwrap();
+    let mut target = Target::starling(&crate::starling(), None).unwrap();
     let script = Script {
         seed: 100,
         clients: 8,
@@ -48,12 +45,4 @@ async fn every_step_can_be_the_last() {
     for step in STEPS {
         assert!(report.to_string().contains(step), "{step}: {report}");
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the program under test belongs to another package"
-)]
-fn starling() -> PathBuf {
-    Path::new(&std::env::var("STARLING_BINARY").unwrap()).to_owned()
 }
