@@ -92,9 +92,13 @@ impl Cluster {
     }
 
     /// Ends moves away from this node, after everything that it wrote for these
-    /// shards under these epochs is stored. One answer for each, in order.
-    pub async fn hand_over(&self, moves: &[(Shard, Epoch)]) -> Vec<HandOver> {
-        handover::commit(&self.shared, moves).await
+    /// shards under these epochs is stored. One answer for each, in order. What
+    /// is ended is what the table says at the moment of this call.
+    pub fn hand_over(
+        &self,
+        moves: Vec<(Shard, Epoch)>,
+    ) -> impl Future<Output = Vec<HandOver>> + Send + use<> {
+        handover::commit(Arc::clone(&self.shared), moves)
     }
 
     /// Calls off a move away from this node, because the target does not take

@@ -54,6 +54,11 @@ pub struct Config {
     pub moves_max: usize,
     /// Shards that may be moving at once from or to one node.
     pub moves_per_node_max: usize,
+    /// How long a session node that stops may take to give its shards to
+    /// others. It goes earlier if none has left for 15 seconds.
+    #[serde(with = "humantime_serde")]
+    #[schemars(with = "String", extend("format" = "duration"))]
+    pub drain_timeout: Duration,
     /// How many session nodes, in percent, may be given up as dead within
     /// `fences_window` without asking anybody; one always may. Keeps a failing
     /// network from stopping the whole cluster.
@@ -80,6 +85,7 @@ impl Default for Config {
             key: None,
             moves_max: limits.moves_max,
             moves_per_node_max: limits.moves_per_node_max,
+            drain_timeout: Duration::from_secs(300),
             fences_percent: limits.fences_percent,
             fences_window: Duration::from_secs(60),
         }

@@ -165,6 +165,11 @@ impl Controller {
         };
         let raised = self.epochs.as_mut().map(|(_, epochs)| epochs);
         let done = execute::run(&office, mirror, plan.steps, raised).await;
+        if done.is_err() {
+            // The controller before may have stored some after they were read
+            // here: the next plan must not give them out again.
+            self.epochs = None;
+        }
         self.shared.caught_up(done?, ECHO_TIMEOUT).await;
         Ok(())
     }

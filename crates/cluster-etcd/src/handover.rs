@@ -5,6 +5,8 @@
 //! a move that the controller called off meanwhile, or a shard that was taken,
 //! cannot be handed over any more.
 
+use std::sync::Arc;
+
 use etcd_client::{Compare, CompareOp, Txn, TxnOp};
 use starling_cluster::{Assignment, Epoch, Instance, Shard, State};
 
@@ -37,44 +39,52 @@ struct Ready {
 }
 
 /// Commits moves away from this node; one answer for each, in order.
-pub(crate) async fn commit(shared: &Shared, moves: &[(Shard, Epoch)]) -> Vec<HandOver> {
+///
+/// Invariant: the table is read by the call itself, at which the shards are
+/// frozen; a later change of a row makes its commit fail.
+pub(crate) fn commit(
+    shared: Arc<Shared>,
+    moves: Vec<(Shard, Epoch)>,
+) -> impl Future<Output = Vec<HandOver>> + Send {
     let mirror = shared.mirror();
     let table = mirror.table();
     let mut answers = vec![HandOver::Refused; moves.len()];
     let mut ready = Vec::new();
-    for (index, (shard, epoch)) in moves.iter().enumerate() {
-        let row = table.get(*shard);
+    for (index, (shard, epoch)) in moves.into_iter().enumerate() {
+        let row = table.get(shard);
         match &row.state {
-            State::Moving { from, to, next } if *from == shared.local && row.epoch == *epoch => {
-                let (shard, epoch, to, next) = (*shard, *epoch, to.clone(), *next);
-                ready.push((
-                    index,
-                    Ready {
-                        shard,
-                        epoch,
-                        to,
-                        next,
-                    },
-                ));
+            State::Moving { from, to, next } if *from == shared.local && row.epoch == epoch => {
+                let (to, next) = (to.clone(), *next);
+                let one = Ready {
+                    shard,
+                    epoch,
+                    to,
+                    next,
+                };
+                ready.push((index, one));
             }
             // Committed by an earlier call whose answer was lost.
-            _ if row.epoch > *epoch && shared.handed_over().contains(&(*shard, *epoch)) => {
+            _ if row.epoch > epoch && shared.handed_over().contains(&(shard, epoch)) => {
                 answers[index] = HandOver::Committed;
             }
             State::Unassigned | State::Owned(_) | State::Moving { .. } => {}
         }
     }
-    for some in ready.chunks(TXN_ROWS_MAX / 2) {
-        let answer = together(shared, &mirror, some).await;
-        for (index, one) in some {
-            // One row that changed must not keep the others here.
-            answers[*index] = match answer {
-                HandOver::Refused if some.len() > 1 => alone(shared, &mirror, *index, one).await,
-                answer => answer,
-            };
+    async move {
+        for some in ready.chunks(TXN_ROWS_MAX / 2) {
+            let answer = together(&shared, &mirror, some).await;
+            for (index, one) in some {
+                // One row that changed must not keep the others here.
+                answers[*index] = match answer {
+                    HandOver::Refused if some.len() > 1 => {
+                        alone(&shared, &mirror, *index, one).await
+                    }
+                    answer => answer,
+                };
+            }
         }
+        answers
     }
-    answers
 }
 
 async fn alone(shared: &Shared, mirror: &Mirror, index: usize, one: &Ready) -> HandOver {

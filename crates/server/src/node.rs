@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, ensure};
 use starling_api::Administration;
 use starling_auth::scram;
 use starling_link::Sampler;
@@ -25,9 +25,14 @@ use crate::passwords::Passwords;
 use crate::roles::joined::Joined;
 use crate::roles::{clustered, embedded};
 
-/// How long the engine and administration may take to finish what they
-/// accepted, after the edge has let its clients go.
-const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
+/// After so long in which the engine has finished nothing of what it accepted,
+/// it is not waited for any longer. What it has not finished is acknowledged to
+/// nobody.
+const FINISH_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long all of that may take, after the edge has let its clients go and
+/// shards are with others.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A node to be.
 #[must_use = "nothing runs before `start`"]
@@ -224,8 +229,9 @@ impl Node {
         }
     }
 
-    /// Lets the clients go (`edge.tcp.drain_timeout` at most), finishes what was
-    /// accepted, and closes the store.
+    /// Lets the clients go (`edge.tcp.drain_timeout` at most), gives its shards
+    /// to others (`cluster.drain_timeout` at most), finishes what was accepted,
+    /// and closes the store.
     ///
     /// # Errors
     /// It did not end in time, or not well. What was acknowledged is stored all
@@ -237,13 +243,19 @@ impl Node {
         if let Some(edge) = self.edge.take() {
             edge.await.context("the edge stopped")?;
         }
-        if let Some(joined) = &self.joined {
-            joined.drain().await;
-        }
+        let left = match &self.joined {
+            Some(joined) => joined.drain(self.config.cluster.drain_timeout).await,
+            None => Vec::new(),
+        };
         administering.cancel();
         let finish = async {
             if let Some(engine) = &self.engine {
-                engine.node.drain().await;
+                // Nothing more is begun in what others must take over.
+                left.iter()
+                    .for_each(|shard| drop(engine.node.freeze(*shard)));
+                if !engine.node.drain(FINISH_PATIENCE).await {
+                    tracing::warn!("not everything that was accepted can be finished");
+                }
             }
             working.cancel();
             let mut workers = self.engine.take().map(|engine| engine.workers);
@@ -265,7 +277,14 @@ impl Node {
         if let Some(monitor) = self.monitor {
             monitor.await.context("monitoring stopped")?;
         }
-        finished.with_context(|| format!("the node did not finish within {FINISH_TIMEOUT:?}"))?
+        finished
+            .with_context(|| format!("the node did not finish within {FINISH_TIMEOUT:?}"))??;
+        let count = left.len();
+        ensure!(
+            count == 0,
+            "{count} shards were not taken by others in time; they take them over now"
+        );
+        Ok(())
     }
 }
 

@@ -66,6 +66,11 @@ impl Progress {
         cycle.0 <= self.completed.load(Ordering::Acquire)
     }
 
+    /// How many cycles are durable.
+    pub(crate) fn count(&self) -> u64 {
+        self.completed.load(Ordering::Acquire)
+    }
+
     /// Waits until a cycle is durable: what is read then contains it.
     pub(crate) async fn reach(&self, cycle: CycleNumber) {
         loop {

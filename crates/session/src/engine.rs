@@ -17,10 +17,11 @@ use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::Env;
-use crate::work::{Ownership, Survey, Task, Work};
+use crate::work::{Done, Ownership, Survey, Task, Work};
 use crate::worker::{Inbox, Worker};
 
 /// Pause between two looks at whether the workers are done.
@@ -78,18 +79,26 @@ impl Engine {
     }
 
     /// Waits until everything that was accepted is finished, also what follows
-    /// from it at another worker. New work should have stopped coming.
-    pub async fn drain(&self) {
-        let mut before = None;
+    /// from it at another worker. New work should have stopped coming. False if
+    /// nothing was begun or stored for as long as `patience`, and something is
+    /// unfinished.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        let (mut before, mut since) = (None, Instant::now());
         loop {
-            let now = self.finished().await;
+            let now = self.done().await;
+            let is_same = before.is_some_and(|before: Done| before.count == now.count);
             // Twice the same, and nobody busy: nothing is on its way between
             // two workers either.
-            if now.is_some() && now == before {
-                return;
+            if now.is_all && before == Some(now) {
+                return true;
             }
-            before = now;
-            tokio::time::sleep(DRAIN_PAUSE).await;
+            if !is_same {
+                since = Instant::now();
+            } else if since.elapsed() >= patience {
+                return false;
+            }
+            before = Some(now);
+            sleep(DRAIN_PAUSE).await;
         }
     }
 
@@ -101,14 +110,14 @@ impl Engine {
     }
 
     /// Finishes everything that was begun in a shard, tells the edges of its
-    /// sessions to bring them elsewhere, and lets what comes after wait. When
-    /// this returns, nothing of it is written any more until [`Engine::keep`]
-    /// or [`Engine::take`].
-    pub async fn freeze(&self, shard: Shard) {
+    /// sessions to bring them elsewhere, and lets what comes after wait. It
+    /// begins with this call. True when nothing of the shard is written any more
+    /// until [`Engine::keep`] or [`Engine::take`]; false if one of them came
+    /// first, or its worker has gone.
+    pub fn freeze(&self, shard: Shard) -> impl Future<Output = bool> + Send + use<> {
         let (told, finished) = oneshot::channel();
         self.own(shard, Ownership::Freeze(shard, told));
-        // A worker that has gone writes nothing.
-        let _ = finished.await;
+        async move { finished.await.is_ok() }
     }
 
     /// A frozen shard is served again: it stays here after all.
@@ -126,17 +135,22 @@ impl Engine {
         self.inboxes[worker].surveys.push_owed(Survey::Own(change));
     }
 
-    /// How much the workers have done, if none of them has anything left.
-    async fn finished(&self) -> Option<u64> {
-        let mut done = Some(0);
+    /// How much the workers have done, and whether none of them has anything left.
+    async fn done(&self) -> Done {
+        let mut all = Done {
+            count: 0,
+            is_all: true,
+        };
         for inbox in &self.inboxes {
             let (answer, answered) = oneshot::channel();
-            inbox.surveys.push_owed(Survey::Quiet(answer));
+            inbox.surveys.push_owed(Survey::Progress(answer));
             // A worker that has gone has nothing left.
-            let of_worker = answered.await.unwrap_or(Some(0));
-            done = done.zip(of_worker).map(|(all, one)| all + one);
+            if let Ok(one) = answered.await {
+                all.count += one.count;
+                all.is_all &= one.is_all;
+            }
         }
-        done
+        all
     }
 
     fn work(&self, target: &BareJid, task: Task) -> (usize, Work) {

@@ -150,17 +150,15 @@ impl Shard {
         self.accounts.keys().cloned().collect()
     }
 
-    /// Lets go of the clients of all accounts that are here and forgets them;
-    /// tells whether none is left elsewhere.
-    pub(crate) fn close_ready(&mut self) -> bool {
-        self.accounts.retain(|_, slot| match slot {
-            Slot::Ready(account) => {
-                account.sessions.iter().for_each(crate::Session::move_away);
-                false
-            }
-            Slot::Away(_) => true,
-        });
-        self.accounts.is_empty()
+    /// Tells the edges of all sessions to bring them elsewhere, once every account
+    /// is here; whether it did. The accounts stay, in case the shard does.
+    pub(crate) fn move_away(&self) -> bool {
+        let is_complete = self.ready().count() == self.accounts.len();
+        if is_complete {
+            let sessions = self.ready().flat_map(|account| &account.sessions);
+            sessions.for_each(crate::Session::move_away);
+        }
+        is_complete
     }
 
     /// The accounts that are here.

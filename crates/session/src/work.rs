@@ -157,10 +157,19 @@ pub(crate) enum Survey {
     Sessions(usize, oneshot::Sender<Vec<SessionInfo>>),
     /// How many sessions it has, and how long its store has been busy.
     Tally(oneshot::Sender<Tally>),
-    /// How much it has done, if it has nothing left to do.
-    Quiet(oneshot::Sender<Option<u64>>),
+    /// How much it has done, and whether it has nothing left to do.
+    Progress(oneshot::Sender<Done>),
     /// A shard comes or goes.
     Own(Ownership),
+}
+
+/// How far a worker is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Done {
+    /// Grows with everything it begins and everything it has stored.
+    pub(crate) count: u64,
+    /// Nothing of it is unfinished.
+    pub(crate) is_all: bool,
 }
 
 /// What a worker is to do about a shard.

@@ -36,7 +36,7 @@ use crate::failpoint::{Step, reach};
 use crate::feature::BoxFuture;
 use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
-use crate::work::{Survey, Task, Work};
+use crate::work::{Done, Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router, summary};
 use inbox::Closing;
 pub(crate) use inbox::Inbox;
@@ -415,8 +415,11 @@ impl Worker {
                     storing: self.commits.age(),
                 });
             }
-            Survey::Quiet(answer) => {
-                let _ = answer.send(self.is_quiet().then_some(self.begun));
+            Survey::Progress(answer) => {
+                let _ = answer.send(Done {
+                    count: self.begun + self.commits.progress().count(),
+                    is_all: self.is_quiet(),
+                });
             }
             Survey::Own(change) => self.own(change),
         }

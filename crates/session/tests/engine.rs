@@ -551,6 +551,6 @@ async fn a_drained_engine_has_finished_what_it_accepted() {
     for _ in 0..500 {
         node.send(&romeo, Stanza::message(Type::Chat).to(juliet.jid.clone()));
     }
-    node.engine.drain().await;
+    assert!(node.engine.drain(Duration::from_secs(60)).await);
     assert_eq!(balcony.stanzas.lock().unwrap().len(), 500);
 }

@@ -2,12 +2,14 @@
 //! stay connected: the engines are real, the edge is written down here.
 #![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use smol_str::SmolStr;
 use starling_cluster::{
     Changes, Epoch, Incarnation, Instance, Membership, NodeId, NodeInfo, Owner, Placement, Role,
@@ -363,18 +365,26 @@ impl World {
         summary: Bytes,
         downstream: Downstream,
     ) -> Result<Attach, ReattachError> {
-        let committed = stream.state.lock().unwrap().committed;
-        let request = Reattach {
-            session: key(bound),
-            attach: Attach::default(),
-            jid: bound.jid.clone(),
-            summary,
-            committed,
-            downstream,
-            outlet: Arc::clone(stream) as _,
-        };
+        let request = request(bound, stream, summary, downstream);
         let brought = timeout(DEADLINE, self.second.reattach(request)).await;
         brought.unwrap().map(|reattached| reattached.attach)
+    }
+}
+
+fn request(
+    bound: &Bound,
+    stream: &Arc<Stream>,
+    summary: Bytes,
+    downstream: Downstream,
+) -> Reattach {
+    Reattach {
+        session: key(bound),
+        attach: Attach::default(),
+        jid: bound.jid.clone(),
+        summary,
+        committed: stream.state.lock().unwrap().committed,
+        downstream,
+        outlet: Arc::clone(stream) as _,
     }
 }
 
@@ -550,7 +560,7 @@ async fn sessions_of_a_shard_that_is_handed_over_go_along() {
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
     let (juliet, at_juliet) = world.online("juliet@localhost").await;
     for shard in Shard::all() {
-        world.first.freeze(shard).await;
+        assert!(world.first.freeze(shard).await);
     }
     let late = message(&juliet, "late").from(romeo.jid.clone());
     let routed = starling_link::Routed {
@@ -628,4 +638,75 @@ async fn a_session_that_is_brought_twice_is_there_once() {
     world.attended();
     let sessions = world.second.sessions(&romeo.jid.to_bare()).await.unwrap();
     assert_eq!((sessions.len(), BROUGHT.load(Ordering::Relaxed)), (1, 2));
+}
+
+/// The table tells edges and nodes at the same time, and an edge may be the first
+/// to act: what it brings then is not kept waiting for itself.
+#[tokio::test]
+async fn a_session_that_comes_before_its_shard_is_not_left_behind() {
+    let world = World::start(&Config::default());
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    world.turn();
+    let (summary, downstream) = at_juliet.known();
+    let early = world
+        .second
+        .reattach(request(&juliet, &at_juliet, summary, downstream));
+    let mut early = pin!(early);
+    assert!(early.as_mut().now_or_never().is_none(), "nobody serves it");
+    // Behind it in the mailbox, so that it has been looked at.
+    settled(&world.second).await;
+    world.take();
+    let brought = timeout(DEADLINE, early).await.unwrap();
+    assert_eq!(brought.map(|brought| brought.attach), Ok(Attach(1)));
+    world.attended();
+    let sessions = world.second.sessions(&juliet.jid.to_bare()).await.unwrap();
+    assert_eq!(sessions.len(), 1);
+}
+
+/// A planned move that is called off when the shard is frozen already: the
+/// clients were told to look for its new owner, which is the old one.
+#[tokio::test]
+async fn sessions_of_a_shard_that_stays_after_all_go_on() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    for shard in Shard::all() {
+        assert!(world.first.freeze(shard).await);
+    }
+    let meanwhile = message(&juliet, "meanwhile").from(romeo.jid.clone());
+    let routed = starling_link::Routed {
+        target: juliet.jid.to_bare(),
+        stanza: meanwhile,
+        receipt: None,
+        id: None,
+        is_repeated: false,
+        trace: None,
+    };
+    world.way.push(Frame::Routed(routed)).unwrap();
+    for stream in [&at_romeo, &at_juliet] {
+        stream.until("it is told", |state| state.is_lost).await;
+    }
+    let (summary, downstream) = at_juliet.known();
+    let back = world
+        .first
+        .reattach(request(&juliet, &at_juliet, summary, downstream));
+    let mut back = pin!(back);
+    assert!(back.as_mut().now_or_never().is_none(), "it is frozen");
+    Shard::all().for_each(|shard| world.first.keep(shard));
+    let back = timeout(DEADLINE, back).await.unwrap();
+    let attach = back.unwrap().attach;
+    assert_eq!(attach, Attach(1));
+    at_juliet
+        .until("the message", |state| state.stanzas.len() >= 2)
+        .await;
+    world.say(&juliet, 2, attach, message(&juliet, "to herself"));
+    at_juliet
+        .until("it is dealt with", |state| state.committed == 2)
+        .await;
+    assert_eq!(at_juliet.state.lock().unwrap().closed, None);
+}
+
+/// Waits until an engine has looked at everything that was given to it.
+async fn settled(engine: &Engine) {
+    assert!(timeout(DEADLINE, engine.drain(DEADLINE)).await.unwrap());
 }

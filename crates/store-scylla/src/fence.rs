@@ -2,6 +2,7 @@
 //! only ever set, a seal is the same whoever writes it, and two who claim one
 //! epoch both see the other.
 
+use futures_util::future::try_join_all;
 use starling_store::fence::{Seal, ShardEpoch, stale};
 use starling_store::{Error, Position, Stamp};
 use starling_xmpp::jid::BareJid;
@@ -20,6 +21,11 @@ const ONCE: i64 = 1;
 
 /// Timestamp of their removal.
 const GONE: i64 = 2;
+
+/// So many shards are asked for one by one, and more of them all at once. All of
+/// them are a thousand rows, and as many that are gone: a move must not wait for
+/// that.
+const SHARDS_APART_MAX: usize = 32;
 
 /// Forbids a node to acknowledge anything.
 pub(crate) async fn fence(client: &Client, node: &str, by: &str) -> Result<(), Error> {
@@ -75,7 +81,13 @@ pub(crate) async fn raise(client: &Client, node: &str, epochs: &[ShardEpoch]) ->
 }
 
 async fn check(client: &Client, node: &str, epochs: &[ShardEpoch]) -> Result<(), Error> {
-    let claims = claims(client).await?;
+    let claims = match epochs.len() {
+        0..=SHARDS_APART_MAX => {
+            let each = epochs.iter().map(|one| claims_of(client, one.shard));
+            try_join_all(each).await?.concat()
+        }
+        _ => claims(client).await?,
+    };
     for ShardEpoch { shard, epoch } in epochs {
         let others = claims.iter().filter(|claim| claim.shard == *shard);
         let mut newer = others
@@ -99,6 +111,7 @@ pub(crate) async fn highest(client: &Client, shards: u16) -> Result<Vec<u32>, Er
 }
 
 /// That a node owned a shard under an epoch.
+#[derive(Clone)]
 struct Claim {
     shard: u16,
     epoch: u32,
@@ -106,18 +119,21 @@ struct Claim {
 }
 
 async fn claims(client: &Client) -> Result<Vec<Claim>, Error> {
-    client
-        .rows::<(i32, i64, String), _>(
-            &client.statements.epoch_all,
-            values![PART],
-            |(shard, epoch, node)| {
-                let bad = |error| corrupt("shard_epoch", error);
-                Ok(Claim {
-                    shard: u16::try_from(shard).map_err(bad)?,
-                    epoch: u32::try_from(epoch).map_err(bad)?,
-                    node,
-                })
-            },
-        )
-        .await
+    let statement = &client.statements.epoch_all;
+    client.rows(statement, values![PART], claim).await
+}
+
+async fn claims_of(client: &Client, shard: u16) -> Result<Vec<Claim>, Error> {
+    let statement = &client.statements.epoch_of;
+    let values = values![PART, i32::from(shard)];
+    client.rows(statement, values, claim).await
+}
+
+fn claim((shard, epoch, node): (i32, i64, String)) -> Result<Claim, Error> {
+    let bad = |error| corrupt("shard_epoch", error);
+    Ok(Claim {
+        shard: u16::try_from(shard).map_err(bad)?,
+        epoch: u32::try_from(epoch).map_err(bad)?,
+        node,
+    })
 }

@@ -141,6 +141,7 @@ statements! {
         fence_put: "INSERT INTO node_fence (node, fenced_by) VALUES (?, ?) USING TIMESTAMP ?",
 
         epoch_all: "SELECT shard, epoch, node FROM shard_epoch WHERE part = ?",
+        epoch_of: "SELECT shard, epoch, node FROM shard_epoch WHERE part = ? AND shard = ?",
         epoch_put: "INSERT INTO shard_epoch (part, shard, epoch, node) VALUES (?, ?, ?, ?) \
             USING TIMESTAMP ?",
         epoch_delete_before: "DELETE FROM shard_epoch USING TIMESTAMP ? \

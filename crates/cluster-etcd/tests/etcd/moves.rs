@@ -98,6 +98,27 @@ async fn one_shard_goes_where_it_is_sent_or_says_why_not() {
     assert!(edge.cluster.move_shard(shard, &nobody).await.is_err());
 }
 
+/// A controller that was deposed while it wrote has stored an epoch that its
+/// successor did not find.
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn an_epoch_that_the_controller_before_stored_late_stops_nobody() {
+    let etcd = Etcd::start(1).await;
+    let plan = Plan::on(etcd.endpoints());
+    let (a, b) = (plan.join("a").await, plan.join("b").await);
+    a.sees_rest(2).await;
+    let view = a.view();
+    let shard = view.table.owned_by(a.cluster.instance()).next().unwrap();
+    let stored = Epoch(view.table.get(shard).epoch.0 + 5);
+    plan.rows.epochs.lock().unwrap().insert(shard, stored);
+    b.cluster.move_shard(shard, b.id()).await.unwrap();
+    b.sees("the shard moved", |node| {
+        let owner = node.view().owner(shard);
+        owner.is_some_and(|owner| owner.node == *node.id() && owner.epoch > stored)
+    })
+    .await;
+}
+
 #[tokio::test]
 #[ignore = "needs etcd"]
 async fn a_node_that_leaves_gives_its_shards_to_others_at_once() {

@@ -42,6 +42,11 @@ impl Fence for Rows {
 
     async fn raise_epochs(&self, epochs: &[(Shard, Epoch)]) -> Result<(), FenceFailure> {
         let mut highest = self.epochs.lock().unwrap();
+        let is_stale = |(shard, epoch): &(Shard, Epoch)| highest.get(shard) > Some(epoch);
+        if let Some((shard, epoch)) = epochs.iter().find(|one| is_stale(one)) {
+            let why = format!("epoch {epoch} of shard {shard} is out of date");
+            return Err(FenceFailure(why));
+        }
         for (shard, epoch) in epochs {
             let known = highest.entry(*shard).or_insert(Epoch::NONE);
             *known = (*known).max(*epoch);
@@ -132,7 +137,7 @@ async fn serve(cluster: Arc<Cluster>) {
             _ => None,
         });
         let release: Vec<(Shard, Epoch)> = release.collect();
-        for answer in cluster.hand_over(&release).await {
+        for answer in cluster.hand_over(release).await {
             assert_ne!(answer, HandOver::Unknown);
         }
     }

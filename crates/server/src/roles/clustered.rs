@@ -26,9 +26,9 @@ use crate::data::DataFolder;
 use crate::node::{Extras, Node};
 use crate::passwords::Passwords;
 use crate::roles::drainer::{self, Drainer};
-use crate::roles::follower::{self, Fences};
+use crate::roles::fences::Fences;
 use crate::roles::joined::Joined;
-use crate::roles::{api, edge, embedded, session, watchman};
+use crate::roles::{api, edge, embedded, follower, session, watchman};
 use crate::secrets::Secrets;
 use crate::{Config, hosts};
 

@@ -91,18 +91,18 @@ impl Ring {
     }
 
     /// The session is about to be another node's. Its edge is told behind all
-    /// that was delivered, and the rest is found in the log.
+    /// that was delivered, and the rest is found in the log. Should it stay, its
+    /// edge comes back to it.
     pub(crate) fn move_away(&self) {
         let mut state = self.lock();
         let due = match &mut state.held {
             Some(held) => held.take(),
             None => Vec::new(),
         };
-        // One too many ends a session that ends here anyway.
+        // One too many ends a session that is about to end here anyway.
         let _ = self.pass_all(&mut state, due);
         let outlet = state.outlet.take();
         drop(state);
-        self.end();
         if let Some(outlet) = outlet {
             outlet.lost();
         }

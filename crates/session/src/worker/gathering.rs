@@ -73,6 +73,19 @@ impl Waiting {
         works
     }
 
+    /// What brings a session, of all that waits for a shard.
+    fn take_sessions(&mut self, number: ShardNumber) -> VecDeque<Work> {
+        let Some(held) = self.held.get_mut(&number) else {
+            return VecDeque::new();
+        };
+        let is_session = |work: &Work| matches!(work.task, Task::Reattach(..));
+        let works = std::mem::take(&mut held.works);
+        let (sessions, others) = works.into_iter().partition(is_session);
+        held.works = others;
+        self.held_count -= VecDeque::len(&sessions);
+        sessions
+    }
+
     /// When something has waited for long enough.
     fn due(&self) -> Option<Instant> {
         let gathering = self.gathering.values().map(|gathering| gathering.deadline);
@@ -163,6 +176,10 @@ impl Worker {
             return self.go_on(number);
         }
         waiting.gathering.insert(number, gathering);
+        // An edge may have heard of it first: its sessions are what is waited for.
+        for session in self.owned.waiting.take_sessions(number) {
+            self.begin(session);
+        }
     }
 
     /// An edge has brought all sessions that it has in a shard.

@@ -117,10 +117,10 @@ impl Worker {
         }
         let progress = self.commits.progress();
         let newest = self.commits.newest();
-        let shards = &mut self.shards;
+        let shards = &self.shards;
         let done = self.owned.unfinished.extract_if(|number, unfinished| {
             if unfinished.cycle.is_none() {
-                let is_free = shards.get_mut(number).is_none_or(Shard::close_ready);
+                let is_free = shards.get(number).is_none_or(Shard::move_away);
                 unfinished.cycle = is_free.then_some(newest);
             }
             unfinished
@@ -128,8 +128,7 @@ impl Worker {
                 .is_some_and(|cycle| progress.is_completed(cycle))
         });
         let done: Vec<_> = done.collect();
-        for (number, unfinished) in done {
-            self.shards.remove(&number);
+        for (_, unfinished) in done {
             // Whoever asked may have given up.
             let _ = unfinished.told.send(());
         }
