@@ -126,14 +126,17 @@ impl Device {
         let mut link = Link::open(&self.door, self.turn).await?;
         let Identity { user, password, .. } = &self.identity;
         link.authenticate(user, password).await?;
-        let result = self.attach(&mut link).await;
-        match result {
-            Ok(backlog) => {
-                self.link = Some(link);
-                self.write(&backlog).await
-            }
-            Err(error) => Err(error),
-        }
+        self.connect_over(link).await
+    }
+
+    /// The same on a stream that needs no log-in any more.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub async fn connect_over(&mut self, mut link: Link) -> Result<(), Error> {
+        let backlog = self.attach(&mut link).await?;
+        self.link = Some(link);
+        self.write(&backlog).await
     }
 
     /// Gets a session on this stream; returns what to send at once.

@@ -22,8 +22,11 @@ pub struct Message {
 pub enum Way {
     /// As a copy of what another device of the account got or sent (XEP-0280).
     Carbon,
-    /// As a message of the stream, live or kept while the reader was away.
+    /// As a message of the stream.
     Stream,
+    /// The same, stamped with the time at which it was kept (XEP-0203): nobody
+    /// took it then, or another device of the account was to.
+    Waited,
     /// In a page of the archive (XEP-0313).
     Archive,
 }

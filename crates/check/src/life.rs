@@ -4,6 +4,7 @@
 mod client;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -139,12 +140,20 @@ pub async fn run_through(
         recorder: &recorder,
         happened: happening,
     };
-    let trouble = faults::inject(&script.faults, script.fault_every, dice, world, stopped);
+    let is_over = AtomicBool::new(false);
+    let trouble = async {
+        let every = script.fault_every;
+        let trouble = faults::inject(&script.faults, every, dice, world, stopped).await;
+        is_over.store(true, Ordering::Relaxed);
+        trouble
+    };
     let progress = async {
         let start = Instant::now();
         let is_done = || {
-            recorder.acknowledged() >= script.sends
-                && (!script.is_thorough || *happened.borrow() >= script.faults.len())
+            // Faults end before only if something went wrong.
+            is_over.load(Ordering::Relaxed)
+                || recorder.acknowledged() >= script.sends
+                    && (!script.is_thorough || *happened.borrow() >= script.faults.len())
         };
         while !is_done() && start.elapsed() < script.time_max {
             sleep(LOOK_EVERY).await;

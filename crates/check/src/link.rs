@@ -62,11 +62,19 @@ impl Link {
         let wire = timeout(PATIENCE, connect)
             .await
             .map_err(|_| Error::Late)??;
+        Self::over(wire, &door.host).await
+    }
+
+    /// Opens a stream on a connection and reads the features.
+    ///
+    /// # Errors
+    /// If the server does not answer.
+    pub async fn over(wire: Box<dyn Wire>, host: &str) -> Result<Self, Error> {
         let mut link = Self {
             wire,
             reader: Reader::new(),
             items: VecDeque::new(),
-            host: door.host.clone(),
+            host: host.to_owned(),
             buffer: vec![0; READ_BYTES],
         };
         link.header().await?;

@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -62,6 +63,8 @@ pub(crate) struct Node {
     /// Where it accepts connections once it is ready.
     listens: SocketAddr,
     child: Option<Child>,
+    /// How it ended by itself the last time that was looked at.
+    ended: Option<ExitStatus>,
     /// Whether it ends by itself when others have its place, as a node of a
     /// cluster must. Whatever runs nodes starts it again.
     pub(crate) may_end: bool,
@@ -75,6 +78,7 @@ impl Node {
             program,
             listens,
             child: None,
+            ended: None,
             may_end: false,
         }
     }
@@ -179,12 +183,22 @@ impl Node {
 
     /// Whether it has ended by itself; then it can be started again.
     pub(crate) fn has_ended(&mut self) -> bool {
-        let ended = self.child.as_mut().map(Child::try_wait);
-        let has_ended = matches!(ended, None | Some(Ok(Some(_))));
-        if has_ended {
+        if let Some(Ok(Some(status))) = self.child.as_mut().map(Child::try_wait) {
+            self.ended = Some(status);
             self.child = None;
         }
-        has_ended
+        self.child.is_none()
+    }
+
+    /// Whether it ended at a failpoint, as far as was seen.
+    pub(crate) fn has_crashed(&self) -> bool {
+        let signal = self.ended.and_then(|status| status.signal());
+        signal == Some(Signal::ABORT.as_raw())
+    }
+
+    /// Asks it to end, as an operator does, and does not wait for it.
+    pub(crate) fn dismiss(&self) {
+        self.signal(Signal::TERM);
     }
 
     pub(crate) fn lives(&mut self) -> Result<(), Error> {

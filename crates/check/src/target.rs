@@ -187,6 +187,17 @@ impl Target {
         Ok(self.node(role, number)?.has_ended())
     }
 
+    /// Whether it ended at its failpoint, and not otherwise.
+    pub(crate) fn has_crashed(&mut self, role: Role, number: usize) -> Result<bool, Error> {
+        Ok(self.node(role, number)?.has_crashed())
+    }
+
+    /// Asks a process to end.
+    pub(crate) fn dismiss(&mut self, role: Role, number: usize) -> Result<(), Error> {
+        self.node(role, number)?.dismiss();
+        Ok(())
+    }
+
     /// The ways between a part and the rest of its cluster; without a number,
     /// those of everybody to it.
     pub(crate) fn ways(&self, role: Role, number: usize) -> Vec<&Passage> {

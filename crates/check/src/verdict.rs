@@ -235,7 +235,9 @@ impl Judge {
         };
         // Another device had it before this one was there: it comes again.
         let began = self.began.get(&event.session);
-        let is_late = began.is_some_and(|began| first < *began);
+        let is_late = began.is_some_and(|began| first < *began)
+            // It was for another device, which left without it. Its stamp says so.
+            || way == Way::Waited && self.readers.of(account).len() > 1;
         let key = (event.client, message);
         let seen = self.seen.entry(key).or_insert_with(|| Seen {
             stream_sessions: Vec::new(),

@@ -62,8 +62,8 @@ const COPIES_MAX: usize = 1_024;
 /// In the slots of a session: it gets copies.
 struct Enabled;
 
-/// In the slots of a session: where messages wait of which it got copies.
-/// Should it be handed what waits, it has them.
+/// In the slots of a session: where messages wait that it got at once, or copies
+/// of them. Should it be handed what waits, it has them. In order.
 #[derive(Default)]
 struct Copies(VecDeque<Position>);
 
@@ -222,19 +222,23 @@ fn give(session: SessionId, copy: Stanza, ctx: &mut Ctx) {
     }
 }
 
-fn note(session: &mut Session, position: Position) {
+/// A session has the message that waits at this place.
+pub(crate) fn note(session: &mut Session, position: Position) {
     if session.slots.get::<Copies>().is_none() {
         session.slots.set(Copies::default());
     }
     if let Some(Copies(copies)) = session.slots.get_mut() {
-        if copies.len() >= COPIES_MAX {
+        // What comes back has the place of its first way.
+        if let Err(place) = copies.binary_search(&position) {
+            copies.insert(place, position);
+        }
+        if copies.len() > COPIES_MAX {
             copies.pop_front();
         }
-        copies.push_back(position);
     }
 }
 
-/// Whether a session got a copy of the message that waits at this place.
+/// Whether a session has the message that waits at this place.
 pub(crate) fn has_copy(session: &Session, position: Position) -> bool {
     let copies = session.slots.get::<Copies>();
     copies.is_some_and(|Copies(copies)| copies.binary_search(&position).is_ok())

@@ -36,7 +36,7 @@ use starling_xmpp::{Condition, Jid, Stanza, StanzaError, Type, ns};
 
 use crate::forged::is_our_delay;
 use crate::mam::{self, Retention};
-use crate::{content, metrics};
+use crate::{carbons, content, metrics};
 use flush::{another, begin, finish, flush, flushing};
 
 const MANIFEST: Manifest = Manifest {
@@ -199,6 +199,9 @@ impl Offline {
             ctx.keep(Kept::default());
             return Outcome::Pass;
         }
+        if is_taken && is_waited_for {
+            has_at_once(ctx);
+        }
         if !is_waited_for && is_for_lost_resource(message) && !ctx.is_kept_anyway() {
             return Outcome::Pass;
         }
@@ -247,6 +250,17 @@ impl Offline {
     fn is_full(&self, waiting: &Tally, message: &Stanza) -> bool {
         waiting.entries >= self.config.messages_max
             || waiting.bytes + message.content().len() as u64 > self.config.bytes_max
+    }
+}
+
+/// Who takes a message at once that waits for others is not handed it again,
+/// should it be handed what waits.
+fn has_at_once(ctx: &mut Ctx) {
+    let position = ctx.place().position;
+    for id in ctx.targets.sessions.clone() {
+        if let Some(session) = ctx.account.session_mut(id) {
+            carbons::note(session, position);
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::history::{Message, Way, What};
 /// Stanzas after which a client acknowledges unasked.
 const UNASKED_STANZAS: u32 = 16;
 const FORWARD: &str = "urn:xmpp:forward:0";
+const DELAY: &str = "urn:xmpp:delay";
 const CARBONS: &str = "urn:xmpp:carbons:2";
 
 impl Device {
@@ -102,9 +103,13 @@ impl Device {
         let Some(message) = element.body().and_then(|body| Message::parse(&body)) else {
             return;
         };
+        let way = match element.child(DELAY, "delay") {
+            Some(_) => Way::Waited,
+            None => Way::Stream,
+        };
         self.record_here(What::Received {
             message,
-            way: Way::Stream,
+            way,
             stanza_id: stanza_id(element, &own),
         });
     }

@@ -20,6 +20,8 @@ use crate::target::{Role, Target};
 const CRASH_MAX: Duration = Duration::from_secs(600);
 /// What the end of a node is called that its cluster gave up.
 const ENDED: &str = "ended by itself";
+/// How long a session node that came back has to be given shards, at first.
+const GIVEN_AFTER: Duration = Duration::from_secs(4);
 /// How often it is looked meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// How often a step is passed before the process ends there, at most.
@@ -182,38 +184,32 @@ async fn crash(target: &mut Target, role: Role, step: &str, dice: &mut Dice) -> 
         Some(("shard" | "account", _)) => 1 + dice.within(0, PASSED_MAX) / 20,
         _ => dice.within(1, PASSED_MAX),
     };
-    target
-        .arm(role, number, &format!("{step}={passed}"))
-        .await?;
     let gives = matches!(
         step,
         "shard.freezing" | "shard.frozen" | "shard.handed-over"
     );
-    if gives && count > 1 {
-        // Whoever comes back is given shards of those who stayed.
-        let other = (number + 1) % count;
-        target.kill(role, other).await?;
-        sleep(LOOK_EVERY).await;
-        if start_beside(target, role, number).await? {
-            return Ok(());
+    let (start, mut patience) = (Instant::now(), GIVEN_AFTER);
+    loop {
+        target
+            .arm(role, number, &format!("{step}={passed}"))
+            .await?;
+        if gives {
+            // It is given shards when it is back, and gives them away when it is
+            // to end.
+            sleep(patience).await;
+            target.dismiss(role, number)?;
         }
-    }
-    let start = Instant::now();
-    while !target.has_ended(role, number)? {
-        if start.elapsed() > CRASH_MAX {
-            return Err(Error::Target(format!("{step} was not reached")));
+        while !target.has_ended(role, number)? {
+            if start.elapsed() > CRASH_MAX {
+                return Err(Error::Target(format!("{step} was not reached")));
+            }
+            sleep(LOOK_EVERY).await;
         }
-        sleep(LOOK_EVERY).await;
-    }
-    target.start().await
-}
-
-/// Starts the others. That one is to end, and may while they start: then it was
-/// started again.
-async fn start_beside(target: &mut Target, role: Role, number: usize) -> Result<bool, Error> {
-    match target.start().await {
-        Err(_) if target.has_ended(role, number)? => target.start().await.map(|()| true),
-        done => done.map(|()| false),
+        if !gives || target.has_crashed(role, number)? {
+            return target.start().await;
+        }
+        // It had none yet, or too few.
+        patience *= 2;
     }
 }
 

@@ -57,6 +57,25 @@ impl Story {
     }
 }
 
+/// Another device left without them: they come after what was said meanwhile.
+#[test]
+fn what_waited_for_another_device_may_come_late() {
+    let told = |is_one_of_many: bool| {
+        let uses = |client| (client, What::Uses { account: 2 });
+        let mut story = Story::default();
+        for (client, what) in [uses(2), uses(3)]
+            .into_iter()
+            .take(1 + usize::from(is_one_of_many))
+        {
+            story = story.and(client, 0, what);
+        }
+        let story = story.sent(1).sent(2).came(5, 2, "b");
+        story.came_by(Way::Waited, 5, 1, "a").breaks()
+    };
+    assert_eq!(told(true), []);
+    assert_eq!(told(false), [Promise::Order]);
+}
+
 fn message(number: u32) -> Message {
     Message {
         from: 1,

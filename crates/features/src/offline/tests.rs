@@ -231,6 +231,24 @@ fn a_session_that_is_not_in_line_gets_new_messages_at_once() {
     );
 }
 
+/// A message that one session took at once, while it waited for another that was
+/// in line, is not handed to it again when it takes that one's place.
+#[test]
+fn who_took_a_message_at_once_does_not_get_it_again() {
+    let mut scene = juliet();
+    many(&mut scene);
+    scene.bind_and_send("balcony", "<presence/>");
+    scene.online("chamber");
+    assert_eq!(bodies(&get(&mut scene, "both")), ["chamber both"]);
+    assert_eq!(bodies(&scene.loses("balcony")).len(), PAGE_MESSAGES);
+    assert_eq!(
+        bodies(&scene.drains("chamber")),
+        ["chamber 50", "chamber 51"]
+    );
+    scene.drains("chamber");
+    assert_eq!(waiting(&scene), 0);
+}
+
 /// XEP-0160 §2: a full queue is told to the sender, and nothing is lost of it.
 #[test]
 fn a_full_queue_is_an_error() {
