@@ -48,6 +48,17 @@ pub enum OpenError {
         /// The journal.
         path: PathBuf,
     },
+    /// The journal is not there, though the last end was unclean.
+    #[error(
+        "{}.0 and {}.1 are not both there as they were, and only they hold what was stored last. \
+         Put them back beside the data file; if they are gone for good, copy the newest backup \
+         to its place, and start again",
+        path.display(), path.display()
+    )]
+    MissingJournal {
+        /// The journal.
+        path: PathBuf,
+    },
     /// A newer program wrote the file.
     #[error(
         "{} was written by a newer version of Starling (schema {found}, this program knows up to \

@@ -120,6 +120,14 @@ impl Health {
 
     /// Stops the store. The first fault is kept: the later ones follow from it.
     pub(crate) fn fail(&self, error: Error) -> Error {
+        // Whatever it was about, nothing will succeed from here on.
+        let error = match error {
+            Error::Failed { .. } => error,
+            error => Error::Failed {
+                reason: error.to_string(),
+                remedy: REMEDY_STOPPED.to_owned(),
+            },
+        };
         let mut first = error.clone();
         self.failed.send_if_modified(|failed| match failed {
             Some(earlier) => {

@@ -7,6 +7,8 @@
 )]
 
 mod disk;
+mod journal;
+mod model;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,9 +25,10 @@ use disk::{Disk, Mode};
 use crate::journal::Medium;
 use crate::layers::Layer;
 use crate::open::Opened;
+use crate::snapshot::Snapshot;
 use crate::space::{self, Gauge, Space};
 use crate::table::{self, Name};
-use crate::{Config, Embedded, key};
+use crate::{Config, Embedded, backup, key};
 
 const OWNER: &str = "juliet@capulet.example";
 
@@ -181,6 +184,21 @@ async fn a_full_disk_refuses_until_there_is_room() {
 
     free.store(u64::MAX, Ordering::SeqCst);
     store.commit(append(1)).await.unwrap();
+}
+
+/// It could fill the disk of the store up, which stopped the store.
+#[tokio::test]
+async fn a_backup_leaves_the_store_its_room() {
+    let store = open(&Disk::default(), space::endless());
+    store.commit(append(1)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("copy");
+    let snapshot = Snapshot::now(&store.database, &store.layers).unwrap();
+    let full = Space::new(Box::new(|| Ok(64_000_000)), 64_000_000);
+    let error = backup::write(&snapshot, &to, Some(&full)).unwrap_err();
+    assert!(error.to_string().contains("free on the disk"), "{error}");
+    assert_eq!(folder.path().read_dir().unwrap().count(), 0);
+    backup::write(&snapshot, &to, None).unwrap();
 }
 
 #[tokio::test]

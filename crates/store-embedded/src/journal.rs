@@ -20,6 +20,9 @@ use record::{Header, Id};
 /// is faster than one that makes the file longer.
 const GROWTH_BYTES: u64 = 256 * 1024;
 
+/// Octets of memory for records that are kept from one to the next.
+const BUFFER_BYTES_KEPT: usize = 1024 * 1024;
+
 /// A file, or what stands for one in a test.
 pub(crate) type Medium = Box<dyn StorageBackend>;
 
@@ -72,6 +75,7 @@ impl Journal {
         record::write(&mut self.buffer, self.number + 1, batch);
         self.segments[self.current].append(&self.buffer)?;
         self.number += 1;
+        self.buffer.shrink_to(BUFFER_BYTES_KEPT);
         Ok(())
     }
 
@@ -112,12 +116,14 @@ impl Segment {
         Ok(())
     }
 
-    /// Zeros, so that the blocks are there before they are needed.
+    /// Zeros behind what is about to be written, so that the blocks are there
+    /// before they are needed.
     fn lengthen(&mut self, end: u64) -> io::Result<()> {
         let length = end.next_multiple_of(GROWTH_BYTES);
         self.medium.set_len(length)?;
-        let zeros = vec![0; usize::try_from(length - self.length).unwrap_or(0)];
-        self.medium.write(self.length, &zeros)?;
+        let zeros = [0; GROWTH_BYTES as usize];
+        let zeros = &zeros[..zeros.len().min((length - end) as usize)];
+        self.medium.write(end, zeros)?;
         self.length = length;
         Ok(())
     }

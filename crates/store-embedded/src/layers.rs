@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
@@ -18,6 +18,14 @@ pub(crate) type Value = Option<Bytes>;
 
 /// Octets of memory that a row takes beside its key and value.
 const ROW_BYTES: usize = 96;
+
+/// A part of a layer beyond this is not put into another: it would take more
+/// than a moment, in which nobody could read or commit.
+const FOLDED_BYTES_MAX: usize = 1024 * 1024;
+
+/// A part that is read is copied if it is not longer than so many times what is
+/// put into it.
+const COPIED_FACTOR: usize = 2;
 
 /// The newest state of some rows of every table.
 #[derive(Clone, Debug, Default)]
@@ -72,19 +80,22 @@ impl Layer {
     }
 }
 
-/// Both layers at one moment.
+/// All layers at one moment. Later commits do not change it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Levels {
-    /// The one that grows.
-    pub(crate) growing: Layer,
-    /// The one that is on its way into the tables.
-    pub(crate) settling: Option<Arc<Layer>>,
+    /// The one that grows, in parts, from the oldest to the newest. Nearly
+    /// always there is one; a part that somebody reads is not changed, so what
+    /// is committed meanwhile becomes another.
+    growing: Vec<Arc<Layer>>,
+    /// The one that is on its way into the tables, likewise.
+    settling: Vec<Arc<Layer>>,
 }
 
 impl Levels {
     /// From the newest to the oldest.
     pub(crate) fn newest_first(&self) -> impl Iterator<Item = &Layer> {
-        std::iter::once(&self.growing).chain(self.settling.as_deref())
+        let oldest_first = self.settling.iter().chain(&self.growing);
+        oldest_first.rev().map(AsRef::as_ref)
     }
 
     /// Octets that are not in the tables yet.
@@ -93,39 +104,123 @@ impl Levels {
     }
 }
 
-/// The layers, shared by the writer, the thread that settles, and readers.
+/// The layers, shared by the writer, the thread that settles, and readers:
+/// none of them ever waits for what another one reads or writes.
 #[derive(Debug, Default)]
-pub(crate) struct Layers(RwLock<Levels>);
+pub(crate) struct Layers(Mutex<Levels>);
 
 impl Layers {
-    /// What they are now. Hold it shortly: the writer waits meanwhile.
-    pub(crate) fn now(&self) -> RwLockReadGuard<'_, Levels> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    /// What they are now.
+    #[cfg(test)]
+    pub(crate) fn now(&self) -> Levels {
+        self.lock().clone()
+    }
+
+    /// What they are now, and what `begin` gives at the same moment: no commit
+    /// becomes visible and no layer begins to settle meanwhile.
+    pub(crate) fn now_with<T>(&self, begin: impl FnOnce() -> T) -> (Levels, T) {
+        let levels = self.lock();
+        let begun = begin();
+        (levels.clone(), begun)
+    }
+
+    /// Octets that are not in the tables yet.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes()
     }
 
     /// A commit that is durable becomes visible.
     pub(crate) fn publish(&self, commit: Layer) {
-        self.write().growing.cover(commit);
+        let mut levels = self.lock();
+        levels.growing.push(Arc::new(commit));
+        fold(&mut levels.growing);
     }
 
     /// The growing layer stops to grow; a new one begins. There must be none
-    /// that settles.
-    pub(crate) fn freeze(&self) -> Arc<Layer> {
-        let mut levels = self.write();
-        debug_assert!(levels.settling.is_none(), "one layer settles at a time");
-        let layer = Arc::new(std::mem::take(&mut levels.growing));
-        levels.settling = Some(Arc::clone(&layer));
-        layer
+    /// that settles. Gives its parts, from the oldest to the newest.
+    pub(crate) fn freeze(&self) -> Vec<Arc<Layer>> {
+        let mut levels = self.lock();
+        debug_assert!(levels.settling.is_empty(), "one layer settles at a time");
+        levels.settling = std::mem::take(&mut levels.growing);
+        levels.settling.clone()
     }
 
     /// The rows of the layer that settles are in the tables.
     pub(crate) fn settled(&self) {
-        let settled = self.write().settling.take();
+        let settled = std::mem::take(&mut self.lock().settling);
         // Freed without the lock: there may be many rows.
         drop(settled);
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Levels> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Levels> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Puts the newest part into the one before, as long as that takes no time.
+///
+/// What somebody reads is not changed but copied, and only when it is not much
+/// longer than what is put into it: so a row is copied a few times at most, and
+/// each part is much longer than the next, however many read.
+fn fold(parts: &mut Vec<Arc<Layer>>) {
+    while let [.., older, newer] = parts.as_mut_slice() {
+        let is_small = newer.bytes() <= FOLDED_BYTES_MAX;
+        let is_alike = older.bytes() <= newer.bytes().saturating_mul(COPIED_FACTOR);
+        if !is_small || !is_alike && Arc::get_mut(older).is_none() {
+            return;
+        }
+        let newer = Arc::unwrap_or_clone(std::mem::take(newer));
+        Arc::make_mut(older).cover(newer);
+        parts.pop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(key: &'static str, value: &'static str) -> Layer {
+        let mut layer = Layer::default();
+        layer.set(Name::VCard, key.into(), Some(value.into()));
+        layer
+    }
+
+    fn value(levels: &Levels, key: &str) -> Option<Value> {
+        let mut layers = levels.newest_first();
+        layers.find_map(|layer| layer.get(Name::VCard, key.as_bytes()).cloned())
+    }
+
+    #[test]
+    fn who_reads_is_not_disturbed_and_does_not_disturb() {
+        let layers = Layers::default();
+        layers.publish(one("a", "1"));
+        let first = layers.now();
+        // Were they to wait for `first`, this would not end.
+        layers.publish(one("a", "2"));
+        layers.publish(one("b", "2"));
+        let second = layers.now();
+        layers.freeze();
+        layers.publish(one("a", "3"));
+        assert_eq!(value(&layers.now(), "a"), Some(Some("3".into())));
+        assert_eq!(value(&layers.now(), "b"), Some(Some("2".into())));
+        layers.settled();
+        assert_eq!(value(&layers.now(), "b"), None, "it is in the tables");
+        for (levels, expected) in [(first, "1"), (second, "2")] {
+            assert_eq!(value(&levels, "a"), Some(Some(expected.into())));
+        }
+    }
+
+    #[test]
+    fn parts_become_one_when_nobody_reads_them() {
+        let layers = Layers::default();
+        for _ in 0..100 {
+            let read = layers.now();
+            layers.publish(one("a", "1"));
+            assert!(layers.now().growing.len() < 10, "nor while they do");
+            drop(read);
+        }
+        layers.publish(one("a", "2"));
+        assert_eq!(layers.now().growing.len(), 1);
+        assert_eq!(value(&layers.now(), "a"), Some(Some("2".into())));
     }
 }

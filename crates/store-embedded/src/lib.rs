@@ -42,7 +42,7 @@ use std::thread::JoinHandle;
 
 use redb::Database;
 use starling_store::{Error, codec, record};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 pub use config::Config;
 pub use error::OpenError;
@@ -75,6 +75,8 @@ pub struct Embedded {
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     writer: Option<JoinHandle<()>>,
+    /// Held while a backup is written.
+    backups: Arc<Mutex<()>>,
     path: PathBuf,
 }
 
@@ -139,6 +141,7 @@ impl Embedded {
             space,
             jobs: Some(sender),
             writer: Some(writer),
+            backups: Arc::default(),
             path,
         })
     }

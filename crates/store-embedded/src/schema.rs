@@ -14,8 +14,7 @@ use crate::table::{self, Name};
 /// The row that holds the version. Keys of others do not begin with a zero.
 const VERSION_KEY: &[u8] = b"\0schema";
 
-/// The row that says which journal belongs to the file, and which of its
-/// batches are in the tables.
+/// The row with the [`Mark`].
 pub(crate) const JOURNAL_KEY: &[u8] = b"\0journal";
 
 /// The steps from each version to the next; an empty file is version 0.
@@ -69,6 +68,54 @@ fn with_journal(_: &WriteTransaction) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What the tables know of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Which one belongs to the file.
+    pub(crate) id: Id,
+    /// The tables hold its batches up to this one.
+    pub(crate) number: u64,
+    /// Whether it may hold more: the file alone is not the store then.
+    pub(crate) is_needed: bool,
+}
+
+impl Mark {
+    /// Of a file that never had a journal.
+    fn new() -> Self {
+        Mark {
+            id: rand::random(),
+            number: 0,
+            is_needed: false,
+        }
+    }
+
+    /// Writes it, together with what it is about.
+    pub(crate) fn note(&self, transaction: &WriteTransaction) -> Result<(), Fault> {
+        let number = self.number.to_be_bytes();
+        let value = [&self.id[..], &number, &[u8::from(self.is_needed)]].concat();
+        put(transaction, JOURNAL_KEY, &value)
+    }
+
+    /// `None` if there was no journal yet when the file was written.
+    fn of(database: &Database, version: u32) -> Result<Option<Self>, Unfit> {
+        if version == 0 {
+            return Ok(None);
+        }
+        let meta = table::read(&database.begin_read()?, Name::Meta)?;
+        let Some(row) = meta.get(JOURNAL_KEY)? else {
+            return Ok(None);
+        };
+        let bad = Malformed("no mark of a journal");
+        let (id, rest) = row.value().split_first_chunk().ok_or(bad)?;
+        let (number, rest) = rest.split_first_chunk().ok_or(bad)?;
+        Ok(Some(Mark {
+            id: *id,
+            number: u64::from_be_bytes(*number),
+            is_needed: rest == [1],
+        }))
+    }
+}
+
 /// Puts what the journal holds into the tables, brings the file to the current
 /// version, and begins an empty journal.
 pub(crate) fn prepare(database: &Database, media: [Medium; 2]) -> Result<(Journal, Id), Unfit> {
@@ -76,68 +123,73 @@ pub(crate) fn prepare(database: &Database, media: [Medium; 2]) -> Result<(Journa
     if version > CURRENT {
         return Err(Unfit::Newer(version));
     }
-    let known = journal_of(database, version)?;
-    let (id, settled) = known.unwrap_or_else(|| (rand::random(), 0));
-    let found = recovery::read(&media, id, settled)?;
-    if found.is_missing && settled > 0 {
-        tracing::error!(
-            "the journal of the data file is not there. After a clean end nothing is missing; \
-             after another one stop now and put starling.journal.* back beside the data file, \
-             because what was stored last is only there"
-        );
+    let known = Mark::of(database, version)?;
+    let mark = known.unwrap_or_else(Mark::new);
+    let found = recovery::read(&media, &mark)?;
+    let settled = Mark {
+        number: found.number,
+        is_needed: false,
+        ..mark
+    };
+    if version != CURRENT || known != Some(settled) {
+        bring_forward(database, version, &found, settled)?;
     }
+    // Cut short here, the next start finds half a journal and needs none.
+    let journal = Journal::begin(media, mark.id, found.number).map_err(recovery::Unfit::Io)?;
+    write(database, |transaction| {
+        let is_needed = true;
+        Mark {
+            is_needed,
+            ..settled
+        }
+        .note(transaction)
+    })?;
+    Ok((journal, mark.id))
+}
+
+/// From here on, the tables hold all there is.
+fn bring_forward(
+    database: &Database,
+    version: u32,
+    found: &recovery::Found,
+    settled: Mark,
+) -> Result<(), Fault> {
+    write(database, |transaction| {
+        if found.batches > 0 {
+            let batches = found.batches;
+            tracing::info!(batches, "taking up what was stored before an unclean end");
+            table::settle(transaction, &found.rows)?;
+        }
+        for (from, migrate) in MIGRATIONS.iter().enumerate().skip(version as usize) {
+            if version == 0 {
+                tracing::info!("making a new data file");
+            } else {
+                tracing::info!(from, to = from + 1, "migrating the data file");
+            }
+            migrate(transaction)?;
+        }
+        put(transaction, VERSION_KEY, &CURRENT.to_be_bytes())?;
+        settled.note(transaction)
+    })
+}
+
+/// Does everything in one transaction, or nothing.
+fn write(
+    database: &Database,
+    act: impl FnOnce(&WriteTransaction) -> Result<(), Fault>,
+) -> Result<(), Fault> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(Durability::Immediate)?;
     transaction.set_quick_repair(true);
-    if found.batches > 0 {
-        tracing::info!(
-            batches = found.batches,
-            "taking up what was stored before an unclean end"
-        );
-        table::settle(&transaction, &found.rows)?;
-    }
-    for (from, migrate) in MIGRATIONS.iter().enumerate().skip(version as usize) {
-        if version == 0 {
-            tracing::info!("making a new data file");
-        } else {
-            tracing::info!(from, to = from + 1, "migrating the data file");
-        }
-        migrate(&transaction)?;
-    }
-    put(&transaction, VERSION_KEY, &CURRENT.to_be_bytes())?;
-    note(&transaction, id, found.number)?;
+    act(&transaction)?;
     transaction.commit()?;
-    let journal = Journal::begin(media, id, found.number).map_err(recovery::Unfit::Io)?;
-    Ok((journal, id))
-}
-
-/// Notes that the tables hold the journal's batches up to this one.
-pub(crate) fn note(transaction: &WriteTransaction, id: Id, number: u64) -> Result<(), Fault> {
-    put(
-        transaction,
-        JOURNAL_KEY,
-        &[&id[..], &number.to_be_bytes()].concat(),
-    )
+    Ok(())
 }
 
 fn put(transaction: &WriteTransaction, key: &[u8], value: &[u8]) -> Result<(), Fault> {
     let mut meta = transaction.open_table(Name::Meta.definition())?;
     meta.insert(key, value)?;
     Ok(())
-}
-
-fn journal_of(database: &Database, version: u32) -> Result<Option<(Id, u64)>, Unfit> {
-    if version == 0 {
-        return Ok(None);
-    }
-    let meta = table::read(&database.begin_read()?, Name::Meta)?;
-    let Some(row) = meta.get(JOURNAL_KEY)? else {
-        return Ok(None);
-    };
-    let bad = Malformed("no number of a batch");
-    let (id, number) = row.value().split_first_chunk().ok_or(bad)?;
-    let number = number.try_into().map_err(|_| bad)?;
-    Ok(Some((*id, u64::from_be_bytes(number))))
 }
 
 fn version_of(database: &Database) -> Result<u32, Unfit> {

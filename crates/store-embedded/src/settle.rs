@@ -13,12 +13,16 @@ use crate::fault::{Fault, Health};
 use crate::journal::record::Id;
 use crate::layers::{Layer, Layers};
 use crate::metrics::Metrics;
-use crate::{pulse, schema, table};
+use crate::schema::Mark;
+use crate::{pulse, table};
 
 /// A layer whose batches end with `number`.
-struct Job {
-    layer: Arc<Layer>,
-    number: u64,
+pub(crate) struct Job {
+    /// Its parts, from the oldest to the newest.
+    pub(crate) parts: Vec<Arc<Layer>>,
+    pub(crate) number: u64,
+    /// Whether no batch comes after it: the tables are the store then.
+    pub(crate) is_last: bool,
 }
 
 /// The thread that settles, as its user sees it.
@@ -83,10 +87,10 @@ impl Settler {
     }
 
     /// Settles a layer, while none is being settled.
-    pub(crate) fn settle(&self, layer: Arc<Layer>, number: u64) {
+    pub(crate) fn settle(&self, job: Job) {
         self.progress.set(true);
         if let Some(jobs) = &self.jobs
-            && jobs.send(Job { layer, number }).is_err()
+            && jobs.send(job).is_err()
         {
             self.progress.set(false); // It has failed, and the store with it.
         }
@@ -106,13 +110,10 @@ impl Drop for Settler {
 impl Ground {
     fn run(&self, jobs: &Receiver<Job>, progress: &Progress) {
         while let Ok(job) = jobs.recv() {
-            let started = pulse::now();
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.write(&job)));
+            // All of it: whatever fails here, the writer must not wait for ever.
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.settle(job)));
             match attempt {
-                Ok(Ok(())) => {
-                    self.layers.settled();
-                    self.metrics.settled(started.elapsed());
-                }
+                Ok(Ok(())) => {}
                 // What the journal has stays there for the next start.
                 Ok(Err(fault)) => {
                     self.health.fail(fault.at("the data file".to_owned()));
@@ -125,12 +126,28 @@ impl Ground {
         }
     }
 
+    fn settle(&self, job: Job) -> Result<(), Fault> {
+        let started = pulse::now();
+        self.write(&job)?;
+        drop(job);
+        self.layers.settled();
+        self.metrics.settled(started.elapsed());
+        Ok(())
+    }
+
     fn write(&self, job: &Job) -> Result<(), Fault> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         transaction.set_quick_repair(self.is_recovery_instant);
-        table::settle(&transaction, &job.layer)?;
-        schema::note(&transaction, self.id, job.number)?;
+        for part in &job.parts {
+            table::settle(&transaction, part)?;
+        }
+        let mark = Mark {
+            id: self.id,
+            number: job.number,
+            is_needed: !job.is_last,
+        };
+        mark.note(&transaction)?;
         transaction.commit()?;
         Ok(())
     }

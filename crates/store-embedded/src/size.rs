@@ -5,11 +5,16 @@ use starling_store::{Change, Error, Write};
 use starling_store::{
     account, archive, blocklist, cursor, outbox, pep, private_xml, roster, vcard,
 };
+use starling_xmpp::jid::BareJid;
 
 use crate::writer::Task;
 
 /// Largest value of one record. Far above any stanza a server accepts.
 const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Largest commit, all records together: what waits in the queue is in memory.
+/// Far above what the engine collects.
+const COMMIT_BYTES_MAX: usize = 16 * VALUE_BYTES_MAX;
 
 /// Room for a record's key, its small fields, and a pointer to it.
 const RECORD_BYTES: usize = 256;
@@ -24,6 +29,13 @@ pub(crate) fn check(task: &Task) -> Result<(), Error> {
         let place = place_of(task);
         return Err(Error::Refused {
             reason: format!("{largest} bytes in one record of {place}; {VALUE_BYTES_MAX} at most"),
+        });
+    }
+    let whole = of_task(task);
+    if whole > COMMIT_BYTES_MAX {
+        let place = place_of(task);
+        return Err(Error::Refused {
+            reason: format!("{whole} bytes in one commit for {place}; {COMMIT_BYTES_MAX} at most"),
         });
     }
     Ok(())
@@ -117,6 +129,16 @@ pub(crate) fn is_removal(task: &Task) -> bool {
         )
     };
     matches!(task, Task::Commit(writes) if writes.iter().all(is_removal))
+}
+
+/// The accounts of which it leaves nothing.
+pub(crate) fn erased_by(task: &Task) -> impl Iterator<Item = &BareJid> {
+    let writes = match task {
+        Task::Commit(writes) => writes.as_slice(),
+        Task::Create(_) | Task::InitMeta { .. } | Task::SetMeta { .. } => &[],
+    };
+    let is_erasing = |write: &&Write| write.change == Change::Account(account::Change::Remove);
+    writes.iter().filter(is_erasing).map(|write| &write.owner)
 }
 
 /// Whom or what a task is about, for messages.

@@ -6,8 +6,7 @@ mod log;
 mod outbox;
 mod pep;
 
-use std::ops::{Deref, Range};
-use std::sync::RwLockReadGuard;
+use std::ops::Range;
 
 use bytes::Bytes;
 use redb::{Database, ReadTransaction, ReadableDatabase};
@@ -29,46 +28,21 @@ use crate::table::Name;
 use crate::view::View;
 
 /// One state of the store, not disturbed by later writes.
-pub(crate) struct Snapshot<'a> {
-    levels: Held<'a>,
+pub(crate) struct Snapshot {
+    levels: Levels,
     tables: ReadTransaction,
 }
 
-/// The layers of a snapshot.
-enum Held<'a> {
-    /// Locked: nothing can be committed meanwhile.
-    Locked(RwLockReadGuard<'a, Levels>),
-    /// A copy.
-    Own(Box<Levels>),
-}
-
-impl Deref for Held<'_> {
-    type Target = Levels;
-
-    fn deref(&self) -> &Levels {
-        match self {
-            Held::Locked(levels) => levels,
-            Held::Own(levels) => levels,
-        }
-    }
-}
-
-impl<'a> Snapshot<'a> {
-    /// For a read of microseconds: commits wait for its end.
-    pub(crate) fn short(database: &Database, layers: &'a Layers) -> Result<Self, Fault> {
-        // First the layers: what leaves them then is in the tables already.
-        let levels = layers.now();
-        let tables = database.begin_read()?;
-        let levels = Held::Locked(levels);
-        Ok(Snapshot { levels, tables })
-    }
-
-    /// For a read that may take long: nobody waits for it, but it copies the
-    /// layers.
-    pub(crate) fn long(database: &Database, layers: &Layers) -> Result<Self, Fault> {
-        let Snapshot { levels, tables } = Snapshot::short(database, layers)?;
-        let levels = Held::Own(Box::new(levels.clone()));
-        Ok(Snapshot { levels, tables })
+impl Snapshot {
+    /// The state now. Nobody waits for its end.
+    pub(crate) fn now(database: &Database, layers: &Layers) -> Result<Self, Fault> {
+        // Both at one moment: tables of a later one could hold a commit of
+        // which the layers have nothing, beside rows that it has changed.
+        let (levels, tables) = layers.now_with(|| database.begin_read());
+        Ok(Snapshot {
+            levels,
+            tables: tables?,
+        })
     }
 
     /// All of its rows.

@@ -26,7 +26,7 @@ use tokio::sync::oneshot;
 use crate::fault::{Fault, Health};
 use crate::snapshot::{Login, Snapshot};
 use crate::writer::{Answer, Job, Task};
-use crate::{Embedded, backup, metrics, size};
+use crate::{Embedded, backup, metrics, open, size};
 
 /// Octets of a log that a login looks at on the thread that asked: a
 /// millisecond's worth.
@@ -50,6 +50,16 @@ impl Embedded {
         answer.await.map_err(|_| self.gone())?
     }
 
+    /// Whether a path names one of the store's files.
+    fn is_own(&self, path: &Path) -> bool {
+        let folder = open::folder_of(&self.path);
+        let segments = [0, 1].map(|number| open::segment_path(folder, number));
+        path.canonicalize().is_ok_and(|path| {
+            let mut own = std::iter::once(&self.path).chain(&segments);
+            own.any(|own| own.canonicalize().is_ok_and(|own| own == path))
+        })
+    }
+
     /// The writer never ends before its queue does, except by a fault.
     fn gone(&self) -> Error {
         self.health.fail_of_panic("waiting for the writer")
@@ -59,10 +69,10 @@ impl Embedded {
     fn read<T>(
         &self,
         place: &dyn std::fmt::Display,
-        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Fault>,
+        read: impl FnOnce(&Snapshot) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         read_from(&self.health, place, || {
-            read(&Snapshot::short(&self.database, &self.layers)?)
+            read(&Snapshot::now(&self.database, &self.layers)?)
         })
     }
 
@@ -70,13 +80,13 @@ impl Embedded {
     async fn read_long<T: Send + 'static>(
         &self,
         place: String,
-        read: impl FnOnce(&Snapshot<'_>) -> Result<T, Fault> + Send + 'static,
+        read: impl FnOnce(&Snapshot) -> Result<T, Fault> + Send + 'static,
     ) -> Result<T, Error> {
         let (database, layers) = (Arc::clone(&self.database), Arc::clone(&self.layers));
         let health = Arc::clone(&self.health);
         let task = tokio::task::spawn_blocking(move || {
             read_from(&health, &place, || {
-                read(&Snapshot::long(&database, &layers)?)
+                read(&Snapshot::now(&database, &layers)?)
             })
         });
         task.await.unwrap_or_else(|error| {
@@ -141,16 +151,22 @@ impl Store for Embedded {
     }
 
     async fn backup(&self, to: &Path) -> Result<Backup, Error> {
-        let is_own = to
-            .canonicalize()
-            .is_ok_and(|to| self.path.canonicalize().is_ok_and(|own| own == to));
-        if is_own {
+        if self.is_own(to) {
             let reason = format!("{} is the store itself", to.display());
             return Err(Error::Refused { reason });
         }
+        // Two that write to one place would take each other's file for theirs.
+        let Ok(turn) = Arc::clone(&self.backups).try_lock_owned() else {
+            let reason = "another backup is being written".to_owned();
+            return Err(Error::Refused { reason });
+        };
+        // Beyond that room, the disk would be full for the store as well.
+        let space = backup::is_disk_shared(to, &self.path).then(|| Arc::clone(&self.space));
         let to = to.to_owned();
         self.read_long("the backup".to_owned(), move |snapshot| {
-            Ok(backup::write(snapshot, &to))
+            let result = backup::write(snapshot, &to, space.as_deref());
+            drop(turn);
+            Ok(result)
         })
         .await?
     }
@@ -158,7 +174,8 @@ impl Store for Embedded {
     async fn check(&self) -> Result<starling_store::Health, Error> {
         self.health.check()?;
         self.pulse.check()?;
-        let mut budget = self.space.budget(self.layers.now().bytes());
+        let owed_bytes = self.layers.bytes();
+        let mut budget = self.space.budget(owed_bytes);
         let free_bytes = budget.free_bytes();
         metrics::looked(free_bytes);
         budget.take(CHECKED_BYTES, false)?;

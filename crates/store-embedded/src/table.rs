@@ -123,7 +123,13 @@ impl<'a> Tables<'a> {
         self.changes
     }
 
-    fn now(&self) -> View<'_> {
+    /// About how much that is.
+    pub(crate) fn changes_bytes(&self) -> usize {
+        self.changes.bytes()
+    }
+
+    /// All rows, with what is changed so far.
+    pub(crate) fn now(&self) -> View<'_> {
         let before = self.before.layers.iter().copied();
         View {
             layers: std::iter::once(&self.changes).chain(before).collect(),

@@ -132,3 +132,78 @@ fn take<'a>(layers: &mut [Rows<'a>], key: &[u8]) -> Option<&'a [u8]> {
     }
     said?.as_deref()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, ReadableDatabase as _};
+
+    use super::*;
+
+    /// Rows from the oldest level to the newest: keys of one or two octets, and
+    /// values, or that there is none.
+    fn any_level() -> impl Strategy<Value = Vec<(Vec<u8>, Option<u8>)>> {
+        let key = prop::collection::vec(0..4_u8, 1..3);
+        prop::collection::vec((key, any::<Option<u8>>()), 0..12)
+    }
+
+    fn layer(rows: &[(Vec<u8>, Option<u8>)]) -> Layer {
+        let mut layer = Layer::default();
+        for (key, value) in rows {
+            let value = value.map(|value| Bytes::copy_from_slice(&[value]));
+            layer.set(Name::VCard, Bytes::copy_from_slice(key), value);
+        }
+        layer
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+        #[test]
+        fn layers_over_tables_read_as_one(
+            levels in prop::collection::vec(any_level(), 1..5),
+            start in prop::collection::vec(0..5_u8, 0..3),
+            end in prop::collection::vec(0..5_u8, 0..3),
+            limit in 1..9_usize,
+            is_descending in any::<bool>(),
+        ) {
+            let database = Database::builder().create_with_backend(InMemoryBackend::new());
+            let database = database.unwrap();
+            let layers: Vec<Layer> = levels.iter().map(|rows| layer(rows)).collect();
+            let transaction = database.begin_write().unwrap();
+            table::create_all(&transaction).unwrap();
+            table::settle(&transaction, &layers[0]).unwrap();
+            transaction.commit().unwrap();
+            let view = View {
+                layers: layers[1..].iter().rev().collect(),
+                tables: &database.begin_read().unwrap(),
+            };
+            let mut model = BTreeMap::new();
+            for (key, value) in levels.iter().flatten() {
+                model.insert(key.clone(), *value);
+            }
+            for key in levels.iter().flatten().map(|(key, _)| key) {
+                let found = view.value(Name::VCard, key, |value| value[0]).unwrap();
+                prop_assert_eq!(found, model[key]);
+            }
+            let rows = model.into_iter().filter(|(key, _)| (&start..&end).contains(&key));
+            let mut expected: Vec<_> = rows.filter_map(|(key, value)| Some((key, value?))).collect();
+            let order = if is_descending { Order::Descending } else { Order::Ascending };
+            if is_descending {
+                expected.reverse();
+            }
+            expected.truncate(limit);
+            let mut found = Vec::new();
+            view.each(Name::VCard, &(start..end), order, |key, value| {
+                found.push((key.to_vec(), value[0]));
+                found.len() < limit
+            }).unwrap();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

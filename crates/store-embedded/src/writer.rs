@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use redb::{Database, ReadableDatabase};
 use starling_store::{Account, Creation, Error, Write};
+use starling_xmpp::jid::BareJid;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::fault::{Fault, Health};
@@ -21,7 +22,7 @@ use crate::settle::Settler;
 use crate::space::Space;
 use crate::table::{Name, Tables};
 use crate::view::View;
-use crate::{apply, pulse, size};
+use crate::{apply, key, pulse, settle, size};
 
 /// Commits that may wait for the writer; callers beyond it wait for a place.
 pub(crate) const QUEUE_COMMITS_MAX: usize = 4_096;
@@ -31,6 +32,13 @@ const BATCH_COMMITS_MAX: usize = 4_096;
 
 /// Most bytes of records that share a sync, so that one sync stays short.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Most octets that one commit may change, all rows together: far beyond any,
+/// and within what the length of a record can tell.
+const RECORD_BYTES_MAX: usize = 1024 * 1024 * 1024;
+
+/// Rows of a log that are erased at once: some megabytes of a record.
+const ERASED_ROWS_MAX: usize = if cfg!(test) { 100 } else { 20_000 };
 
 /// A segment of the journal may become so many times as long as it should,
 /// while the other one is not in the tables yet; then callers wait for that.
@@ -102,6 +110,16 @@ enum Stop {
     Failed(Error),
 }
 
+impl Stop {
+    /// Because of a fault that a job has met.
+    fn of(at: usize, fault: Fault) -> Self {
+        if fault.is_local() {
+            return Stop::Job(at, fault);
+        }
+        Stop::Store(fault)
+    }
+}
+
 impl Writer {
     /// Works until every sender is gone.
     pub(crate) fn run(mut self) {
@@ -121,10 +139,8 @@ impl Writer {
         if self.health.check().is_err() {
             return; // The journal keeps what is not in the tables.
         }
-        if !self.layers.now().growing.is_empty() {
-            self.settle();
-            self.settler.rest();
-        }
+        self.settle(true);
+        self.settler.rest();
         if self.health.check().is_ok()
             && let Err(error) = self.journal.close(self.id)
         {
@@ -134,9 +150,12 @@ impl Writer {
 
     /// Has what the current segment holds put into the tables, and goes on in
     /// the other one.
-    fn settle(&mut self) {
-        let layer = self.layers.freeze();
-        self.settler.settle(layer, self.journal.number());
+    fn settle(&mut self, is_last: bool) {
+        self.settler.settle(settle::Job {
+            parts: self.layers.freeze(),
+            number: self.journal.number(),
+            is_last,
+        });
         self.journal.turn();
     }
 
@@ -154,13 +173,14 @@ impl Writer {
         }
         // It rests, too, when it has failed.
         self.health.check()?;
-        self.settle();
+        self.settle(false);
         Ok(())
     }
 
     /// Takes what is queued, as far as there is room for it on the disk.
     fn collect(&mut self, first: Job) -> Vec<Job> {
-        let mut budget = self.space.budget(self.layers.now().bytes());
+        let owed_bytes = self.layers.bytes();
+        let mut budget = self.space.budget(owed_bytes);
         self.metrics.free(budget.free_bytes());
         let (mut batch, mut bytes, mut next) = (Vec::new(), 0, Some(first));
         let mut has_waited = false;
@@ -208,7 +228,7 @@ impl Writer {
             let attempt = catch_unwind(AssertUnwindSafe(|| self.attempt(&batch)));
             match attempt {
                 Ok(Ok(answers)) => {
-                    for (job, answer) in batch.drain(..).zip(answers) {
+                    for (job, answer) in batch.drain(..answers.len()).zip(answers) {
                         job.answer(Ok(answer));
                     }
                 }
@@ -233,14 +253,61 @@ impl Writer {
         }
     }
 
-    /// One record: everything of the batch, or nothing.
+    /// One record, of the whole batch or as much of its beginning as fits:
+    /// everything of each job, or nothing. Tells those that are in it.
     fn attempt(&mut self, batch: &[Job]) -> Result<Vec<Answer>, Stop> {
+        for (at, job) in batch.iter().enumerate() {
+            for owner in size::erased_by(&job.task) {
+                self.erase_ahead(at, owner)?;
+            }
+        }
+        self.record(|tables| {
+            let mut answers = Vec::with_capacity(batch.len());
+            for (at, job) in batch.iter().enumerate() {
+                let answer = perform(tables, &job.task);
+                answers.push(answer.map_err(|fault| Stop::of(at, fault))?);
+                let bytes = tables.changes_bytes();
+                if bytes > RECORD_BYTES_MAX {
+                    let fault = redb::StorageError::ValueTooLarge(bytes);
+                    return Err(Stop::Job(at, fault.into()));
+                }
+                if bytes > BATCH_BYTES_MAX {
+                    break; // The others go into the next record.
+                }
+            }
+            let count = answers.len();
+            Ok((answers, count))
+        })
+    }
+
+    /// Erases what is in the log of an account beyond what one record should
+    /// hold, some at a time. Whoever removes the account has given up all of
+    /// it: if that is cut short here, there is an account with a shorter log,
+    /// and nobody was told that it is gone.
+    fn erase_ahead(&mut self, at: usize, owner: &BareJid) -> Result<(), Stop> {
+        for name in apply::log::TABLES {
+            let mut from = Some(key::owner(owner));
+            while let Some(start) = from.take() {
+                let end = key::end_of(&key::owner(owner));
+                from = self.record(|tables| {
+                    let rest = apply::log::erase_some(tables, name, start..end, ERASED_ROWS_MAX);
+                    Ok((rest.map_err(|fault| Stop::of(at, fault))?, 0))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes durable what `change` does to the tables, and then visible. It
+    /// tells for how many commits that was, too.
+    fn record<T>(
+        &mut self,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<(T, usize), Stop>,
+    ) -> Result<T, Stop> {
         let pulse = Arc::clone(&self.pulse);
         let busy = pulse.begin();
-        if let Err(error) = self.turn() {
-            return Err(Stop::Failed(error));
-        }
-        let (changes, answers) = self.changes(batch)?;
+        self.turn().map_err(Stop::Failed)?;
+        let ((result, commits), changes) = self.changes(change)?;
         let started = pulse::now();
         if !changes.is_empty() {
             let appended = self.journal.append(&changes);
@@ -249,31 +316,25 @@ impl Writer {
         let took = started.elapsed();
         // Readers see it from here on, and not before it was synced.
         self.layers.publish(changes);
-        self.metrics.synced(batch.len(), took);
+        if commits > 0 {
+            self.metrics.synced(commits, took);
+        }
         busy.done(took);
-        Ok(answers)
+        Ok(result)
     }
 
-    /// What the batch changes, and what its callers are told.
-    fn changes(&self, batch: &[Job]) -> Result<(Layer, Vec<Answer>), Stop> {
-        // Only this thread changes the layers, except that rows leave them
-        // that are in the tables: so first the layers, then the tables.
-        let levels = self.layers.now();
-        let transaction = self.database.begin_read();
+    fn changes<T>(
+        &self,
+        change: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
+    ) -> Result<(T, Layer), Stop> {
+        let (levels, transaction) = self.layers.now_with(|| self.database.begin_read());
         let transaction = transaction.map_err(|error| Stop::Store(error.into()))?;
         let mut tables = Tables::new(View {
             layers: levels.newest_first().collect(),
             tables: &transaction,
         });
-        let mut answers = Vec::with_capacity(batch.len());
-        for (at, job) in batch.iter().enumerate() {
-            match perform(&mut tables, &job.task) {
-                Ok(answer) => answers.push(answer),
-                Err(fault) if fault.is_local() => return Err(Stop::Job(at, fault)),
-                Err(fault) => return Err(Stop::Store(fault)),
-            }
-        }
-        Ok((tables.into_changes(), answers))
+        let result = change(&mut tables)?;
+        Ok((result, tables.into_changes()))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The data file: opening, damage, locks, upgrades, backups.
+//! The data file and its journal: opening, damage, locks, upgrades.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,14 +8,11 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use starling_store::account::Read as _;
 use starling_store::archive::{Change, Query, Read as _};
 use starling_store::contract::sample;
 use starling_store::meta::Meta;
-use starling_store::roster::Read as _;
 use starling_store::vcard::Read as _;
 use starling_store::{Stamp, Store, Write, vcard};
 use starling_store_embedded::{Config, Embedded, FILE_NAME, JOURNAL_NAME, OpenError};
@@ -188,6 +185,43 @@ async fn an_older_file_is_brought_forward() {
     assert_eq!(store.archive_page(&owner, &query).await.unwrap(), [entry]);
 }
 
+/// A new data file that was cut short was taken for a damaged one, and the node
+/// never started.
+#[tokio::test]
+async fn a_first_start_that_was_cut_short_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("starling.redb.new"), vec![0; 1 << 16]).unwrap();
+    fs::write(folder.path().join(FILE_NAME), b"").unwrap();
+    fs::write(segment(folder.path(), 0), b"").unwrap();
+    let store = open(folder.path()).unwrap();
+    store.create_account(sample::account(OWNER)).await.unwrap();
+    let mut names = fs::read_dir(folder.path()).unwrap();
+    assert!(names.all(|entry| entry.unwrap().file_name() != "starling.redb.new"));
+}
+
+/// A file as it was before there was a journal: none of its marks, and no
+/// segments beside it.
+#[tokio::test]
+async fn a_file_from_before_there_was_a_journal_is_opened() {
+    let (folder, store) = with_cards(3).await;
+    drop(store);
+    let database = redb::Database::open(folder.path().join(FILE_NAME)).unwrap();
+    let meta = redb::TableDefinition::<&[u8], &[u8]>::new("meta");
+    let transaction = database.begin_write().unwrap();
+    let mut rows = transaction.open_table(meta).unwrap();
+    rows.remove(&b"\0journal"[..]).unwrap();
+    let version = 4u32.to_be_bytes();
+    rows.insert(&b"\0schema"[..], &version[..]).unwrap();
+    drop(rows);
+    transaction.commit().unwrap();
+    drop(database);
+    for number in 0..2 {
+        fs::remove_file(segment(folder.path(), number)).unwrap();
+    }
+    assert_eq!(card(&open(folder.path()).unwrap()).await, "<vCard n='3'/>");
+    assert_eq!(card(&open(folder.path()).unwrap()).await, "<vCard n='3'/>");
+}
+
 #[test]
 fn another_programs_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
@@ -228,85 +262,6 @@ async fn an_oversized_record_is_refused_and_the_rest_goes_on() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_backup_is_consistent_while_writes_go_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(open(folder.path()).unwrap());
-    for n in 0..500 {
-        let account = sample::account(&format!("user{n}@capulet.example"));
-        store.create_account(account).await.unwrap();
-        if n == 0 {
-            sample::commit(&*store, "user0@capulet.example", sample::everything()).await;
-        }
-    }
-    // One commit writes two owners alike; a consistent copy has them alike.
-    let pair = ["user1@capulet.example", "user2@capulet.example"].map(sample::bare);
-    let is_done = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn({
-        let (store, is_done, pair) = (Arc::clone(&store), Arc::clone(&is_done), pair.clone());
-        async move {
-            let mut n = 0u64;
-            while !is_done.load(Ordering::SeqCst) {
-                n += 1;
-                let writes = pair.iter().map(|owner| {
-                    let change = vcard::Change::Put(n.to_string().into());
-                    Write::new(owner.clone(), Stamp::new(1, n), change)
-                });
-                store.commit(writes.collect()).await.unwrap();
-            }
-        }
-    });
-    let target = tempfile::tempdir().unwrap();
-    let copy = target.path().join(FILE_NAME);
-    for _ in 0..3 {
-        let backup = store.backup(&copy).await.unwrap();
-        assert_eq!(backup.bytes, fs::metadata(&copy).unwrap().len());
-        let restored = open(target.path()).unwrap();
-        let cards = [
-            restored.vcard(&pair[0]).await.unwrap(),
-            restored.vcard(&pair[1]).await.unwrap(),
-        ];
-        assert_eq!(cards[0], cards[1]);
-        assert_eq!(
-            restored.account_count("capulet.example").await.unwrap(),
-            500
-        );
-        let owner = sample::bare("user0@capulet.example");
-        assert_eq!(
-            restored.login(&owner).await.unwrap(),
-            store.login(&owner).await.unwrap()
-        );
-        assert_eq!(
-            restored.roster(&owner).await.unwrap(),
-            store.roster(&owner).await.unwrap()
-        );
-    }
-    is_done.store(true, Ordering::SeqCst);
-    writer.await.unwrap();
-    let names = fs::read_dir(target.path()).unwrap();
-    let is_other = |name: &str| name != FILE_NAME && !name.starts_with(JOURNAL_NAME);
-    let mut names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(
-        names.find(|name| is_other(name)),
-        None,
-        "nothing else is left"
-    );
-}
-
-#[tokio::test]
-async fn a_backup_never_overwrites_the_store_and_names_what_fails() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).unwrap();
-    let error = store.backup(store.path()).await.unwrap_err();
-    assert!(error.to_string().contains("the store itself"), "{error}");
-    let error = store
-        .backup(&folder.path().join("missing/copy"))
-        .await
-        .unwrap_err();
-    assert!(error.to_string().contains("missing/copy"), "{error}");
-    store.commit(Vec::new()).await.unwrap();
-}
-
 /// What a crash would leave now: a copy of every file.
 fn crashed(folder: &Path) -> tempfile::TempDir {
     let copy = tempfile::tempdir().unwrap();
@@ -315,6 +270,10 @@ fn crashed(folder: &Path) -> tempfile::TempDir {
         fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
     }
     copy
+}
+
+fn segment(folder: &Path, number: u8) -> std::path::PathBuf {
+    folder.join(format!("{JOURNAL_NAME}.{number}"))
 }
 
 async fn with_cards(count: u64) -> (tempfile::TempDir, Embedded) {
@@ -342,8 +301,7 @@ async fn what_only_the_journal_has_is_taken_up() {
     drop(store);
     // After a clean end the data file alone is the store.
     for number in 0..2 {
-        let segment = folder.path().join(format!("{JOURNAL_NAME}.{number}"));
-        fs::remove_file(segment).unwrap();
+        fs::remove_file(segment(folder.path(), number)).unwrap();
     }
     assert_eq!(card(&open(folder.path()).unwrap()).await, "<vCard n='3'/>");
 }
@@ -355,7 +313,7 @@ async fn a_damaged_journal_is_not_taken_for_a_torn_one() {
     let (folder, _store) = with_cards(3).await;
     for (number, is_damage) in [(1, true), (2, true), (3, false)] {
         let after = crashed(folder.path());
-        let segment = after.path().join(format!("{JOURNAL_NAME}.0"));
+        let segment = segment(after.path(), 0);
         let mut bytes = fs::read(&segment).unwrap();
         let text = format!("<vCard n='{number}'/>").into_bytes();
         let at = bytes.windows(text.len()).position(|part| part == text);
@@ -384,4 +342,25 @@ async fn the_journal_of_another_file_is_not_mixed_in() {
     let error = open(after.path()).unwrap_err();
     assert!(matches!(error, OpenError::ForeignJournal { .. }), "{error}");
     assert!(error.to_string().contains(JOURNAL_NAME), "{error}");
+}
+
+/// The store began without what was acknowledged last, and said so in its log
+/// only.
+#[tokio::test]
+async fn a_crash_without_its_journal_is_refused_with_a_remedy() {
+    let (folder, _store) = with_cards(2).await;
+    for gone in [&[0, 1][..], &[0], &[1]] {
+        let after = crashed(folder.path());
+        for number in gone {
+            fs::remove_file(segment(after.path(), *number)).unwrap();
+        }
+        let error = open(after.path()).unwrap_err();
+        assert!(matches!(error, OpenError::MissingJournal { .. }), "{error}");
+        assert!(error.to_string().contains("backup"), "{error}");
+        for number in gone {
+            let name = segment(folder.path(), *number);
+            fs::copy(name, segment(after.path(), *number)).unwrap();
+        }
+        assert_eq!(card(&open(after.path()).unwrap()).await, "<vCard n='2'/>");
+    }
 }

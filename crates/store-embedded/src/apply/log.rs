@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use redb::{ReadableTable as _, WriteTransaction};
 use starling_store::Position;
-use starling_store::archive::{Change, Entry};
+use starling_store::archive::{Change, Entry, Order};
 use starling_xmpp::jid::{BareJid, Jid};
 
 use crate::fault::Fault;
@@ -104,6 +104,33 @@ fn forget(
     position: Position,
 ) -> Result<(), Fault> {
     tables.remove(Name::ArchivePeer, &key::peer_entry(owner, peer, position))
+}
+
+/// A log, and what points into it. What points to nothing is passed over by who
+/// reads, and what nothing points to is not found: so this is the order in
+/// which they may be erased.
+pub(crate) const TABLES: [Name; 2] = [Name::Archive, Name::ArchivePeer];
+
+/// If a range has more than `rows_max` rows, erases so many from its beginning
+/// and tells where the rest begins.
+pub(crate) fn erase_some(
+    tables: &mut Tables<'_>,
+    name: Name,
+    range: Range<Vec<u8>>,
+    rows_max: usize,
+) -> Result<Option<Vec<u8>>, Fault> {
+    let mut keys = Vec::new();
+    tables
+        .now()
+        .each(name, &range, Order::Ascending, |key, _| {
+            keys.push(key.to_vec());
+            keys.len() <= rows_max
+        })?;
+    let rest = keys.pop().filter(|_| keys.len() == rows_max);
+    if rest.is_some() {
+        keys.iter().try_for_each(|key| tables.remove(name, key))?;
+    }
+    Ok(rest)
 }
 
 /// Points to every archived entry of a file from before there were pointers.

@@ -1,6 +1,10 @@
 //! The bytes of a segment: a header, then records, each with the number of its
 //! batch and a checksum. What lies behind the last record is left over from
 //! before, or zeros.
+//!
+//! A record may begin in the sector in which the one before ends: the disk is
+//! expected to keep what it already has of a sector that it is writing when the
+//! power is cut.
 
 use bytes::Bytes;
 use twox_hash::XxHash3_64;
@@ -15,8 +19,9 @@ pub(crate) type Id = [u8; 16];
 /// How a segment begins; the last octet is the version of this format.
 const SEGMENT_MAGIC: [u8; 8] = *b"starlj\0\x01";
 
-/// How a record begins.
-const RECORD_MAGIC: [u8; 4] = *b"bat\xa5";
+/// How a record begins. It is no UTF-8, so no text that somebody sends can be
+/// taken for a record.
+pub(crate) const RECORD_MAGIC: [u8; 4] = *b"bat\xa5";
 
 /// Octets in front of a record's rows: magic, length, number, checksum.
 const HEAD_BYTES: usize = 4 + 4 + 8 + 8;
@@ -81,9 +86,8 @@ fn put(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&octets(length));
 }
 
-/// A length on the medium. One that does not fit is far beyond what a task may
-/// hold; if it happened, the record would not be read again, not even by whoever
-/// wrote it.
+/// A length on the medium. The writer refuses what comes near to one that does
+/// not fit.
 fn octets(length: usize) -> [u8; 4] {
     debug_assert!(u32::try_from(length).is_ok_and(|length| length < REMOVED));
     u32::try_from(length).unwrap_or(REMOVED).to_le_bytes()

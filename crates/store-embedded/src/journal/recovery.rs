@@ -4,9 +4,10 @@
 use std::io;
 
 use super::Medium;
-use super::record::{ALIGNMENT, Header, Id, Record};
+use super::record::{ALIGNMENT, Header, RECORD_MAGIC, Record};
 use crate::codec::Malformed;
 use crate::layers::Layer;
+use crate::schema::Mark;
 
 /// Why a journal cannot be used.
 #[derive(Debug)]
@@ -16,6 +17,9 @@ pub(crate) enum Unfit {
     Foreign,
     /// Batches between two that are there cannot be read.
     Damaged,
+    /// A segment is not there, or not as it was, and its batches may have been
+    /// acknowledged.
+    Missing,
 }
 
 impl From<io::Error> for Unfit {
@@ -31,38 +35,31 @@ impl From<Malformed> for Unfit {
 }
 
 /// What is to be put into the tables.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) rows: Layer,
     /// The number of the last batch.
     pub(crate) number: u64,
     pub(crate) batches: u64,
-    /// Whether there is no journal at all.
-    pub(crate) is_missing: bool,
 }
 
-/// Reads what both segments have beyond batch `settled` of the store `id`.
-pub(crate) fn read(media: &[Medium; 2], id: Id, settled: u64) -> Result<Found, Unfit> {
-    let mut found = Found {
-        number: settled,
-        is_missing: true,
-        ..Found::default()
-    };
+/// Reads what both segments have beyond what is marked as being in the tables.
+pub(crate) fn read(media: &[Medium; 2], mark: &Mark) -> Result<Found, Unfit> {
     let bytes = [content(&media[0])?, content(&media[1])?];
-    let mut segments = Vec::new();
+    let mut chains = Vec::new();
     for bytes in &bytes {
-        let Some(header) = Header::read(bytes) else {
-            continue; // Never finished, so nothing was acknowledged from it.
-        };
-        found.is_missing = false;
-        let chain = Chain::read(&bytes[Header::BYTES as usize..], settled)?;
-        if header.id != id && !chain.records.is_empty() {
-            return Err(Unfit::Foreign);
-        }
-        segments.push(chain);
+        chains.extend(Chain::of_segment(bytes, mark)?);
     }
-    segments.sort_by_key(Chain::first);
-    for record in segments.iter().flat_map(|chain| &chain.records) {
+    if mark.is_needed && chains.len() < media.len() {
+        return Err(Unfit::Missing);
+    }
+    let mut found = Found {
+        rows: Layer::default(),
+        number: mark.number,
+        batches: 0,
+    };
+    chains.sort_by_key(Chain::first);
+    for record in chains.iter().flat_map(|chain| &chain.records) {
         if record.number <= found.number {
             continue; // Left over, or in the tables already.
         }
@@ -75,6 +72,16 @@ pub(crate) fn read(media: &[Medium; 2], id: Id, settled: u64) -> Result<Found, U
     }
     Ok(found)
 }
+
+/// Whether a file that begins so is a segment with batches: its store did not
+/// end cleanly.
+pub(crate) fn has_batches(beginning: &[u8; BEGINNING_BYTES]) -> bool {
+    let (header, record) = beginning.split_at(Header::BYTES as usize);
+    Header::read(header).is_some() && record == RECORD_MAGIC
+}
+
+/// What [`has_batches`] looks at.
+pub(crate) const BEGINNING_BYTES: usize = Header::BYTES as usize + RECORD_MAGIC.len();
 
 fn content(medium: &Medium) -> io::Result<Vec<u8>> {
     let length = usize::try_from(medium.len()?).map_err(io::Error::other)?;
@@ -89,6 +96,19 @@ struct Chain<'a> {
 }
 
 impl<'a> Chain<'a> {
+    /// `None` if the segment was never finished: nothing was acknowledged from
+    /// it then.
+    fn of_segment(bytes: &'a [u8], mark: &Mark) -> Result<Option<Self>, Unfit> {
+        let records = bytes.get(Header::BYTES as usize..).unwrap_or_default();
+        match Header::read(bytes) {
+            Some(header) if header.id == mark.id => Chain::read(records, mark.number).map(Some),
+            Some(_) if has_later(records, 0) => Err(Unfit::Foreign),
+            Some(_) => Ok(None),
+            None if has_later(records, mark.number) => Err(Unfit::Damaged),
+            None => Ok(None),
+        }
+    }
+
     fn read(bytes: &'a [u8], settled: u64) -> Result<Self, Unfit> {
         let (mut records, mut at): (Vec<Record<'a>>, _) = (Vec::new(), 0);
         while let Some((record, taken)) = bytes.get(at..).and_then(Record::read) {

@@ -16,7 +16,7 @@ use crate::record;
 use crate::table::Name;
 use crate::view::View;
 
-impl Snapshot<'_> {
+impl Snapshot {
     pub(crate) fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Fault> {
         if query.limit_capped() == 0 {
             return Ok(Vec::new());

@@ -9,7 +9,7 @@ use crate::key;
 use crate::record;
 use crate::table::Name;
 
-impl Snapshot<'_> {
+impl Snapshot {
     pub(crate) fn outbox(&self, shard: u16) -> Result<Outline, Fault> {
         let all = key::outbox_mark(shard, "");
         let extent = self.value(Name::OutboxMark, &all, record::decode_extent)?;

@@ -9,7 +9,7 @@ use crate::fault::Fault;
 use crate::key;
 use crate::table::Name;
 
-impl Snapshot<'_> {
+impl Snapshot {
     pub(crate) fn pep_nodes(&self, owner: &BareJid) -> Result<Vec<Node>, Fault> {
         let prefix = key::owner(owner);
         let mut nodes = Vec::new();
