@@ -19,6 +19,7 @@ use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Jid};
 
+use crate::came::Came;
 use crate::commit::CycleNumber;
 use crate::iq::Asked;
 use crate::management::Managed;
@@ -77,6 +78,8 @@ pub struct Account {
     pub(crate) owed: Vec<Position>,
     /// The last messages that came.
     pub(crate) recent: Recent,
+    /// What has come from those who send again.
+    pub(crate) came: Came,
     /// The last messages that its clients sent and marked.
     pub(crate) sent: Sent,
     /// What whoever served it before left under way, until it is looked after.
@@ -171,6 +174,7 @@ impl Account {
             closing: Vec::new(),
             owed: Vec::new(),
             recent: Recent::default(),
+            came: Came::default(),
             sent: Sent::default(),
             takeover: None,
             ended: VecDeque::new(),

@@ -203,6 +203,7 @@ fn open(ctx: &mut Ctx, request: Bind) {
         is_touched: true,
         summary: 0,
         stored: Vec::new(),
+        brought: None,
     });
     let inline = &request.inline;
     pipeline::fire(ctx, session, &Event::Bound { inline });

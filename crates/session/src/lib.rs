@@ -10,6 +10,7 @@
 
 mod account;
 mod bind;
+mod came;
 mod clock;
 mod commit;
 mod component;

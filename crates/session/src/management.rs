@@ -299,6 +299,7 @@ fn attach(ctx: &mut Ctx, id: SessionId, request: Resume) -> Result<(Resumed, boo
         }
     };
     session.attach = session.attach.next();
+    session.brought = None;
     session.is_hibernating = false;
     // Its edge knows nothing of it yet.
     session.summary = 0;

@@ -103,6 +103,7 @@ fn open(
         client: summary.client,
         since: summary.since,
         attach: attach.next(),
+        brought: Some(attach),
         ring: Ring::of_known(key, Arc::clone(&outlet), known, bounds),
         is_hibernating: false,
         returning: None,
@@ -176,13 +177,16 @@ fn rejoin(ctx: &mut Ctx, request: Reattach) -> Result<Reattached, ReattachError>
     let session = ctx
         .account
         .session_mut(key.id)
-        .filter(|session| session.attach == attach || session.attach == attach.next())
+        .filter(|session| session.attach == attach || session.brought == Some(attach))
         .ok_or(ReattachError::Late)?;
     let (sent, acked) = (downstream.sent, downstream.acked);
     if !session.ring.rejoin(sent, acked, Arc::clone(&outlet)) {
         return Err(ReattachError::Late);
     }
-    session.attach = attach.next();
+    // Another number each time: what an attempt that nobody waits for any more
+    // says of its end must not be taken for the end of this one.
+    session.attach = session.attach.next();
+    session.brought = Some(attach);
     session.is_hibernating = false;
     session.summary = 0;
     Ok(Reattached {

@@ -10,14 +10,14 @@
 //! The memory goes with the account's. It is found again at the end of the log,
 //! as far as the account keeps an archive.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use starling_link::MessageId;
 use starling_store::archive::{Direction, PAGE_ENTRIES_MAX, Query};
 use starling_xmpp::payload::stanza_id;
 use starling_xmpp::stanza::Kind;
-use starling_xmpp::{Stanza, UnixMillis, ns};
+use starling_xmpp::{BareJid, Stanza, UnixMillis, ns};
 
 use crate::Ctx;
 use crate::account::Lasting;
@@ -159,29 +159,36 @@ pub(crate) fn note(mark: Option<Mark>, ctx: &mut Ctx) {
     }
 }
 
+/// Who sent the message in hand, and its number.
+pub(crate) fn sender(message: &Stanza, ctx: &Ctx) -> Option<(BareJid, MessageId)> {
+    Some((message.head.from.as_ref()?.to_bare(), ctx.id?))
+}
+
 /// Whether the log of the account has a message with the number of the one in
-/// hand, which its sender says once more.
-pub(crate) async fn has_come(message: &Stanza, ctx: &Ctx) -> bool {
-    let (Some(id), Some(from)) = (ctx.id, message.head.from.as_ref()) else {
+/// hand, which its sender says once more. What the log says of this sender is
+/// remembered: many more may follow.
+pub(crate) async fn has_come(message: &Stanza, ctx: &mut Ctx) -> bool {
+    let Some((from, id)) = sender(message, ctx) else {
         return false;
     };
     let owner = ctx.account.jid.clone();
     // However long ago: what an outbox sends again may have waited for days.
     let latest = Query::before(None, PAGE_ENTRIES_MAX).within_bytes(SEARCH_BYTES_MAX);
-    let of_sender = latest.clone().archived_only().with(from.to_bare().into());
+    let of_sender = latest.clone().archived_only().with(from.clone().into());
     let store = ctx.store().await;
+    let mut found = HashSet::new();
     // In the archive, or only on its way to somebody.
     for query in [of_sender, latest.unarchived_only()] {
         match store.archive_page(&owner, &query).await {
-            Ok(page) if page.iter().any(|entry| entry.id == id.0) => return true,
-            Ok(_) => {}
+            Ok(page) => found.extend(page.iter().map(|entry| MessageId(entry.id))),
             Err(error) => {
                 tracing::warn!(account = %owner, %error, "a log could not be looked at; a message may come twice");
                 return false;
             }
         }
     }
-    false
+    ctx.account.came.learn(from.clone(), found);
+    ctx.account.came.note(&from, id) == Some(true)
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub struct Session {
     pub since: UnixMillis,
     /// Which of its streams speaks for it.
     pub(crate) attach: Attach,
+    /// What its edge calls the stream that it brought here: it may ask more than
+    /// once when it hears nothing.
+    pub(crate) brought: Option<Attach>,
     /// Where its stanzas go.
     pub(crate) ring: Arc<Ring>,
     /// It has no stream and waits for its client to come back.

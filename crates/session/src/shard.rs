@@ -39,6 +39,18 @@ pub(crate) enum Found {
     Absent,
 }
 
+/// How many times as much waits of what a sender was promised. All that is said
+/// to one account while it was out of reach comes at once.
+const PROMISED_FACTOR: usize = 32;
+
+/// How much may wait before this.
+fn room(waiting_max: usize, task: &Task) -> usize {
+    match task.is_promised() {
+        true => waiting_max.saturating_mul(PROMISED_FACTOR),
+        false => waiting_max,
+    }
+}
+
 /// What became of an attempt to unload an account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unload {
@@ -66,7 +78,9 @@ impl Shard {
     /// Takes an account out to do something, or lets the task wait for it.
     pub(crate) fn take(&mut self, name: &BareJid, task: Task, waiting_max: usize) -> Found {
         match self.accounts.get_mut(name) {
-            Some(Slot::Away(waiting)) if waiting.len() >= waiting_max && task.is_refusable() => {
+            Some(Slot::Away(waiting))
+                if task.is_refusable() && waiting.len() >= room(waiting_max, &task) =>
+            {
                 Found::Overloaded(task)
             }
             Some(Slot::Away(waiting)) => {

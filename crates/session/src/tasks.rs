@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Frame, Issue, Receipt, Routed, SessionId, SessionInfo};
+use starling_link::{Close, Frame, Issue, MessageId, Receipt, Routed, SessionId, SessionInfo};
 use starling_store::account::Change;
-use starling_xmpp::Stanza;
 use starling_xmpp::credentials::Fingerprint;
+use starling_xmpp::{BareJid, Stanza};
 use tokio::sync::oneshot;
 
 use crate::account::Lasting;
@@ -237,13 +237,16 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanz
 fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
     ctx.id = routed.id;
     let is_known = routed.id.is_some_and(|id| !ctx.account.recent.note(id));
-    let handling = if is_known {
+    let has_come =
+        sent::sender(&routed.stanza, &ctx).and_then(|(from, id)| ctx.account.came.note(&from, id));
+    let handling = if is_known || (routed.is_repeated && has_come == Some(true)) {
         // It came again: what it led to is on its way to the store, or there.
         Handling::Done(ctx)
-    } else if routed.is_repeated {
+    } else if routed.is_repeated && has_come.is_none() {
         Handling::Waiting(Box::pin(repeated(ctx, routed.stanza)))
     } else {
-        inbound::handle(ctx, routed.stanza).then(forget_refused)
+        let from = sent::sender(&routed.stanza, &ctx);
+        inbound::handle(ctx, routed.stanza).then(|ctx| forget_refused(ctx, from))
     };
     match routed.receipt {
         Some(receipt) => {
@@ -254,24 +257,26 @@ fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
 }
 
 /// A message whose sender does not know what became of it.
-async fn repeated(ctx: Box<Ctx>, stanza: Stanza) -> Box<Ctx> {
-    if sent::has_come(&stanza, &ctx).await {
+async fn repeated(mut ctx: Box<Ctx>, stanza: Stanza) -> Box<Ctx> {
+    let from = sent::sender(&stanza, &ctx);
+    if sent::has_come(&stanza, &mut ctx).await {
         return ctx;
     }
     let mut ctx = match inbound::handle(ctx, stanza) {
         Handling::Done(ctx) => ctx,
         Handling::Waiting(handler) => handler.await,
     };
-    forget_refused(&mut ctx);
+    forget_refused(&mut ctx, from);
     ctx
 }
 
 /// Its sender was told that nobody takes it, and may try again.
-fn forget_refused(ctx: &mut Ctx) {
+fn forget_refused(ctx: &mut Ctx, from: Option<(BareJid, MessageId)>) {
     if ctx.is_refused
-        && let Some(id) = ctx.id
+        && let Some((from, id)) = from
     {
         ctx.account.recent.forget(id);
+        ctx.account.came.forget(&from, id);
     }
 }
 

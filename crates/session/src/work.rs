@@ -90,6 +90,13 @@ impl Task {
         matches!(self, Self::Frame(Frame::Routed(_)))
     }
 
+    /// Whether its sender has been told that it arrives, or waits to be: what
+    /// waits is bounded by what senders keep of it, and whoever is refused was
+    /// promised otherwise.
+    pub(crate) fn is_promised(&self) -> bool {
+        matches!(self, Self::Frame(Frame::Routed(routed)) if routed.receipt.is_some())
+    }
+
     /// Begins the span of its handling, if its stanza is watched on its way.
     pub(crate) fn watch(&mut self) -> Option<Box<ActiveSpan>> {
         let (trace, side) = match self {

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use starling_cluster::{
     Shard,
 };
 use starling_link::{
-    Attach, Bind, Body, Bound, Client, Close, ConflictPolicy, Downstream, Enable, Error, Frame,
-    Full, Link, LogPlace, Management, Note, Outlet, Reattach, ReattachError, Refused, Registration,
-    SessionKey, SessionNode, Unacknowledged,
+    Attach, Bind, Body, Bound, Client, Close, ConflictPolicy, Detached, Downstream, Enable, Error,
+    Frame, Full, Link, LogPlace, Management, MessageId, Note, Outlet, Reattach, ReattachError,
+    Receipt, Refused, Registration, SessionKey, SessionNode, Settle, Unacknowledged,
 };
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
@@ -622,22 +622,29 @@ async fn a_summary_that_cannot_be_read_is_refused() {
     assert!(sessions.is_empty());
 }
 
-/// The answer was lost on the way: asking once more changes nothing.
+/// The answer was lost on the way, or came too late: the session is there once, and
+/// what the first attempt says of its end is not taken for the end of the second.
 #[tokio::test]
 async fn a_session_that_is_brought_twice_is_there_once() {
-    static BROUGHT: AtomicU64 = AtomicU64::new(0);
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
     world.turn();
     world.take();
-    for _ in 0..2 {
+    for number in 1..=2 {
         let attach = world.bring(&romeo, &at_romeo).await.unwrap();
-        assert_eq!(attach, Attach(1));
-        BROUGHT.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(attach, Attach(number));
     }
+    let given_up = Frame::Detach {
+        session: key(&romeo),
+        attach: Attach(1),
+        how: Detached::Lost,
+        acked: None,
+    };
+    world.second.push(given_up).unwrap();
     world.attended();
     let sessions = world.second.sessions(&romeo.jid.to_bare()).await.unwrap();
-    assert_eq!((sessions.len(), BROUGHT.load(Ordering::Relaxed)), (1, 2));
+    assert_eq!(sessions.len(), 1);
+    assert!(!sessions[0].is_hibernating, "its client is there");
 }
 
 /// The table tells edges and nodes at the same time, and an edge may be the first
@@ -654,7 +661,7 @@ async fn a_session_that_comes_before_its_shard_is_not_left_behind() {
     let mut early = pin!(early);
     assert!(early.as_mut().now_or_never().is_none(), "nobody serves it");
     // Behind it in the mailbox, so that it has been looked at.
-    settled(&world.second).await;
+    settled_all(&world.second).await;
     world.take();
     let brought = timeout(DEADLINE, early).await.unwrap();
     assert_eq!(brought.map(|brought| brought.attach), Ok(Attach(1)));
@@ -706,7 +713,62 @@ async fn sessions_of_a_shard_that_stays_after_all_go_on() {
     assert_eq!(at_juliet.state.lock().unwrap().closed, None);
 }
 
-/// Waits until an engine has looked at everything that was given to it.
-async fn settled(engine: &Engine) {
+/// Counts what is settled.
+#[derive(Default)]
+struct Settled(AtomicUsize);
+
+impl Settle for Settled {
+    fn settle(&self, _number: u64) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All that was said to an account while it was out of reach comes at once, and
+/// may have come before: it was promised to its senders, so none of it is refused,
+/// and the log is not looked through for each.
+#[tokio::test]
+async fn what_comes_again_by_the_hundred_is_neither_refused_nor_doubled() {
+    let config = Config {
+        account_waiting_stanzas_max: 10,
+        ..Config::default()
+    };
+    let world = World::start(&config);
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    let settled = Arc::new(Settled::default());
+    let say = |number: u64, is_repeated| {
+        let said = message(&juliet, &number.to_string()).from(romeo.jid.clone());
+        let routed = starling_link::Routed {
+            target: juliet.jid.to_bare(),
+            stanza: said,
+            receipt: Some(Receipt::new(Arc::clone(&settled) as _, number)),
+            id: Some(MessageId(number.into())),
+            is_repeated,
+            trace: None,
+        };
+        world.way.push(Frame::Routed(routed)).unwrap();
+    };
+    (0..200).for_each(|number| say(number, false));
+    at_juliet
+        .until("the first ones", |state| state.stanzas.len() == 201)
+        .await;
+    world.turn();
+    world.take();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    world.bring(&romeo, &at_romeo).await.unwrap();
+    world.attended();
+    (0..300).for_each(|number| say(number, true));
+    at_juliet
+        .until("the others", |state| state.stanzas.len() >= 301)
+        .await;
+    settled_all(&world.second).await;
+    let numbers: Vec<String> = (0..300).map(|number: u64| number.to_string()).collect();
+    assert_eq!(at_juliet.ids()[1..], numbers, "each once and in order");
+    assert_eq!(at_romeo.ids(), ["p"], "nothing was refused");
+    assert_eq!(settled.0.load(Ordering::Relaxed), 500);
+}
+
+/// Waits until an engine has done everything that was given to it.
+async fn settled_all(engine: &Engine) {
     assert!(timeout(DEADLINE, engine.drain(DEADLINE)).await.unwrap());
 }

@@ -14,8 +14,9 @@ use tokio::time::timeout;
 
 use crate::lifeline::Lifeline;
 
-/// How long a program may take to be ready, or to end. A bound, not a wait.
-const DEADLINE: Duration = Duration::from_secs(60);
+/// How long a program may take to be ready, or to end: a node that stops takes as
+/// long as shards leave it. A bound, not a wait.
+const DEADLINE: Duration = Duration::from_secs(360);
 
 /// How to start a program.
 #[derive(Clone, Debug)]

@@ -384,7 +384,10 @@ impl Moving {
                 Ok(moved) => {
                     self.request.1 = moved.reattached.attach;
                     if self.outlet.found(time) {
-                        metrics::moved(since.elapsed());
+                        let elapsed = since.elapsed();
+                        let account = self.request.0.account.as_str();
+                        tracing::debug!(account, ?elapsed, "a session is at its new node");
+                        metrics::moved(elapsed);
                         return Ok(moved);
                     }
                 }

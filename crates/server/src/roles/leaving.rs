@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use starling_cluster::{Epoch, Shard};
 use starling_cluster_etcd::HandOver;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Before etcd is asked once more what became of a move.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
@@ -45,6 +45,7 @@ pub(super) struct Leaving<O> {
 struct One {
     epoch: Epoch,
     turn: u64,
+    since: Instant,
     is_writing: bool,
     /// The move was changed while its end was being written.
     is_changed: bool,
@@ -81,6 +82,7 @@ impl<O: Owner> Leaving<O> {
         let one = One {
             epoch,
             turn,
+            since: Instant::now(),
             is_writing: false,
             is_changed: false,
         };
@@ -111,11 +113,18 @@ impl<O: Owner> Leaving<O> {
         let Some(one) = self.shards.get_mut(&shard).filter(|one| one.turn == turn) else {
             return;
         };
+        let elapsed = one.since.elapsed();
         match done {
-            Done::Frozen(true) | Done::Rested => self.write(shard),
+            Done::Frozen(true) => {
+                tracing::debug!(%shard, ?elapsed, "frozen");
+                self.write(shard);
+            }
+            Done::Rested => self.write(shard),
             // A change tells what became of it, or this node is at its end.
             Done::Frozen(false) => {}
-            Done::Written(HandOver::Committed) => {}
+            Done::Written(HandOver::Committed) => {
+                tracing::debug!(%shard, ?elapsed, "handed over");
+            }
             Done::Written(HandOver::Refused) if one.is_changed => self.write(shard),
             Done::Written(HandOver::Refused) => self.call_off(shard),
             Done::Written(HandOver::Unknown) => self.steps.push(Box::pin(async move {

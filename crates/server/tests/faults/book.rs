@@ -52,6 +52,26 @@ struct Received {
 pub(crate) struct Summary {
     pub(crate) text: String,
     pub(crate) violations: Vec<String>,
+    /// The longest that somebody had nothing acknowledged.
+    pub(crate) pause_max: Duration,
+    /// Why connections were lost.
+    pub(crate) lost: Vec<String>,
+    /// Sessions that could not go on.
+    pub(crate) ended: u32,
+}
+
+impl Summary {
+    /// Nobody's socket was closed, and nobody waited for longer.
+    pub(crate) fn keeps_everybody(&self, pause_max: Duration) {
+        assert!(self.lost.is_empty(), "sockets were closed: {:?}", self.lost);
+        self.pauses_at_most(pause_max);
+    }
+
+    /// Nobody waited for longer: many times what is promised, because the machine
+    /// may be slow and busy.
+    pub(crate) fn pauses_at_most(&self, pause_max: Duration) {
+        assert!(self.pause_max <= pause_max, "{}", self.text);
+    }
 }
 
 impl Book {
@@ -138,7 +158,7 @@ impl Book {
         pauses.sort_unstable();
         let sum = |of: fn(&Pair) -> usize| -> usize { self.all().map(|pair| of(&pair)).sum() };
         let mut text = format!(
-            "pause p50 {:.1} s, max {:.1} s; {} acknowledged, {} connections lost, {} resumed, \
+            "pause p50 {:.2} s, max {:.2} s; {} acknowledged, {} connections lost, {} resumed, \
              {} sessions ended",
             pauses[pauses.len() / 2].as_secs_f64(),
             pauses[pauses.len() - 1].as_secs_f64(),
@@ -166,7 +186,13 @@ impl Book {
         if more > 0 {
             violations.push(format!("and {more} more"));
         }
-        Summary { text, violations }
+        Summary {
+            text,
+            violations,
+            pause_max: pauses[pauses.len() - 1],
+            lost: self.all().flat_map(|pair| pair.lost.clone()).collect(),
+            ended: self.all().map(|pair| pair.ended).sum(),
+        }
     }
 }
 

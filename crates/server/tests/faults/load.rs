@@ -118,6 +118,19 @@ impl Load {
     }
 }
 
+/// Why a stanza came back.
+pub(crate) fn refusal(stanza: &Element) -> String {
+    let error = stanza.child(ns::CLIENT, "error");
+    let kind = error.and_then(|error| error.attr("type"));
+    let text = error.and_then(|error| error.child(ns::STANZAS, "text"));
+    format!(
+        "{} {}: {}",
+        kind.unwrap_or_default(),
+        stanza.error_condition().unwrap_or_default(),
+        text.map(Element::text).unwrap_or_default()
+    )
+}
+
 /// A client that keeps its session as long as it can.
 struct Person {
     account: Account,
@@ -319,8 +332,7 @@ impl Person {
             let number = element.attr("id").and_then(|id| id.strip_prefix('m'));
             let number: Option<u32> = number.and_then(|number| number.parse().ok());
             if let Some(number) = number {
-                let why = element.error_condition().unwrap_or_default();
-                self.book.refuses(self.pair, number, why);
+                self.book.refuses(self.pair, number, &refusal(element));
             }
             return;
         }

@@ -17,6 +17,7 @@ use starling_testkit::world::Registrar as _;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
+use crate::book::Summary;
 use crate::load::Load;
 use crate::shared::ground::Ground;
 use crate::shared::nodes::{Nodes, Site, names};
@@ -37,6 +38,10 @@ const LEASE: Duration = Duration::from_secs(5);
 
 const PASSWORD: &str = "Call me but love";
 
+/// How long each step of a move takes is in the logs.
+const LOG: &str = "[log]\nlevel = \"info,starling_server::roles::leaving=debug,\
+    starling_session::worker::gathering=debug,starling_edge::connection::moving=debug\"";
+
 /// The session node that can be cut off.
 pub(crate) const REMOTE: &str = "session-2";
 
@@ -51,8 +56,9 @@ pub(crate) struct Stage {
 }
 
 /// Lets something happen while people write, and proves that nobody lost
-/// anything. The fault is undone when `fault` returns, or is never undone.
-pub(crate) fn play(what: &str, fault: impl AsyncFnOnce(&mut Stage, &Load)) {
+/// anything. The fault is undone when `fault` returns, or is never undone. What
+/// else is promised of this fault is for the caller to look at.
+pub(crate) fn play(what: &str, fault: impl AsyncFnOnce(&mut Stage, &Load)) -> Summary {
     static STAGE: Mutex<Option<Stage>> = Mutex::const_new(None);
     // Processes belong to the runtime that started them.
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
@@ -79,7 +85,8 @@ pub(crate) fn play(what: &str, fault: impl AsyncFnOnce(&mut Stage, &Load)) {
         );
         stage.mend().await;
         *held = Some(stage);
-    });
+        summary
+    })
 }
 
 impl Stage {
@@ -121,7 +128,7 @@ impl Stage {
     fn configure(&self, port: u16) {
         let site = &self.nodes.site;
         // One fault follows the other, which looks like a failing network.
-        let settings = format!("{CONFIGURATION}\n[cluster]\nfences_percent = 100\n");
+        let settings = format!("{CONFIGURATION}\n{LOG}\n[cluster]\nfences_percent = 100\n");
         for name in names(Role::Session, SESSION_NODES) {
             let own = match name == REMOTE {
                 false => String::new(),
@@ -137,7 +144,7 @@ impl Stage {
         for (name, door) in names(Role::Edge, EDGES).iter().zip(&self.doors) {
             // The same after a restart.
             let own = format!("[edge.tcp]\ndirect_tls_listen = \"{door}\"\n");
-            site.configure_with(name, Role::Edge, CONFIGURATION, &own);
+            site.configure_with(name, Role::Edge, &format!("{CONFIGURATION}\n{LOG}"), &own);
         }
     }
 

@@ -215,7 +215,9 @@ impl Worker {
                 task: Task::Recover,
             });
         }
-        metrics::gathered(gathering.since.elapsed());
+        let elapsed = gathering.since.elapsed();
+        tracing::debug!(shard = %number, ?elapsed, "every session that comes is here");
+        metrics::gathered(elapsed);
         self.go_on(number);
     }
 

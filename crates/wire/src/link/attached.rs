@@ -12,7 +12,7 @@ use starling_cluster::{Membership, NodeId};
 use starling_link::trace::SpanSink;
 use starling_link::{
     Attach, Close, Detached, Frame, Full, Management, Note, Outlet, SessionId, SessionKey,
-    SessionNode, Settle, TraceContext,
+    SessionNode, Settle, TraceContext, is_ahead,
 };
 use starling_xmpp::{BareJid, Stanza};
 
@@ -100,7 +100,11 @@ impl Attached {
         if self.is_gone() {
             return false;
         }
-        sessions.insert(session, (account, attach));
+        // Two attempts of an edge may be told in any order.
+        let known = sessions.get(&session).map(|(_, known)| *known);
+        if known.is_none_or(|known| is_ahead(attach.0, known.0)) {
+            sessions.insert(session, (account, attach));
+        }
         true
     }
 
@@ -111,9 +115,15 @@ impl Attached {
         (*known == attach).then(|| account.clone())
     }
 
-    /// The stream of a session has ended.
-    pub(super) fn detach(&self, session: SessionId) {
-        self.sessions().remove(&session);
+    /// A stream of a session has ended, unless a later one speaks for it.
+    pub(super) fn detach(&self, session: SessionId, attach: Attach) {
+        let mut sessions = self.sessions();
+        if sessions
+            .get(&session)
+            .is_some_and(|(_, known)| *known == attach)
+        {
+            sessions.remove(&session);
+        }
     }
 
     pub(super) fn is_gone(&self) -> bool {

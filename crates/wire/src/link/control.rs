@@ -198,7 +198,7 @@ impl Control for Service {
                 attach(&lane, &node, session, Attach::default());
             }
             if let (Err(_), Some(session)) = (answer.send(result), session) {
-                lane.detach(session.id);
+                lane.detach(session.id, Attach::default());
                 lose(&node, session, Attach::default());
             }
         });
@@ -242,7 +242,7 @@ impl Control for Service {
                 attach(&lane, &node, session, *number);
             }
             if let (Err(_), Some((session, number))) = (answer.send(result), session) {
-                lane.detach(session.id);
+                lane.detach(session.id, number);
                 lose(&node, session, number);
             }
         });
@@ -277,7 +277,7 @@ impl Control for Service {
                 attach(&lane, &node, &session, number);
             }
             if let (Err(_), Some(number)) = (answer.send(result), number) {
-                lane.detach(session.id);
+                lane.detach(session.id, number);
                 lose(&node, session, number);
             }
         });

@@ -249,7 +249,7 @@ impl Attached {
                 if let OfSession::Detach(..) = what
                     && account.is_some()
                 {
-                    self.detach(id);
+                    self.detach(id, attach);
                 }
                 account
                     .filter(|account| is_from(&what, account))
