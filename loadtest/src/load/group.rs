@@ -8,6 +8,7 @@ use anyhow::Result;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::crowd::Crowd;
 use super::{BACKLOG_BYTES_MAX, Phases, crowd};
 use crate::clock::{Nanos, SECOND, now};
 use crate::mark::{self, Ledger, Template};
@@ -68,14 +69,49 @@ impl Shared {
     }
 }
 
+/// Groups of one size, and how they talk.
+pub(super) struct Groups {
+    /// All their sessions.
+    pub(super) crowd: Crowd,
+    /// Their numbers.
+    pub(super) numbers: Vec<u64>,
+    /// How many sessions each has.
+    pub(super) size: u64,
+    pub(super) pace: Pace,
+    pub(super) names: Names,
+}
+
+impl Groups {
+    /// The users in groups of these numbers, when the users of group 0 begin
+    /// with `first`.
+    pub(super) fn users(numbers: &[u64], size: u64, first: u64) -> impl Iterator<Item = u64> {
+        let numbers = numbers.iter();
+        numbers.flat_map(move |number| first + number * size..first + (number + 1) * size)
+    }
+
+    /// Lets them talk until the end. `members` tells of the sessions of a group
+    /// what each of them does.
+    pub(super) async fn run(
+        self,
+        worker: Rc<Worker>,
+        members: impl Fn(u64, Vec<Session>) -> Vec<Member>,
+        phases: Phases,
+    ) {
+        let (size, pace, names) = (self.size, self.pace, self.names);
+        let mut sessions = self.crowd.collect().await.into_iter();
+        let mut running = JoinSet::new();
+        for number in self.numbers {
+            let all = sessions.by_ref().take(usize::try_from(size).unwrap_or(0));
+            let members = members(number, all.flatten().collect());
+            let worker = Rc::clone(&worker);
+            running.spawn_local(async move { run(&worker, members, pace, names, phases).await });
+        }
+        while running.join_next().await.is_some() {}
+    }
+}
+
 /// Lets a group talk until the end.
-pub(super) async fn run(
-    worker: &Rc<Worker>,
-    members: Vec<Member>,
-    pace: Pace,
-    names: Names,
-    phases: Phases,
-) {
+async fn run(worker: &Rc<Worker>, members: Vec<Member>, pace: Pace, names: Names, phases: Phases) {
     let listeners = members.len() as u64;
     let own = members
         .iter()

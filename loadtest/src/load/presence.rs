@@ -5,10 +5,9 @@ use std::rc::Rc;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::group::{self, Member, Names, Pace};
+use super::group::{Groups, Member, Names, Pace};
 use super::{Prepared, RATE_MAX, Share};
 use crate::mark::Template;
 use crate::scan;
@@ -50,9 +49,6 @@ impl Presence {
     ) -> Result<Prepared> {
         let groups: Vec<u64> = share.units(self.groups).collect();
         let size = self.size;
-        let users = groups
-            .iter()
-            .flat_map(|group| first + group * size..first + (group + 1) * size);
         let of = Rc::clone(worker);
         let set_up = async move |session: &mut Session| {
             let begin = first + (session.user - first) / size * size;
@@ -60,30 +56,24 @@ impl Presence {
             let others = others.map(|other| of.target.jid(other)).collect();
             befriend(session, others).await
         };
-        let crowd = Crowd::gather(worker, users, set_up).await;
-        let pace = Pace {
-            rate: Some(self.rate / self.users() as f64),
-            window: 1,
+        let users = Groups::users(&groups, size, first);
+        let groups = Groups {
+            crowd: Crowd::gather(worker, users, set_up).await,
+            size,
+            pace: Pace {
+                rate: Some(self.rate / self.users() as f64),
+                window: 1,
+            },
+            names: Names {
+                work: WORK,
+                series: "presence",
+            },
+            numbers: groups,
         };
         let worker = Rc::clone(worker);
         Ok(Box::new(move |phases| {
-            Box::pin(async move {
-                let mut sessions = crowd.collect().await.into_iter();
-                let mut running = JoinSet::new();
-                for _ in groups {
-                    let all = sessions.by_ref().take(usize::try_from(size).unwrap_or(0));
-                    let members = all.flatten().map(member).collect();
-                    let names = Names {
-                        work: WORK,
-                        series: "presence",
-                    };
-                    let worker = Rc::clone(&worker);
-                    running.spawn_local(async move {
-                        group::run(&worker, members, pace, names, phases).await
-                    });
-                }
-                while running.join_next().await.is_some() {}
-            })
+            let members = |_, sessions: Vec<_>| sessions.into_iter().map(member).collect();
+            Box::pin(groups.run(worker, members, phases))
         }))
     }
 }

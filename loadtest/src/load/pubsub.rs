@@ -6,10 +6,9 @@ use std::rc::Rc;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::group::{self, Member, Names, Pace};
+use super::group::{Groups, Member, Names, Pace};
 use super::{Prepared, RATE_MAX, Share};
 use crate::clock::now;
 use crate::mark::{self, Template, filler};
@@ -80,9 +79,6 @@ impl Pubsub {
     ) -> Result<Prepared> {
         let nodes: Vec<u64> = share.units(self.nodes).collect();
         let size = self.subscribers;
-        let users = nodes
-            .iter()
-            .flat_map(|node| first + node * size..first + (node + 1) * size);
         let service = self.service.replace("{}", &worker.target.host);
         // Another name in each run: nodes may outlive one.
         let run = format!("loadtest-{:x}", now());
@@ -110,31 +106,25 @@ impl Pubsub {
             let subscribe = format!("<subscribe node='{name}' jid='{bare}'/>");
             ask(session, &of_service, "subscribe", &subscribe).await
         };
-        let crowd = Crowd::gather(worker, users, set_up).await;
+        let users = Groups::users(&nodes, size, first);
+        let groups = Groups {
+            crowd: Crowd::gather(worker, users, set_up).await,
+            size,
+            pace: Pace {
+                rate: self.rate.map(|rate| rate / self.nodes as f64),
+                window: self.window,
+            },
+            names: Names {
+                work: WORK,
+                series: "notification",
+            },
+            numbers: nodes,
+        };
         let (load, worker) = (self.clone(), Rc::clone(worker));
         Ok(Box::new(move |phases| {
-            Box::pin(async move {
-                let mut sessions = crowd.collect().await.into_iter();
-                let mut running = JoinSet::new();
-                for node in nodes {
-                    let all = sessions.by_ref().take(usize::try_from(size).unwrap_or(0));
-                    let members =
-                        load.members(all.flatten().collect(), &service, &format!("{run}-{node}"));
-                    let pace = Pace {
-                        rate: load.rate.map(|rate| rate / load.nodes as f64),
-                        window: load.window,
-                    };
-                    let names = Names {
-                        work: WORK,
-                        series: "notification",
-                    };
-                    let worker = Rc::clone(&worker);
-                    running.spawn_local(async move {
-                        group::run(&worker, members, pace, names, phases).await
-                    });
-                }
-                while running.join_next().await.is_some() {}
-            })
+            let members =
+                move |node, sessions| load.members(sessions, &service, &format!("{run}-{node}"));
+            Box::pin(groups.run(worker, members, phases))
         }))
     }
 

@@ -6,10 +6,9 @@ use std::rc::Rc;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 use super::crowd::Crowd;
-use super::group::{self, Member, Names, Pace};
+use super::group::{Groups, Member, Names, Pace};
 use super::{Prepared, RATE_MAX, Share};
 use crate::clock::now;
 use crate::mark::{self, Template, filler};
@@ -83,9 +82,6 @@ impl Room {
     ) -> Result<Prepared> {
         let rooms: Vec<u64> = share.units(self.rooms).collect();
         let occupants = self.occupants;
-        let users = rooms
-            .iter()
-            .flat_map(|room| first + room * occupants..first + (room + 1) * occupants);
         let service = self.service.replace("{}", &worker.target.host);
         // Another name in each run: rooms may outlive one.
         let run = format!("{:x}", now());
@@ -108,32 +104,24 @@ impl Room {
             opened.send_replace(true);
             entered
         };
-        let crowd = Crowd::gather(worker, users, set_up).await;
+        let users = Groups::users(&rooms, occupants, first);
+        let groups = Groups {
+            crowd: Crowd::gather(worker, users, set_up).await,
+            size: occupants,
+            pace: Pace {
+                rate: self.rate.map(|rate| rate / self.rooms as f64),
+                window: self.window,
+            },
+            names: Names {
+                work: WORK,
+                series: "copy",
+            },
+            numbers: rooms,
+        };
         let (load, worker) = (self.clone(), Rc::clone(worker));
         Ok(Box::new(move |phases| {
-            Box::pin(async move {
-                let mut sessions = crowd.collect().await.into_iter();
-                let mut running = JoinSet::new();
-                for room in rooms {
-                    let all = sessions
-                        .by_ref()
-                        .take(usize::try_from(occupants).unwrap_or(0));
-                    let members = load.members(all.flatten().collect(), &name(room));
-                    let pace = Pace {
-                        rate: load.rate.map(|rate| rate / load.rooms as f64),
-                        window: load.window,
-                    };
-                    let names = Names {
-                        work: WORK,
-                        series: "copy",
-                    };
-                    let worker = Rc::clone(&worker);
-                    running.spawn_local(async move {
-                        group::run(&worker, members, pace, names, phases).await
-                    });
-                }
-                while running.join_next().await.is_some() {}
-            })
+            let members = move |room, sessions| load.members(sessions, &name(room));
+            Box::pin(groups.run(worker, members, phases))
         }))
     }
 

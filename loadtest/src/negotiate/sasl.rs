@@ -25,23 +25,47 @@ pub(super) async fn authenticate(
     let exchange = Exchange::new(hash, &account, &password)?;
     let first = exchange.first();
     let auth = format!("<auth xmlns='{NS}' mechanism='{name}'>{first}</auth>");
-    connection.output().extend_from_slice(auth.as_bytes());
+    let profile = Profile {
+        ns: NS,
+        proof: "success",
+    };
+    converse(worker, connection, &exchange, &auth, profile).await?;
+    Ok(())
+}
+
+/// What differs between the two ways to speak SASL.
+pub(super) struct Profile {
+    pub(super) ns: &'static str,
+    /// The element in which a success has what the server proves.
+    pub(super) proof: &'static str,
+}
+
+/// An exchange of SCRAM (RFC 5802 §3) from the request on that begins it; gives
+/// the success.
+pub(super) async fn converse(
+    worker: &Worker,
+    connection: &mut Connection,
+    exchange: &Exchange,
+    request: &str,
+    Profile { ns, proof }: Profile,
+) -> Result<Vec<u8>> {
+    connection.output().extend_from_slice(request.as_bytes());
     let challenge = connection.element().await?;
     refuse_failure(&challenge)?;
     let Some(data) = scan::text(&challenge, "challenge") else {
         bail!("no challenge: {}", text(&challenge));
     };
     let (answer, wanted) = exchange.last(data, &worker.salted)?;
-    let response = format!("<response xmlns='{NS}'>{answer}</response>");
+    let response = format!("<response xmlns='{ns}'>{answer}</response>");
     connection.output().extend_from_slice(response.as_bytes());
     let success = connection.element().await?;
     refuse_failure(&success)?;
-    let data = scan::text(&success, "success").unwrap_or_default();
+    let data = scan::text(&success, proof).unwrap_or_default();
     ensure!(
         is_proved(data, &wanted),
         "the server does not know the password"
     );
-    Ok(())
+    Ok(success)
 }
 
 /// A `<failure/>` is an error.

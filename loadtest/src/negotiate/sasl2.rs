@@ -3,16 +3,16 @@
 
 use std::fmt::Write as _;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use super::sasl::refuse_failure;
+use super::sasl::{Profile, converse, refuse_failure};
 use super::{Memory, resume_element, text};
 use crate::connection::Connection;
 use crate::scan;
 use crate::scenario::Mechanism;
-use crate::scram::{Exchange, Hash, is_proved};
+use crate::scram::{Exchange, Hash};
 use crate::session::Session;
 use crate::worker::Worker;
 
@@ -68,23 +68,11 @@ async fn by_password(
     let (account, password) = worker.target.user(user);
     let exchange = Exchange::new(Hash::Sha1, &account, &password)?;
     let request = request(worker, user, "SCRAM-SHA-1", &exchange.first(), memory)?;
-    connection.output().extend_from_slice(request.as_bytes());
-    let challenge = connection.element().await?;
-    refuse_failure(&challenge)?;
-    let Some(data) = scan::text(&challenge, "challenge") else {
-        bail!("no challenge: {}", text(&challenge));
+    let profile = Profile {
+        ns: NS,
+        proof: "additional-data",
     };
-    let (answer, wanted) = exchange.last(data, &worker.salted)?;
-    let response = format!("<response xmlns='{NS}'>{answer}</response>");
-    connection.output().extend_from_slice(response.as_bytes());
-    let success = connection.element().await?;
-    refuse_failure(&success)?;
-    let data = scan::text(&success, "additional-data").unwrap_or_default();
-    ensure!(
-        is_proved(data, &wanted),
-        "the server does not know the password"
-    );
-    Ok(success)
+    converse(worker, connection, &exchange, &request, profile).await
 }
 
 /// XEP-0484 §3.4, and the mechanism of its §4.

@@ -7,7 +7,7 @@ use starling_testkit::etcd::Etcd;
 use starling_testkit::gate::Gate;
 use tokio::time::Instant;
 
-use crate::support::{Plan, in_time};
+use crate::support::{Node, Plan, in_time};
 
 /// Long enough that no fail-over in these tests can be due to it.
 const LONG_LEASE_SECONDS: u64 = 30;
@@ -16,25 +16,38 @@ const LONG_LEASE_SECONDS: u64 = 30;
 /// machines that are busy with other tests.
 const FAST: Duration = Duration::from_secs(5);
 
-#[tokio::test]
-#[ignore = "needs etcd"]
-async fn a_killed_node_is_replaced_without_waiting_for_its_lease() {
-    let etcd = Etcd::start(1).await;
-    let plan = Plan::on(etcd.endpoints()).ttl(LONG_LEASE_SECONDS);
+/// Two session nodes, of which the first is the controller, and an edge that
+/// sees both.
+async fn gathered(plan: &Plan) -> [Node; 3] {
     let a = plan.join("a").await;
     a.sees("all shards", |node| node.shards() == 1024).await;
     let b = plan.join("b").await;
     let edge = plan.edge().join("edge").await;
     edge.sees_rest(2).await;
-    let (id, run) = (b.id().clone(), b.cluster.instance().clone());
-    b.kill();
+    [a, b, edge]
+}
+
+/// Kills a node, and waits until others have what it had.
+async fn is_replaced(node: Node, edge: &Node) {
+    let id = node.id().clone();
+    node.kill();
     let began = Instant::now();
     edge.cluster.report(&id, false);
     edge.sees("its shards elsewhere", |node| node.shards_of(&id) == 0)
         .await;
     let took = began.elapsed();
     assert!(took < FAST, "{took:?}");
-    println!("a killed node was replaced in {took:?}");
+    println!("{id:?} was replaced in {took:?}");
+}
+
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn a_killed_node_is_replaced_without_waiting_for_its_lease() {
+    let etcd = Etcd::start(1).await;
+    let plan = Plan::on(etcd.endpoints()).ttl(LONG_LEASE_SECONDS);
+    let [_a, b, edge] = gathered(&plan).await;
+    let run = b.cluster.instance().clone();
+    is_replaced(b, &edge).await;
     assert!(plan.rows.fenced.lock().unwrap().contains(&run));
     edge.sees("the node gone", |node| node.view().nodes.len() == 2)
         .await;
@@ -45,21 +58,9 @@ async fn a_killed_node_is_replaced_without_waiting_for_its_lease() {
 async fn a_killed_controller_is_deposed_by_the_next() {
     let etcd = Etcd::start(1).await;
     let plan = Plan::on(etcd.endpoints()).ttl(LONG_LEASE_SECONDS);
-    let a = plan.join("a").await;
-    a.sees("all shards", |node| node.shards() == 1024).await;
+    let [a, b, edge] = gathered(&plan).await;
     assert_eq!(a.cluster.status().controller, Some(a.id().clone()));
-    let b = plan.join("b").await;
-    let edge = plan.edge().join("edge").await;
-    edge.sees_rest(2).await;
-    let id = a.id().clone();
-    a.kill();
-    let began = Instant::now();
-    edge.cluster.report(&id, false);
-    edge.sees("its shards elsewhere", |node| node.shards_of(&id) == 0)
-        .await;
-    let took = began.elapsed();
-    assert!(took < FAST, "{took:?}");
-    println!("a killed controller was replaced in {took:?}");
+    is_replaced(a, &edge).await;
     assert_eq!(b.cluster.status().controller, Some(b.id().clone()));
 }
 

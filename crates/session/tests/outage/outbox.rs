@@ -1,13 +1,15 @@
 //! DESIGN §3, §5: a recipient out of reach does not hold its senders up, and
 //! what was promised to them arrives, once and in order, whatever dies.
 
-use starling_link::{Attach, SessionNode as _};
+use std::sync::Arc;
+
+use starling_link::{Attach, Bound, SessionNode as _};
 use starling_store::outbox::{Bucket, Change, Read as _, Row};
 use starling_store::{Position, Stamp, Store as _, Write};
 use starling_xmpp::{Condition, Element, Stanza, Type};
 use tokio::time::{Duration, Instant, sleep};
 
-use crate::support::{Node, jid};
+use crate::support::{Heard, Node, jid};
 
 /// As many as one worker looks after.
 const STANZAS_MAX: u32 = 16_384;
@@ -21,6 +23,17 @@ async fn until(is_so: impl AsyncFn() -> bool) {
     }
 }
 
+/// Juliet and Romeo at one node, which has no way to where Romeo is.
+async fn parted() -> (Node, [(Bound, Arc<Heard>); 2]) {
+    let node = Node::start().await;
+    let both = [
+        node.bind("juliet@localhost").await,
+        node.bind("romeo@localhost").await,
+    ];
+    node.link.block("romeo@localhost");
+    (node, both)
+}
+
 /// Waits until a shard owes nothing.
 async fn settles(node: &Node, account: &str) {
     until(async || node.owes(account).await.is_empty()).await;
@@ -28,11 +41,8 @@ async fn settles(node: &Node, account: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn a_sender_does_not_wait_for_whoever_is_out_of_reach() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, orchard) = node.bind("romeo@localhost").await;
+    let (node, [(juliet, balcony), (romeo, orchard)]) = parted().await;
     let began = Instant::now();
-    node.link.block("romeo@localhost");
     node.send(&juliet, Attach(0), 1, &romeo, "1");
     node.send(&juliet, Attach(0), 2, &romeo, "2");
     node.link.keeps(2).await;
@@ -60,10 +70,7 @@ async fn a_sender_does_not_wait_for_whoever_is_out_of_reach() {
 /// Also if it is back within a second, which is what a failover takes.
 #[tokio::test(start_paused = true)]
 async fn what_is_back_soon_costs_no_row() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, orchard) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, orchard)]) = parted().await;
     node.send(&juliet, Attach(0), 1, &romeo, "1");
     node.link.keeps(1).await;
     sleep(Duration::from_millis(900)).await;
@@ -78,10 +85,7 @@ async fn what_is_back_soon_costs_no_row() {
 /// recipient is there again.
 #[tokio::test(start_paused = true)]
 async fn what_was_promised_survives_the_node_that_promised() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, _) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, _)]) = parted().await;
     for number in 1..=3 {
         node.send(&juliet, Attach(0), number, &romeo, &number.to_string());
     }
@@ -155,10 +159,7 @@ async fn each_peer_is_done_by_itself() {
 /// sends it, whoever has the shard later.
 #[tokio::test(start_paused = true)]
 async fn a_row_that_comes_too_late_is_nobodys() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, _) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, _)]) = parted().await;
     node.send(&juliet, Attach(0), 1, &romeo, "1");
     balcony.committed(1).await;
     let row = node.owes("juliet@localhost").await.remove(0);
@@ -225,14 +226,11 @@ async fn hours_that_are_done_are_removed() {
 /// A node that died had sent some of it: the recipient knows what it has.
 #[tokio::test(start_paused = true)]
 async fn what_comes_again_is_known_by_its_number() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, orchard) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, orchard)]) = parted().await;
     node.send(&juliet, Attach(0), 1, &romeo, "1");
     balcony.committed(1).await;
     // As if juliet's shard had come to another node, while romeo's stays.
-    let other = Node::over(std::sync::Arc::clone(&node.store), 2);
+    let other = Node::over(Arc::clone(&node.store), 2);
     other.link.block("romeo@localhost");
     other.link.keeps(1).await;
     node.link.clear();
@@ -246,10 +244,7 @@ async fn what_comes_again_is_known_by_its_number() {
 /// promised before: it is refused.
 #[tokio::test(start_paused = true)]
 async fn nothing_overtakes_what_waits_for_a_link_that_is_full() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, _) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, _)]) = parted().await;
     node.send(&juliet, Attach(0), 1, &romeo, "1");
     balcony.committed(1).await;
     let store = node.kill().await;
@@ -273,10 +268,7 @@ async fn nothing_overtakes_what_waits_for_a_link_that_is_full() {
 /// Questions are dealt with once they are sent on: no row for them.
 #[tokio::test(start_paused = true)]
 async fn only_what_would_be_lost_is_stored() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, _) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, _)]) = parted().await;
     let ping = Element::new("urn:xmpp:ping", "ping");
     let ask = Stanza::iq(Type::Get, "1")
         .to(romeo.jid.clone())
@@ -292,10 +284,7 @@ async fn only_what_would_be_lost_is_stored() {
 /// The bound, and what senders are told beyond it.
 #[tokio::test(start_paused = true)]
 async fn a_full_outbox_refuses() {
-    let node = Node::start().await;
-    let (juliet, balcony) = node.bind("juliet@localhost").await;
-    let (romeo, _) = node.bind("romeo@localhost").await;
-    node.link.block("romeo@localhost");
+    let (node, [(juliet, balcony), (romeo, _)]) = parted().await;
     for number in 1..=STANZAS_MAX + 1 {
         node.send(&juliet, Attach(0), number, &romeo, &number.to_string());
     }
