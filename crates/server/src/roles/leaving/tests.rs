@@ -1,4 +1,5 @@
 //! Moves that end in any order, are called off, and begin again.
+#![allow(clippy::unwrap_used, reason = "tests panic on failure")]
 
 use std::sync::{Arc, Mutex};
 
