@@ -149,6 +149,8 @@ impl Connection {
         let mut rest = self.outgoing;
         let (queued, stanzas) = self.outlet.end();
         rest.extend_from_slice(&queued);
+        let committed = self.credit.committed();
+        self.acks.last_answer(committed, &mut rest);
         let is_read_on = *ending == Ending::Closed && self.stalled.is_none();
         let acked = self.acks.last(is_read_on.then_some(stanzas));
         let held = self.held.map(|held| held.into_frame());

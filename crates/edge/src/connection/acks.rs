@@ -5,6 +5,8 @@
 //! Without, what was written to its socket counts as arrived: nobody knows
 //! better.
 
+mod managed;
+
 use bytes::BytesMut;
 use starling_link::{Frame, Management, is_ahead};
 use starling_xmpp::stream::StreamCondition;
@@ -15,11 +17,20 @@ use super::Connection;
 use crate::close::Ending;
 use crate::features::sm;
 use crate::outlet::Taken;
+use managed::Managed;
 
 /// Without stream management the session hears of what was written when it is
 /// so many stanzas, or so old: a frame for each would cost more than it tells.
 const REPORT_STANZAS: u32 = 64;
 const REPORT_AFTER: Duration = Duration::from_millis(500);
+
+/// What was sent while the client was about to answer is asked for with the next
+/// stanza to it, or so much later: a write for the question alone, answered by a
+/// read, would double what a short message costs.
+const ASK_AFTER: Duration = Duration::from_millis(250);
+
+/// What `<r/>` or `<a/>` takes.
+const NONZA_BYTES: usize = 64;
 
 /// A client that answers `<r/>` but has not handled everything is asked again.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(10);
@@ -42,21 +53,6 @@ pub(super) struct Acks {
     /// An `<r/>` came before `<enabled/>` could be sent.
     is_answer_owed: bool,
     managed: Option<Box<Managed>>,
-}
-
-/// Stream management is on.
-struct Managed {
-    /// Where the counts of the client begin.
-    received_base: u32,
-    sent_base: u32,
-    /// Up to which number the client was told that it is dealt with.
-    told: u32,
-    /// Up to which number the client has what it was sent.
-    acked: u32,
-    /// What was the last one sent when the client was asked, and when, if it
-    /// has not answered yet.
-    asked: u32,
-    asked_at: Option<Instant>,
 }
 
 impl Acks {
@@ -112,6 +108,25 @@ impl Acks {
         }
     }
 
+    /// When the client is to be told what is dealt with by now.
+    pub(super) fn tell_at(&self) -> Option<Instant> {
+        self.managed.as_ref()?.tell_at
+    }
+
+    /// Whether that is now. It is so once.
+    pub(super) fn is_telling_due(&mut self, now: Instant) -> bool {
+        let managed = self.managed.as_mut();
+        managed.is_some_and(|managed| managed.is_telling_due(now))
+    }
+
+    /// What the client has not been told of its stanzas, at the end.
+    pub(super) fn last_answer(&mut self, committed: u32, out: &mut BytesMut) {
+        let managed = self.managed.as_mut();
+        if let Some(answer) = managed.and_then(|managed| managed.news(committed, true)) {
+            write(&answer, out);
+        }
+    }
+
     /// The session is at another node, which knows that this has arrived.
     pub(super) fn moved(&mut self, arrived: u32) {
         self.reported = arrived;
@@ -126,28 +141,6 @@ impl Acks {
             _ => self.arrived(),
         };
         (arrived != self.reported).then_some(arrived)
-    }
-}
-
-impl Managed {
-    fn new(management: &Management, committed: u32, acked: u32) -> Self {
-        Self {
-            received_base: management.received,
-            sent_base: management.sent,
-            told: committed,
-            acked,
-            asked: acked,
-            asked_at: None,
-        }
-    }
-
-    /// `<a/>` for the client (XEP-0198 §4).
-    fn answer(&mut self, committed: u32) -> Element {
-        // Everything before `<enable/>` does not count.
-        if is_ahead(committed, self.told) {
-            self.told = committed;
-        }
-        sm::answer(self.told.wrapping_sub(self.received_base))
     }
 }
 
@@ -172,14 +165,15 @@ impl Connection {
             let managed = acks.managed.insert(acks.enabled(management));
             acks.is_enabling = false;
             if std::mem::take(&mut acks.is_answer_owed) {
-                write(&managed.answer(committed), &mut self.outgoing);
+                let answer = managed.answer(committed, self.credit.received());
+                write(&answer, &mut self.outgoing);
             }
         }
         let Some(managed) = &mut acks.managed else {
             return;
         };
-        if is_ahead(committed, managed.told) {
-            write(&managed.answer(committed), &mut self.outgoing);
+        if let Some(answer) = managed.news(committed, !self.outgoing.is_empty()) {
+            write(&answer, &mut self.outgoing);
         }
         // One question at a time, so there are as many as round trips.
         if is_ahead(acks.sent, managed.asked) && managed.asked_at.is_none() {
@@ -273,9 +267,9 @@ impl Connection {
         match nonza.name() {
             "r" if self.acks.is_managed() => {
                 // §4: answered at once, with what is durable by now.
-                let committed = self.credit.committed();
+                let (committed, received) = (self.credit.committed(), self.credit.received());
                 if let Some(managed) = &mut self.acks.managed {
-                    let answer = managed.answer(committed);
+                    let answer = managed.answer(committed, received);
                     self.say(|out| write(&answer, out));
                 }
                 Ok(())
@@ -327,9 +321,11 @@ impl Connection {
         managed.asked_at = None;
         if managed.acked == sent {
             self.acks.due = None;
-        } else if is_ahead(sent, managed.asked) {
-            // More was sent since it was asked: it is asked again.
+        } else if is_ahead(sent, managed.asked) && self.acks.is_requested {
+            // More was sent since it was asked, and the session waits for it.
             self.has_more = true;
+        } else if is_ahead(sent, managed.asked) {
+            self.acks.due = Some(Instant::now() + ASK_AFTER);
         } else {
             self.acks.due = Some(Instant::now() + ASK_AGAIN_AFTER);
         }
@@ -338,6 +334,8 @@ impl Connection {
 }
 
 fn write(element: &Element, out: &mut BytesMut) {
+    // Or an empty buffer would grow word by word.
+    out.reserve(NONZA_BYTES);
     element.write(out, ns::CLIENT);
 }
 

@@ -53,7 +53,8 @@ impl Connection {
             .acks
             .asked_at()
             .map(|at| at + self.keepalive.ping_timeout);
-        [stall, held, self.paused_until, self.acks.due, answer]
+        let tell = self.acks.tell_at();
+        [stall, held, self.paused_until, self.acks.due, tell, answer]
             .into_iter()
             .flatten()
             .fold(silence, Instant::min)
@@ -65,6 +66,8 @@ impl Connection {
             // Another turn reads on.
             self.has_more = true;
         }
+        // Another turn says it.
+        self.has_more |= self.acks.is_telling_due(now);
         if let Some((since, known)) = self.stalled
             && now >= since + self.stall_timeout
         {
