@@ -13,6 +13,7 @@ mod opening;
 mod ownership;
 mod reading;
 mod residence;
+mod shards;
 mod timers;
 
 use std::collections::{HashMap, HashSet};
@@ -44,6 +45,7 @@ use opening::Waiting;
 use ownership::Owned;
 use reading::Found;
 use residence::Residence;
+use shards::Shards;
 use timers::Timers;
 
 /// What log lines of a handling carry: the trace, if its stanza is in one.
@@ -69,7 +71,7 @@ enum Returned {
 pub(crate) struct Worker {
     env: Arc<Env>,
     inbox: Arc<Inbox>,
-    shards: HashMap<ShardNumber, Shard>,
+    shards: Shards,
     away: FuturesUnordered<BoxFuture<'static, Returned>>,
     commits: Commits,
     residence: Residence,
@@ -96,7 +98,7 @@ impl Worker {
         Self {
             env,
             inbox,
-            shards: HashMap::new(),
+            shards: Shards::default(),
             away: FuturesUnordered::new(),
             commits,
             residence,

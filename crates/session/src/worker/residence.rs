@@ -1,14 +1,15 @@
 //! Which accounts stay loaded although nobody uses them, and for how long.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 use starling_cluster::Shard as ShardNumber;
 use starling_xmpp::BareJid;
 
+use super::shards::Shards;
 use crate::Account;
 use crate::account::Lasting;
 use crate::commit::Progress;
-use crate::shard::{Shard, Unload};
+use crate::shard::Unload;
 
 /// Names of accounts without a session. Each is listed once.
 pub(super) struct Residence {
@@ -40,7 +41,7 @@ impl Residence {
     }
 
     /// Unloads what is gone, and the accounts that nobody has needed for longest.
-    pub(super) fn unload(&mut self, shards: &mut HashMap<ShardNumber, Shard>, progress: &Progress) {
+    pub(super) fn unload(&mut self, shards: &mut Shards, progress: &Progress) {
         let mut try_unload = |(number, name): &(ShardNumber, BareJid)| {
             let shard = shards.get_mut(number);
             shard.map_or(Unload::Done, |shard| {
