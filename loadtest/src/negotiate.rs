@@ -58,7 +58,9 @@ async fn connect(worker: &Worker, user: u64) -> Result<Connection> {
     let source = pick(&target.sources, user).map(|source| SocketAddr::new(*source, 0));
     let mut connection = Connection::open(address, source).await?;
     if target.tls == Tls::Direct {
-        connection.encrypt(&worker.tls, &target.host).await?;
+        connection
+            .encrypt(&worker.tls.of(user), &target.host)
+            .await?;
     }
     if target.protocol == Protocol::Relay {
         return Ok(connection);
@@ -73,7 +75,9 @@ async fn connect(worker: &Worker, user: u64) -> Result<Connection> {
             "no STARTTLS: {}",
             text(&answer)
         );
-        connection.encrypt(&worker.tls, &target.host).await?;
+        connection
+            .encrypt(&worker.tls.of(user), &target.host)
+            .await?;
         open(worker, &mut connection).await?;
     }
     Ok(connection)

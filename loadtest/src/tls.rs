@@ -1,6 +1,8 @@
 //! TLS as clients speak it. By default any certificate will do: servers under
 //! test have their own, and the load is what is wanted from them.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
@@ -15,8 +17,47 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio_rustls::TlsConnector;
 
-/// A connector. Handshakes are whole ones unless tickets are to be used.
-pub(crate) fn connector(ca: Option<&Path>, is_resuming: bool) -> Result<TlsConnector> {
+/// Servers of which a client keeps tickets: it speaks to one.
+const SERVERS: usize = 1;
+
+/// How the clients of one worker connect.
+pub(crate) struct Connectors {
+    config: ClientConfig,
+    all: TlsConnector,
+    /// By user: nobody has the tickets of somebody else. None if handshakes are
+    /// to be whole ones.
+    own: Option<RefCell<HashMap<u64, TlsConnector>>>,
+}
+
+impl Connectors {
+    pub(crate) fn new(ca: Option<&Path>, is_resuming: bool) -> Result<Self> {
+        let config = config(ca)?;
+        Ok(Self {
+            all: TlsConnector::from(Arc::new(config.clone())),
+            config,
+            own: is_resuming.then(RefCell::default),
+        })
+    }
+
+    /// That of one user.
+    pub(crate) fn of(&self, user: u64) -> TlsConnector {
+        let Some(own) = &self.own else {
+            return self.all.clone();
+        };
+        let connector = || {
+            let mut config = self.config.clone();
+            config.resumption = Resumption::in_memory_sessions(SERVERS);
+            TlsConnector::from(Arc::new(config))
+        };
+        own.borrow_mut()
+            .entry(user)
+            .or_insert_with(connector)
+            .clone()
+    }
+}
+
+/// For whole handshakes.
+fn config(ca: Option<&Path>) -> Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier: Arc<dyn ServerCertVerifier> = match ca {
         Some(ca) => authority(ca, &provider)?,
@@ -28,10 +69,8 @@ pub(crate) fn connector(ca: Option<&Path>, is_resuming: bool) -> Result<TlsConne
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"xmpp-client".to_vec()];
-    if !is_resuming {
-        config.resumption = Resumption::disabled();
-    }
-    Ok(TlsConnector::from(Arc::new(config)))
+    config.resumption = Resumption::disabled();
+    Ok(config)
 }
 
 fn authority(ca: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<WebPkiServerVerifier>> {

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines, Stdin};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinSet, LocalSet};
-use tokio_rustls::TlsConnector;
 
 use crate::load::{Phases, Prepared, Share};
 use crate::record::{self, Record, Recorder};
@@ -27,7 +26,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) struct Worker {
     pub(crate) target: Target,
     pub(crate) login: Login,
-    pub(crate) tls: TlsConnector,
+    pub(crate) tls: tls::Connectors,
     pub(crate) salted: scram::Cache,
     pub(crate) recorder: Recorder,
     pub(crate) timers: Timers,
@@ -96,7 +95,7 @@ async fn work() -> Result<()> {
     let share = Share { index, of };
     let at_once = scenario.login.at_once.div_ceil(usize::try_from(of)?);
     let worker = Rc::new(Worker {
-        tls: tls::connector(target.ca.as_deref(), scenario.login.tls_tickets)?,
+        tls: tls::Connectors::new(target.ca.as_deref(), scenario.login.tls_tickets)?,
         target,
         login: scenario.login.clone(),
         salted: scram::Cache::default(),
