@@ -9,6 +9,7 @@ mod clients;
 mod cluster;
 mod command;
 mod etcd;
+mod instructions;
 mod node;
 mod report;
 mod system;
@@ -37,11 +38,17 @@ enum Chore {
         #[command(subcommand)]
         what: cluster::What,
     },
+    /// What the hot path costs, in instructions.
+    Instructions {
+        #[command(subcommand)]
+        what: instructions::What,
+    },
 }
 
 fn main() -> Result<ExitCode> {
     match Arguments::parse().chore {
         Chore::Test(options) => test::run(&options),
         Chore::Cluster { what } => cluster::run(&what),
+        Chore::Instructions { what } => instructions::run(&what).map(|()| ExitCode::SUCCESS),
     }
 }

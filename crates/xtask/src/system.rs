@@ -40,6 +40,13 @@ pub(crate) const ETCD: Need = Need {
     name: "etcd 3.4 or later",
 };
 
+/// What counts instructions.
+pub(crate) const VALGRIND: Need = Need {
+    probes: &[&["valgrind", "--version"]],
+    packages: &["valgrind"],
+    name: "Valgrind 3.19 or later",
+};
+
 /// What runs Apache Cassandra.
 pub(crate) const JAVA: Need = Need {
     probes: &[&["java", "-version"]],

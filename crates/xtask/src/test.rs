@@ -2,7 +2,8 @@
 //!
 //! Cheap steps come first. All of them run even if one fails, so that one run
 //! tells everything. They share one profile and one target folder, so that a
-//! dependency is checked once and compiled once. How steps are timed and
+//! dependency is checked once and compiled once; only what is counted in
+//! instructions has to be optimised, and has a profile of its own. How steps are timed and
 //! counted is in `report`.
 
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use clap::{Args, ValueEnum};
 
 use crate::command::Command;
 use crate::report::{Outcome, Report};
-use crate::{cassandra, check, clients, etcd, tools, workspace};
+use crate::{cassandra, check, clients, etcd, instructions, tools, workspace};
 
 /// Decides the cases of property tests, so that a change is judged by itself and
 /// not by the cases it draws. `cargo test` alone draws others every time.
@@ -43,6 +44,8 @@ enum Step {
     Advisories,
     /// Unit, contract, scenario and documentation tests.
     Test,
+    /// What the hot path costs in instructions, against what was accepted.
+    Instructions,
     /// Tests on a real etcd, installed when it is missing.
     Etcd,
     /// The CQL store against Apache Cassandra, which is fetched and started.
@@ -107,6 +110,7 @@ impl Step {
                 .args(&["--exclude", cassandra::PACKAGE])
                 .env("PROPTEST_RNG_SEED", CASES_SEED)
                 .counted(libtest_counts),
+            Self::Instructions => instructions::tests(),
             Self::Etcd => etcd::tests(),
             Self::Cql => cassandra::tests(),
             Self::Cluster => cassandra::cluster(),

@@ -24,7 +24,8 @@ pub(crate) fn cache() -> PathBuf {
 /// Where the program `starling` is that the tests are built with. Asking for
 /// another build of it would compile everything below it once more.
 pub(crate) fn starling() -> Result<PathBuf> {
-    executable(&["test", "--workspace", "--locked", "--no-run"])
+    let arguments = ["test", "--workspace", "--locked", "--no-run"];
+    executable(&arguments, "starling")
 }
 
 /// Builds the program `starling` and tells where it is.
@@ -34,11 +35,33 @@ pub(crate) fn starling_alone(is_release: bool) -> Result<PathBuf> {
     if is_release {
         arguments.push("--release");
     }
-    executable(&arguments)
+    executable(&arguments, "starling")
 }
 
-fn executable(arguments: &[&str]) -> Result<PathBuf> {
-    let messages = Command::new("cargo")
+/// Builds the program of a package in a profile and tells where it is. What is
+/// built incrementally is other code, and here the code is what matters.
+pub(crate) fn program(package: &str, profile: &str) -> Result<PathBuf> {
+    let arguments = [
+        "build",
+        "--locked",
+        "--profile",
+        profile,
+        "--package",
+        package,
+    ];
+    built(
+        &arguments,
+        package,
+        Command::new("cargo").env("CARGO_INCREMENTAL", "0"),
+    )
+}
+
+fn executable(arguments: &[&str], name: &str) -> Result<PathBuf> {
+    built(arguments, name, Command::new("cargo"))
+}
+
+fn built(arguments: &[&str], name: &str, cargo: Command) -> Result<PathBuf> {
+    let messages = cargo
         .args(arguments)
         .args(&["--message-format", "json-render-diagnostics"])
         .folder(&root())
@@ -46,8 +69,8 @@ fn executable(arguments: &[&str]) -> Result<PathBuf> {
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "starling")
+        .filter(|message| message["target"]["name"] == name)
         .filter(|message| message["profile"]["test"] == false)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo did not say where it put the program starling")
+        .with_context(|| format!("cargo did not say where it put {name}"))
 }
