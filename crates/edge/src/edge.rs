@@ -163,6 +163,40 @@ impl Handle {
         self.live.set_draining(is_draining);
     }
 
+    /// Serves a client over a stream in memory that needs no proof of who it is, to
+    /// its end. Dropping the future is the death of the edge for it.
+    #[cfg(feature = "simulation")]
+    pub async fn serve(
+        &self,
+        stream: tokio::io::DuplexStream,
+        peer: SocketAddr,
+        account: starling_xmpp::BareJid,
+    ) {
+        use crate::negotiation::Identity;
+        use crate::socket::Way;
+        use crate::tcp::{Incoming, admit};
+
+        let Some(admitted) = admit(&self.shared, peer) else {
+            return;
+        };
+        let known = Identity {
+            account,
+            mechanism: starling_auth::Mechanism::Plain,
+            user_agent_id: None,
+            software: None,
+            basis: None,
+        };
+        let incoming = Incoming {
+            way: Way::Memory(stream),
+            peer,
+            admitted,
+            is_direct_tls: false,
+            known: Some(known),
+        };
+        let (shared, live) = (Arc::clone(&self.shared), Arc::clone(&self.live));
+        incoming.serve(shared, live, CancellationToken::new()).await;
+    }
+
     /// Where clients can connect, STARTTLS ports first.
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {

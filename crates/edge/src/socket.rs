@@ -35,8 +35,8 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(tcp: TcpStream) -> Self {
-        Self::Plain(Metered { tcp, written: 0 })
+    pub(crate) fn new(way: Way) -> Self {
+        Self::Plain(Metered { way, written: 0 })
     }
 
     /// Does the handshake. Whatever was read before it is not seen by TLS.
@@ -140,13 +140,33 @@ impl Socket {
     }
 }
 
-/// A TCP connection that counts what it could write.
+/// What carries the bytes.
+pub(crate) enum Way {
+    Tcp(TcpStream),
+    /// Of a simulation.
+    #[cfg(feature = "simulation")]
+    Memory(tokio::io::DuplexStream),
+}
+
+/// A connection that counts what it could write.
 pub(crate) struct Metered {
-    tcp: TcpStream,
+    way: Way,
     written: u64,
 }
 
+trait Carries: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Carries for T {}
+
 impl Metered {
+    fn way(&mut self) -> Pin<&mut dyn Carries> {
+        match &mut self.way {
+            Way::Tcp(tcp) => Pin::new(tcp),
+            #[cfg(feature = "simulation")]
+            Way::Memory(memory) => Pin::new(memory),
+        }
+    }
+
     fn count(&mut self, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(bytes)) = &done {
             self.written += *bytes as u64;
@@ -161,7 +181,7 @@ impl AsyncRead for Metered {
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, into)
+        self.way().poll_read(cx, into)
     }
 }
 
@@ -171,7 +191,7 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.tcp).poll_write(cx, from);
+        let done = self.way().poll_write(cx, from);
         self.count(done)
     }
 
@@ -180,7 +200,7 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         from: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.tcp).poll_write_vectored(cx, from);
+        let done = self.way().poll_write_vectored(cx, from);
         self.count(done)
     }
 
@@ -189,10 +209,10 @@ impl AsyncWrite for Metered {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        self.way().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        self.way().poll_shutdown(cx)
     }
 }

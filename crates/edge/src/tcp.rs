@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use starling_link::{Close, Outlet as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,8 +17,9 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::live::Live;
 use crate::metrics;
-use crate::negotiation::negotiate;
+use crate::negotiation::{Identity, Negotiation, negotiate};
 use crate::shared::Shared;
+use crate::socket::Way;
 use crate::transport::Transport;
 
 /// Without file descriptors `accept` fails at once, again and again.
@@ -74,11 +75,15 @@ impl Port {
                     let Some(admitted) = admit(&shared, peer) else {
                         continue;
                     };
+                    // Stanzas are written in batches; nothing is gained by waiting
+                    // for more.
+                    let _ = tcp.set_nodelay(true);
                     let incoming = Incoming {
-                        tcp,
+                        way: Way::Tcp(tcp),
                         peer,
                         admitted,
                         is_direct_tls: self.is_direct_tls,
+                        known: None,
                     };
                     let (shared, live) = (Arc::clone(&shared), Arc::clone(&live));
                     connections.spawn(incoming.serve(shared, live, draining.clone()));
@@ -104,7 +109,7 @@ fn is_without_ipv6(address: SocketAddr, why: &io::Error) -> bool {
 /// Linux: address family not supported.
 const AFNOSUPPORT: i32 = 97;
 
-fn admit(shared: &Shared, peer: SocketAddr) -> Option<Admitted> {
+pub(crate) fn admit(shared: &Shared, peer: SocketAddr) -> Option<Admitted> {
     let settings = shared.settings();
     match shared.admission.admit(peer, &settings.config.limits) {
         Ok(admitted) => Some(admitted),
@@ -121,23 +126,29 @@ fn admit(shared: &Shared, peer: SocketAddr) -> Option<Admitted> {
     }
 }
 
-struct Incoming {
-    tcp: TcpStream,
-    peer: SocketAddr,
-    admitted: Admitted,
-    is_direct_tls: bool,
+/// A connection that was accepted.
+pub(crate) struct Incoming {
+    pub(crate) way: Way,
+    pub(crate) peer: SocketAddr,
+    pub(crate) admitted: Admitted,
+    pub(crate) is_direct_tls: bool,
+    /// Who it is, if that needs no proof.
+    pub(crate) known: Option<Identity>,
 }
 
 impl Incoming {
     /// From the first byte to the last. Negotiation and farewell are boxed:
     /// they are large and short, and an idle connection should not hold them.
-    async fn serve(mut self, shared: Arc<Shared>, live: Arc<Live>, draining: CancellationToken) {
+    pub(crate) async fn serve(
+        mut self,
+        shared: Arc<Shared>,
+        live: Arc<Live>,
+        draining: CancellationToken,
+    ) {
         metrics::opened();
         let accepted_at = Instant::now();
-        // Stanzas are written in batches; nothing is gained by waiting for more.
-        let _ = self.tcp.set_nodelay(true);
         let settings = shared.settings();
-        let mut transport = Transport::tcp(self.tcp, &settings.config.limits);
+        let mut transport = Transport::new(self.way, &settings.config.limits);
         drop(settings);
         let mut out = BytesMut::new();
         let mut draining = draining;
@@ -146,10 +157,11 @@ impl Incoming {
             draining = CancellationToken::new();
             draining.cancel();
         }
+        let mut stream = Negotiation::new(Arc::clone(&shared), transport.framing, self.peer);
+        stream.identity = self.known;
         let negotiated = Box::pin(negotiate(
-            &shared,
+            stream,
             &mut transport,
-            self.peer,
             self.is_direct_tls,
             &draining,
             &mut out,

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use starling_xmpp::stream::{Decoder, Event, Limits as XmlLimits, StreamError};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::close::Ending;
 use crate::config::Limits;
 use crate::framing::{Framing, Tcp};
-use crate::socket::Socket;
+use crate::socket::{Socket, Way};
 
 /// How long a client gets to take our last words.
 const FAREWELL_TIMEOUT: Duration = Duration::from_secs(3);
@@ -32,9 +31,9 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    pub(crate) fn tcp(tcp: TcpStream, limits: &Limits) -> Self {
+    pub(crate) fn new(way: Way, limits: &Limits) -> Self {
         Self {
-            socket: Socket::new(tcp),
+            socket: Socket::new(way),
             decoder: Decoder::new(unauthenticated(limits)),
             inbound: BytesMut::new(),
             framing: &Tcp,

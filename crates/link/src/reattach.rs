@@ -84,6 +84,9 @@ pub struct Reattach {
     /// The client was told that everything up to this number is dealt with.
     /// What it sent after that comes again.
     pub committed: u32,
+    /// The number of the last stanza that the client sent so far. Those up to it
+    /// may have been handled, by whoever could not say so.
+    pub said: u32,
     /// Stanzas to the client.
     pub downstream: Downstream,
     /// Where stanzas for it go from now on.

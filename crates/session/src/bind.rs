@@ -204,6 +204,7 @@ fn open(ctx: &mut Ctx, request: Bind) {
         summary: 0,
         stored: Vec::new(),
         brought: None,
+        said_before: None,
     });
     let inline = &request.inline;
     pipeline::fire(ctx, session, &Event::Bound { inline });

@@ -81,6 +81,8 @@ pub struct Ctx {
     pub(crate) is_refused: bool,
     /// The client says the message in hand once more.
     pub(crate) is_repeated: bool,
+    /// An earlier owner may have handled the stanza in hand.
+    pub(crate) may_have_come: bool,
     pub(crate) id: Option<MessageId>,
     /// The number of the stanza in hand, if a client sent it.
     pub(crate) number: Option<u32>,
@@ -121,6 +123,7 @@ impl Ctx {
             copies: Vec::new(),
             is_refused: false,
             is_repeated: false,
+            may_have_come: false,
             id: None,
             number: None,
             env,
@@ -246,7 +249,7 @@ impl Ctx {
             _ => self.effects.releases.push(Effect::Route {
                 stanza,
                 receipt: None,
-                is_repeated: self.is_repeated && id.is_some(),
+                is_repeated: (self.is_repeated || self.may_have_come) && id.is_some(),
                 id,
                 trace: None,
             }),

@@ -316,6 +316,8 @@ fn attach(ctx: &mut Ctx, id: SessionId, request: Resume) -> Result<(Resumed, boo
             resumption: managed.resumption(id),
         },
     };
-    returned::note_delivered(ctx);
+    // Its new edge does not know what the client had before, and could not say so
+    // to the next owner of the account: that is stored before it hears of this.
+    returned::write_delivered(ctx);
     Ok((resumed, continued.is_awaited))
 }

@@ -22,6 +22,7 @@ const COMMIT_WRITES: &str = "starling_session_commit_writes";
 const COMMIT_SECONDS: &str = "starling_session_commit_seconds";
 const COMMIT_RETRIES: &str = "starling_session_commit_retries_total";
 
+const REPEATED: &str = "starling_session_repeated_messages_total";
 const REATTACHED: &str = "starling_session_reattached_sessions_total";
 const GATHERING_SECONDS: &str = "starling_session_gathering_seconds";
 
@@ -71,6 +72,11 @@ pub fn describe() {
         OUTBOX_REFUSED,
         Unit::Count,
         "Stanzas refused because too many wait for recipients out of reach. Their senders were told to try again."
+    );
+    describe_counter!(
+        REPEATED,
+        Unit::Count,
+        "Messages that came to an account once more and were dropped, by where they were found: its memory, or its log. Some are usual after a node or a connection was lost; if they go on without, nodes lose each other's answers: look at the network between them and at the store."
     );
     describe_counter!(
         REATTACHED,
@@ -174,6 +180,11 @@ pub(crate) fn outbox(worker: usize, stanzas: usize, oldest: Duration) {
     let worker = worker.to_string();
     gauge!(OUTBOX_STANZAS, "worker" => worker.clone()).set(stanzas as f64);
     gauge!(OUTBOX_AGE, "worker" => worker).set(oldest.as_secs_f64());
+}
+
+/// A message came once more, and was found here.
+pub(crate) fn repeated(found: &'static str) {
+    counter!(REPEATED, "found" => found).increment(1);
 }
 
 /// An edge has brought a session, and it was taken, or not.

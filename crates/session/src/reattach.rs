@@ -79,6 +79,7 @@ fn open(
         attach,
         jid,
         committed,
+        said,
         downstream,
         outlet,
         ..
@@ -118,6 +119,7 @@ fn open(
         is_touched: true,
         summary: 0,
         stored: takeover.stored(id),
+        said_before: Some(said),
     });
     Ok((id, summary.notes))
 }

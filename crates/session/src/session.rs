@@ -60,6 +60,9 @@ pub struct Session {
     /// Stanzas that are in the log although they are handled once more: an
     /// earlier owner came no further.
     pub(crate) stored: Vec<u32>,
+    /// Stanzas up to this number may have been handled by an earlier owner, who
+    /// could not say so.
+    pub(crate) said_before: Option<u32>,
 }
 
 /// A request of the server to a client.

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use starling_link::{Close, Frame, Issue, MessageId, Receipt, Routed, SessionId, SessionInfo};
+use starling_link::{
+    Close, Frame, Issue, MessageId, Receipt, Routed, SessionId, SessionInfo, is_ahead,
+};
 use starling_store::account::Change;
 use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::{BareJid, Stanza};
@@ -14,8 +16,8 @@ use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::{Alarm, Task};
 use crate::{
-    Ctx, Event, Origin, bind, inbound, management, outbound, outbox, pipeline, presence, reattach,
-    reject, returned, sent,
+    Ctx, Event, Origin, bind, inbound, management, metrics, outbound, outbox, pipeline, presence,
+    reattach, reject, returned, sent,
 };
 
 /// How far a piece of work has come.
@@ -218,6 +220,7 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanz
     };
     ctx.origin = Origin::Session(session);
     ctx.number = Some(number);
+    ctx.may_have_come = may_have_come(&mut ctx, session, number);
     if ctx.is_store_stuck() && reject::unstorable(&mut ctx, session, &stanza) {
         ctx.effects.at_once.push(Effect::Settle(receipt));
         return Handling::Done(ctx);
@@ -234,6 +237,16 @@ fn from_client(mut ctx: Box<Ctx>, session: SessionId, number: u32, stanza: Stanz
     })
 }
 
+/// Whether an earlier owner of the account may have handled a stanza: then its
+/// recipient, whose memory of what came is short, looks for it.
+fn may_have_come(ctx: &mut Ctx, session: SessionId, number: u32) -> bool {
+    let Some(session) = ctx.account.session_mut(session) else {
+        return false;
+    };
+    session.said_before = session.said_before.filter(|said| !is_ahead(number, *said));
+    session.said_before.is_some()
+}
+
 fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
     ctx.id = routed.id;
     let is_known = routed.id.is_some_and(|id| !ctx.account.recent.note(id));
@@ -241,6 +254,7 @@ fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
         sent::sender(&routed.stanza, &ctx).and_then(|(from, id)| ctx.account.came.note(&from, id));
     let handling = if is_known || (routed.is_repeated && has_come == Some(true)) {
         // It came again: what it led to is on its way to the store, or there.
+        metrics::repeated("memory");
         Handling::Done(ctx)
     } else if routed.is_repeated && has_come.is_none() {
         Handling::Waiting(Box::pin(repeated(ctx, routed.stanza)))
@@ -260,6 +274,7 @@ fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
 async fn repeated(mut ctx: Box<Ctx>, stanza: Stanza) -> Box<Ctx> {
     let from = sent::sender(&stanza, &ctx);
     if sent::has_come(&stanza, &mut ctx).await {
+        metrics::repeated("log");
         return ctx;
     }
     let mut ctx = match inbound::handle(ctx, stanza) {

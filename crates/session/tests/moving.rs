@@ -18,7 +18,7 @@ use starling_cluster::{
 use starling_link::{
     Attach, Bind, Body, Bound, Client, Close, ConflictPolicy, Detached, Downstream, Enable, Error,
     Frame, Full, Link, LogPlace, Management, MessageId, Note, Outlet, Reattach, ReattachError,
-    Receipt, Refused, Registration, SessionKey, SessionNode, Settle, Unacknowledged,
+    Receipt, Refused, Registration, Resume, SessionKey, SessionNode, Settle, Unacknowledged,
 };
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
@@ -32,6 +32,9 @@ use starling_xmpp::{BareJid, Element, Stanza, Type};
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+/// No client here has said more before its session is brought.
+const SAID: u32 = 9;
 
 /// A bound, not a wait.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -295,13 +298,7 @@ impl World {
             basis: None,
             is_anonymous: false,
             conflict: ConflictPolicy::Replace,
-            client: Client {
-                address: ([127, 0, 0, 1], 1).into(),
-                is_encrypted: true,
-                mechanism: "PLAIN".into(),
-                user_agent_id: None,
-                software: None,
-            },
+            client: client(),
             management: Some(Enable {
                 wants_resume: true,
                 max: None,
@@ -383,6 +380,7 @@ fn request(
         jid: bound.jid.clone(),
         summary,
         committed: stream.state.lock().unwrap().committed,
+        said: SAID,
         downstream,
         outlet: Arc::clone(stream) as _,
     }
@@ -414,6 +412,16 @@ fn engine(node: &NodeId, table: &Arc<Table>, store: &Arc<Memory>, config: Config
     let mut parts = Engine::start(Arc::new(env), 2, &CancellationToken::new());
     parts.workers.detach_all();
     parts.node
+}
+
+fn client() -> Client {
+    Client {
+        address: ([127, 0, 0, 1], 1).into(),
+        is_encrypted: true,
+        mechanism: "PLAIN".into(),
+        user_agent_id: None,
+        software: None,
+    }
 }
 
 fn key(bound: &Bound) -> SessionKey {
@@ -538,6 +546,95 @@ async fn what_a_client_said_comes_again_and_counts_once() {
     for of in [&romeo, &juliet] {
         assert_eq!(log(&world, of).await, ["one", "two"]);
     }
+}
+
+/// A stanza that was handled long ago, and whose sender was not told so, because
+/// somebody else it went to could not be reached: its recipient has forgotten its
+/// number and finds it in the log.
+#[tokio::test]
+async fn what_was_said_long_ago_is_looked_for() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    world.say(&romeo, 2, Attach::default(), message(&juliet, "old"));
+    at_juliet.has(&["p", "old"]).await;
+    // More than an account remembers.
+    for number in 2..200 {
+        let text = format!("own {number}");
+        world.say(&juliet, number, Attach::default(), message(&juliet, &text));
+    }
+    at_juliet
+        .until("all are dealt with", |state| state.committed == 199)
+        .await;
+    at_juliet
+        .until("all came", |state| state.stanzas.len() == 200)
+        .await;
+    at_romeo.change(|state| state.committed = 1);
+    world.turn();
+    world.take();
+    let attach = world.bring(&romeo, &at_romeo).await.unwrap();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    world.attended();
+    world.say(&romeo, 2, attach, message(&juliet, "old"));
+    world.say(&romeo, 3, attach, message(&juliet, "new"));
+    at_romeo
+        .until("both are dealt with", |state| state.committed == 3)
+        .await;
+    at_juliet
+        .until("the new one", |state| state.stanzas.len() >= 201)
+        .await;
+    assert_eq!(at_juliet.ids()[200..], ["new"]);
+}
+
+/// A client had a message, said so when it resumed, and its node died at once:
+/// its edge knows only what came since.
+#[tokio::test]
+async fn what_a_client_had_when_it_resumed_does_not_come_again() {
+    let world = World::start(&Config::default());
+    let (romeo, _) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    world.say(&romeo, 2, Attach::default(), message(&juliet, "had"));
+    at_juliet.has(&["p", "had"]).await;
+    let again = Arc::new(Stream::default());
+    let resumption = juliet.management.clone().unwrap().resumption.unwrap();
+    let resume = Resume {
+        account: juliet.jid.to_bare(),
+        token: resumption.token,
+        h: 2,
+        basis: None,
+        client: client(),
+        outlet: Arc::clone(&again) as _,
+    };
+    let resumed = world.first.resume(resume).await.unwrap();
+    again
+        .until("what it is like", |state| state.summary.is_some())
+        .await;
+    world.turn();
+    world.take();
+    let summary = again.state.lock().unwrap().summary.clone().unwrap();
+    let downstream = Downstream {
+        base: Some(0),
+        sent: 2,
+        acked: 2,
+        ..Downstream::default()
+    };
+    let request = Reattach {
+        attach: resumed.attach,
+        ..request(&juliet, &again, summary, downstream)
+    };
+    world.second.reattach(request).await.unwrap();
+    world.attended();
+    let after = message(&juliet, "after").from(romeo.jid.clone());
+    let routed = starling_link::Routed {
+        target: juliet.jid.to_bare(),
+        stanza: after,
+        receipt: None,
+        id: None,
+        is_repeated: false,
+        trace: None,
+    };
+    world.way.push(Frame::Routed(routed)).unwrap();
+    again.has(&["after"]).await;
 }
 
 /// Edges may be quicker than the table, and are believed in any case.

@@ -2,7 +2,9 @@
 //! It exists to say in the fewest words what a backend must do, and to make
 //! tests fast.
 
+mod outbox_rows;
 mod pep;
+mod written;
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -18,9 +20,11 @@ use crate::blocklist::{self, Blocklist};
 use crate::cursor::{self, Cursors};
 use crate::roster::{self, Roster};
 use crate::{
-    Account, Backup, Change, Creation, Error, Fence, LoginBundle, Position, Seal, Store, Write,
-    account, meta, outbox, private_xml, vcard,
+    Account, Backup, Change, Creation, Error, Fence, LoginBundle, Position, Seal, Stamp, Store,
+    Write, account, meta, outbox, private_xml, vcard,
 };
+
+use written::{Row, Written};
 
 /// A store in memory.
 #[derive(Debug, Default)]
@@ -35,6 +39,8 @@ struct State {
     meta: BTreeMap<String, Bytes>,
     outbox: BTreeMap<(outbox::Bucket, Position), outbox::Row>,
     outlines: BTreeMap<u16, outbox::Outline>,
+    /// Of the outbox.
+    written: Written,
 }
 
 /// Everything of one owner.
@@ -49,6 +55,7 @@ struct Space {
     roster: Roster,
     seals: Vec<Seal>,
     vcard: Option<Bytes>,
+    written: Written,
 }
 
 impl Memory {
@@ -81,7 +88,10 @@ fn key(owner: &BareJid) -> (String, String) {
 }
 
 impl Space {
-    fn apply(&mut self, change: Change) {
+    fn apply(&mut self, change: Change, stamp: Stamp) {
+        if !self.written.admits(&change, stamp) {
+            return;
+        }
         match change {
             Change::Account(change) => {
                 if let Some(account) = &mut self.account {
@@ -94,15 +104,22 @@ impl Space {
                 }
             }
             Change::Archive(archive::Change::Purge { through }) => {
-                self.archive.retain(|position, _| *position > through);
+                let written = &mut self.written;
+                self.archive.retain(|position, _| {
+                    *position > through || !written.note(Row::Entry(*position), stamp)
+                });
             }
             Change::Archive(archive::Change::Sweep {
                 after,
                 through,
                 is_offline,
             }) => {
+                let written = &mut self.written;
                 self.archive.retain(|position, entry| {
-                    *position <= after || *position > through || !entry.is_swept(is_offline)
+                    *position <= after
+                        || *position > through
+                        || !entry.is_swept(is_offline)
+                        || !written.note(Row::Entry(*position), stamp)
                 });
             }
             Change::Blocklist(change) => change.apply_to(&mut self.blocklist),
@@ -164,42 +181,17 @@ impl Space {
     }
 }
 
-impl State {
-    fn put_out(&mut self, change: outbox::Change) {
-        use outbox::Change;
-        match change {
-            Change::Put(row) => {
-                self.outbox.insert((row.bucket, row.position), row);
-            }
-            Change::Done {
-                shard,
-                peer,
-                through,
-            } => {
-                let outline = self.outlines.entry(shard).or_default();
-                outline.peers.insert(peer, through);
-            }
-            Change::Extend { shard, extent } => {
-                self.outlines.entry(shard).or_default().extent = extent;
-            }
-            Change::ForgetPeers { shard } => {
-                self.outlines.entry(shard).or_default().peers.clear();
-            }
-            Change::Clear(bucket) => self.outbox.retain(|(of, _), _| *of != bucket),
-        }
-    }
-}
-
 #[async_trait]
 impl Store for Memory {
     async fn commit(&self, batch: Vec<Write>) -> Result<(), Error> {
         let mut state = self.state();
         for write in batch {
-            let key = key(&write.owner);
+            let (key, stamp) = (key(&write.owner), write.stamp);
             match write.change {
                 Change::Account(account::Change::Remove) => drop(state.spaces.remove(&key)),
+                change @ Change::Outbox(_) if !state.written.admits(&change, stamp) => {}
                 Change::Outbox(change) => state.put_out(change),
-                change => state.spaces.entry(key).or_default().apply(change),
+                change => state.spaces.entry(key).or_default().apply(change, stamp),
             }
         }
         Ok(())
@@ -332,28 +324,6 @@ impl meta::Meta for Memory {
     async fn set_meta(&self, key: &str, value: Bytes) -> Result<(), Error> {
         self.state().meta.insert(key.to_owned(), value);
         Ok(())
-    }
-}
-
-#[async_trait]
-impl outbox::Read for Memory {
-    async fn outbox(&self, shard: u16) -> Result<outbox::Outline, Error> {
-        let outline = self.state().outlines.get(&shard).cloned();
-        Ok(outline.unwrap_or_default())
-    }
-
-    async fn outbox_page(
-        &self,
-        bucket: outbox::Bucket,
-        after: Position,
-        limit: usize,
-    ) -> Result<Vec<outbox::Row>, Error> {
-        let state = self.state();
-        let from = Bound::Excluded((bucket, after));
-        let rows = state.outbox.range((from, Bound::Unbounded));
-        let rows = rows.take_while(|((of, _), _)| *of == bucket);
-        let rows = rows.take(limit.min(outbox::PAGE_ROWS_MAX));
-        Ok(rows.map(|(_, row)| row.clone()).collect())
     }
 }
 

@@ -97,6 +97,13 @@ impl Stamp {
         Stamp((u64::from(epoch) << Self::COUNTER_BITS) + n)
     }
 
+    /// Under which epoch.
+    #[must_use]
+    pub fn epoch(self) -> u32 {
+        // The rest is below 2^22, see [`Self::EPOCH_MAX`].
+        u32::try_from(self.0 >> Self::COUNTER_BITS).unwrap_or(u32::MAX)
+    }
+
     /// As the database wants it.
     #[must_use]
     pub fn value(self) -> u64 {

@@ -294,6 +294,7 @@ impl Connection {
             outlet: Arc::clone(&self.outlet),
             request: (self.session.clone(), self.attach, self.jid.clone()),
             committed: self.credit.dealt_with(),
+            said: self.credit.received(),
         };
         let limit = self.unavailable_timeout;
         uplink.refused = None;
@@ -372,6 +373,7 @@ struct Moving {
     outlet: Arc<ClientOutlet>,
     request: (SessionKey, Attach, Jid),
     committed: u32,
+    said: u32,
 }
 
 impl Moving {
@@ -418,6 +420,7 @@ impl Moving {
             jid,
             summary,
             committed: self.committed,
+            said: self.said,
             downstream,
             outlet: Arc::clone(&self.outlet) as _,
         });

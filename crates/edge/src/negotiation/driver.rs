@@ -1,7 +1,6 @@
 //! Carries a negotiation over a transport: reads, writes, does the handshake,
 //! asks the session node, and watches the time.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -13,7 +12,6 @@ use super::{Established, Input, Negotiation, Next};
 use crate::close::Ending;
 use crate::hosts::Host;
 use crate::metrics;
-use crate::shared::Shared;
 use crate::transport::{self, Transport};
 
 /// A negotiation at work.
@@ -30,14 +28,12 @@ struct Driver<'a> {
 /// Negotiates until a session is bound. What `out` holds in the end is still
 /// to be sent.
 pub(crate) async fn negotiate(
-    shared: &Arc<Shared>,
+    stream: Negotiation,
     transport: &mut Transport,
-    peer: SocketAddr,
     is_direct_tls: bool,
     draining: &CancellationToken,
     out: &mut BytesMut,
 ) -> Result<Established, Ending> {
-    let stream = Negotiation::new(Arc::clone(shared), transport.framing, peer);
     let limits = &stream.settings.config.limits;
     let mut driver = Driver {
         deadline: Instant::now() + limits.negotiation_timeout,

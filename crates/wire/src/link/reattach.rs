@@ -31,6 +31,7 @@ impl RemoteNode {
             jid: request.jid.as_str().to_owned(),
             summary: request.summary,
             committed: request.committed,
+            said: request.said,
             downstream: Some(downstream(request.downstream)),
         };
         let asked = self.peer.control().reattach(asked).await;
@@ -128,6 +129,7 @@ pub(super) fn request(
         // On its own, not a part of the message.
         summary: asked.summary,
         committed: asked.committed,
+        said: asked.said,
         downstream: of_downstream(asked.downstream.unwrap_or_default()),
         outlet,
     })
