@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use starling_store::archive::{Change, Query};
+use starling_store::archive::{Change, Query, Read as _};
 use starling_store::contract::sample;
 use starling_store::{Position, Stamp, Store, Write};
 use starling_store_embedded::{Config, Embedded};
