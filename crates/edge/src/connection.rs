@@ -9,6 +9,7 @@ mod acks;
 mod inbound;
 mod moving;
 mod timer;
+mod uplink;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -33,7 +34,7 @@ use crate::shared::Shared;
 use crate::transport::Transport;
 use acks::Acks;
 use inbound::Held;
-use moving::Uplink;
+use uplink::Uplink;
 
 /// How often a frame is offered to a node that cannot be reached.
 const RETRY_AFTER: Duration = Duration::from_millis(200);

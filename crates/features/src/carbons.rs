@@ -59,6 +59,9 @@ pub(crate) struct Carbons;
 /// Copies of waiting messages that are remembered per session.
 const COPIES_MAX: usize = 1_024;
 
+/// Those of them that go along to another node.
+const NOTED_COPIES_MAX: usize = 16;
+
 /// In the slots of a session: it gets copies.
 struct Enabled;
 
@@ -115,12 +118,21 @@ impl Feature for Carbons {
     }
 
     fn note(&self, session: &Session) -> Option<Vec<u8>> {
-        session.slots.get::<Enabled>().map(|_| Vec::new())
+        let is_enabled = session.slots.get::<Enabled>().is_some();
+        let mut note = vec![u8::from(is_enabled)];
+        note.extend(latest(session));
+        (is_enabled || note.len() > 1).then_some(note)
     }
 
-    fn recall(&self, _note: &[u8], session: SessionId, ctx: &mut Ctx) {
-        if let Some(session) = ctx.account.session_mut(session) {
-            set(session, true);
+    fn recall(&self, note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        if let (Some(session), Some((is_enabled, places))) =
+            (ctx.account.session_mut(session), note.split_first())
+        {
+            set(session, *is_enabled == 1);
+            let places = places.as_chunks().0.iter().copied();
+            for place in places.map(Position::from_bytes) {
+                self::note(session, place);
+            }
         }
     }
 
@@ -236,6 +248,16 @@ pub(crate) fn note(session: &mut Session, position: Position) {
             copies.pop_front();
         }
     }
+}
+
+/// Where the latest of them wait, for another node.
+fn latest(session: &Session) -> Vec<u8> {
+    let copies = session.slots.get::<Copies>();
+    let latest = copies.into_iter().flat_map(|Copies(copies)| {
+        let skipped = copies.len().saturating_sub(NOTED_COPIES_MAX);
+        copies.iter().skip(skipped)
+    });
+    latest.flat_map(|position| position.to_bytes()).collect()
 }
 
 /// Whether a session has the message that waits at this place.

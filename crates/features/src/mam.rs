@@ -26,7 +26,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Manifest, Origin, Outcome, Phase,
-    SessionId, Side, Spec, To,
+    Session, SessionId, Side, Spec, To,
 };
 use starling_xmpp::payload::hints::Hints;
 use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, Type, ns};
@@ -120,6 +120,14 @@ impl Feature for Archive {
 
     fn hooks(&self) -> &'static [Hook] {
         HOOKS
+    }
+
+    fn note(&self, session: &Session) -> Option<Vec<u8>> {
+        reader::note(session)
+    }
+
+    fn recall(&self, note: &[u8], session: SessionId, ctx: &mut Ctx) {
+        reader::recall(note, session, ctx);
     }
 
     fn message(&self, _phase: Phase, message: &mut Stanza, ctx: &mut Ctx) -> Outcome {

@@ -245,7 +245,7 @@ impl Account {
     pub(crate) fn committed_of_ended(&self, id: SessionId, secret: u128) -> Option<u32> {
         let mut ended = self.ended.iter();
         let of = ended.find(|of| of.id == id && of.managed.is_opened_by(secret))?;
-        Some(of.ledger.committed().wrapping_sub(of.managed.received))
+        Some(of.managed.count(&of.ledger))
     }
 
     /// How far the log has arrived: everything up to here was acknowledged by a

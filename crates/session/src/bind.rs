@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::management::Managed;
+use crate::pending::Pending;
 use crate::presence::Addressees;
 use crate::ring::Ring;
 use crate::{Ctx, Event, Session, Slots, iq, pipeline, returned};
@@ -199,6 +200,7 @@ fn open(ctx: &mut Ctx, request: Bind) {
         is_interested: false,
         directed: Addressees::default(),
         requests: VecDeque::new(),
+        pending: Pending::default(),
         slots: Slots::default(),
         is_touched: true,
         summary: 0,

@@ -25,7 +25,7 @@ use crate::outgoing::{Logged, Outgoing};
 use crate::registry::FeatureId;
 use crate::ring::Holder;
 use crate::work::Alarm;
-use crate::{Account, Env, Event, Host, Session, Side, Targets, pipeline, source};
+use crate::{Account, Env, Event, Host, Session, Side, Targets, pending, pipeline, source};
 
 /// Where the stanza in hand comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,6 +260,7 @@ impl Ctx {
     /// session ends before its client has it: whoever hands it over this way
     /// has it elsewhere too, as a copy has, or what waits in the log.
     pub fn deliver(&mut self, session: SessionId, stanza: Stanza) {
+        pending::answered(self, session, &stanza);
         let outgoing = match stanza.head.kind {
             Kind::Message => Outgoing::dispensable(stanza),
             Kind::Presence | Kind::Iq => Outgoing::new(stanza, None),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use smol_str::{SmolStr, format_smolstr};
 use starling_link::{
-    Attach, Close, Detached, Enable, Management, Resume, ResumeError, Resumed, Resumption,
-    SessionId, SessionKey,
+    Attach, Close, Detached, Enable, Ledger, Management, Resume, ResumeError, Resumed, Resumption,
+    SessionId, SessionKey, is_ahead,
 };
 use tokio::sync::oneshot;
 
@@ -16,7 +16,7 @@ use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::ring::Unresumable;
 use crate::work::Alarm;
-use crate::{Ctx, Event, pipeline, returned};
+use crate::{Ctx, Event, ended, metrics, pipeline, returned};
 
 /// Hexadecimal digits of the number of a session, and of the secret after it.
 const ID_DIGITS: usize = 16;
@@ -66,6 +66,16 @@ impl Managed {
             token: token(id, resumable.secret),
             timeout: resumable.timeout,
         })
+    }
+
+    /// How many stanzas are dealt with, as the client counts them: none while
+    /// those from before it began to are not.
+    pub(crate) fn count(&self, ledger: &Ledger) -> u32 {
+        let committed = ledger.committed();
+        match is_ahead(self.received, committed) {
+            true => 0,
+            false => committed.wrapping_sub(self.received),
+        }
     }
 
     /// Whether somebody who knows this may have the session.
@@ -151,6 +161,26 @@ fn hibernate(ctx: &mut Ctx, id: SessionId, timeout: Duration) {
         pipeline::fire(ctx, id, &Event::Hibernated);
         returned::write_delivered(ctx);
     }
+    ended::note(ctx, id);
+    let count = Effect::Tell(Box::new(metrics::stream_lost));
+    ctx.effects.releases.push(count);
+    if is_behind(ctx, id) {
+        tell_when_caught_up(ctx, id);
+    }
+}
+
+/// Has `caught_up` called once all that the client sent is dealt with.
+fn tell_when_caught_up(ctx: &mut Ctx, id: SessionId) {
+    let account = ctx.account.jid.clone();
+    if let Some(session) = ctx.account.session(id) {
+        let (attach, ledger) = (session.attach, Arc::clone(&session.ledger));
+        let key = SessionKey { account, id };
+        ctx.effects.releases.push(Effect::WhenCaughtUp {
+            key,
+            ledger,
+            attach,
+        });
+    }
 }
 
 /// The client of a session has not come back in time.
@@ -215,7 +245,6 @@ fn is_behind(ctx: &Ctx, id: SessionId) -> bool {
 /// session leaves the stream before, takes nothing more from it, and waits
 /// until all that came is dealt with.
 fn wait(ctx: &mut Ctx, id: SessionId, returning: Returning) {
-    let account = ctx.account.jid.clone();
     let Some(session) = ctx.account.session_mut(id) else {
         return;
     };
@@ -226,25 +255,24 @@ fn wait(ctx: &mut Ctx, id: SessionId, returning: Returning) {
     session.attach = session.attach.next();
     // Whoever waited before is told that it is in vain, by its answer's end.
     session.returning = Some(Box::new(returning));
-    let (attach, ledger) = (session.attach, Arc::clone(&session.ledger));
+    let attach = session.attach;
     if let Some(before) = session.ring.detach() {
         before.close(Close::Conflict);
     }
     hibernate(ctx, id, resumable.timeout);
     let overdue = Alarm::Overdue { id, attach };
     ctx.effects.alarms.push((CATCH_UP_TIMEOUT, overdue));
-    let key = SessionKey { account, id };
-    ctx.effects.releases.push(Effect::WhenCaughtUp {
-        key,
-        ledger,
-        attach,
-    });
+    tell_when_caught_up(ctx, id);
 }
 
-/// A session has caught up with its client, who gets it now.
+/// A session has caught up with its client, who gets it now if it waits.
 pub(crate) fn caught_up(ctx: &mut Ctx, id: SessionId, attach: Attach) {
     if let Some(Returning { request, answer }) = take_returning(ctx, id, attach) {
-        resume(ctx, request, answer);
+        return resume(ctx, request, answer);
+    }
+    let session = ctx.account.session(id);
+    if session.is_some_and(|session| session.is_hibernating && session.attach == attach) {
+        ended::note(ctx, id);
     }
 }
 
@@ -275,7 +303,9 @@ fn find(ctx: &Ctx, request: &Resume) -> Result<SessionId, ResumeError> {
     match managed {
         Some(managed) if managed.is_opened_by(secret) => Ok(id),
         _ => Err(ResumeError::Unknown {
-            h: account.committed_of_ended(id, secret),
+            h: account
+                .committed_of_ended(id, secret)
+                .or_else(|| ended::count(account, id)),
         }),
     }
 }
@@ -293,7 +323,7 @@ fn attach(ctx: &mut Ctx, id: SessionId, request: Resume) -> Result<(Resumed, boo
         Err(Unresumable::Forgotten) => {
             // It is as good as over: its client binds another, and what it
             // lacks must not wait for this one to expire.
-            let h = session.ledger.committed().wrapping_sub(managed.received);
+            let h = managed.count(&session.ledger);
             returned::end(ctx, id, Close::Conflict);
             return Err(ResumeError::Unknown { h: Some(h) });
         }
@@ -316,6 +346,7 @@ fn attach(ctx: &mut Ctx, id: SessionId, request: Resume) -> Result<(Resumed, boo
             resumption: managed.resumption(id),
         },
     };
+    ended::forget(ctx, id);
     // Its new edge does not know what the client had before, and could not say so
     // to the next owner of the account: that is stored before it hears of this.
     returned::write_delivered(ctx);

@@ -23,6 +23,7 @@ const COMMIT_SECONDS: &str = "starling_session_commit_seconds";
 const COMMIT_RETRIES: &str = "starling_session_commit_retries_total";
 
 const REPEATED: &str = "starling_session_repeated_messages_total";
+const LOST_STREAMS: &str = "starling_session_lost_streams_total";
 const REATTACHED: &str = "starling_session_reattached_sessions_total";
 const GATHERING_SECONDS: &str = "starling_session_gathering_seconds";
 
@@ -78,16 +79,6 @@ pub fn describe() {
         Unit::Count,
         "Messages that came to an account once more and were dropped, by where they were found: its memory, or its log. Some are usual after a node or a connection was lost; if they go on without, nodes lose each other's answers: look at the network between them and at the store."
     );
-    describe_counter!(
-        REATTACHED,
-        Unit::Count,
-        "Sessions that edges brought to a new owner of their account, by result. Those refused were closed and come back by themselves; many of them mean that edges are slow to notice, or run another version."
-    );
-    describe_histogram!(
-        GATHERING_SECONDS,
-        Unit::Seconds,
-        "Time from taking a shard until every edge had brought its sessions and the shard was served. Clients wait that long: if it comes near session.reattach_timeout, an edge is listed that does not answer."
-    );
     describe_histogram!(
         COMMIT_WRITES,
         Unit::Count,
@@ -102,6 +93,26 @@ pub fn describe() {
         COMMIT_RETRIES,
         Unit::Count,
         "Batches that the store did not take at once. Anything but zero means that senders wait: look at the store."
+    );
+    describe_moves();
+}
+
+/// Of sessions that change their streams, or their nodes.
+fn describe_moves() {
+    describe_counter!(
+        LOST_STREAMS,
+        Unit::Count,
+        "Streams that broke, of sessions that now wait for their clients and whose counts are stored. Many at once: an edge or a network failed."
+    );
+    describe_counter!(
+        REATTACHED,
+        Unit::Count,
+        "Sessions that edges brought to a new owner of their account, by result. Those refused were closed and come back by themselves; many of them mean that edges are slow to notice, or run another version."
+    );
+    describe_histogram!(
+        GATHERING_SECONDS,
+        Unit::Seconds,
+        "Time from taking a shard until every edge had brought its sessions and the shard was served. Clients wait that long: if it comes near session.reattach_timeout, an edge is listed that does not answer."
     );
 }
 
@@ -185,6 +196,11 @@ pub(crate) fn outbox(worker: usize, stanzas: usize, oldest: Duration) {
 /// A message came once more, and was found here.
 pub(crate) fn repeated(found: &'static str) {
     counter!(REPEATED, "found" => found).increment(1);
+}
+
+/// A session lost its stream and waits for its client.
+pub(crate) fn stream_lost() {
+    counter!(LOST_STREAMS).increment(1);
 }
 
 /// An edge has brought a session, and it was taken, or not.

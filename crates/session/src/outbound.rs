@@ -7,7 +7,7 @@ use starling_xmpp::{Jid, Stanza};
 
 use crate::pipeline::{self, Verdict};
 use crate::tasks::Handling;
-use crate::{Ctx, Phase, Side, To, iq, presence, reject, sent};
+use crate::{Ctx, Phase, Side, To, iq, pending, presence, reject, sent};
 
 /// Takes a client's stanza through the sender's phases and sends it on.
 pub(crate) fn handle(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
@@ -90,7 +90,10 @@ fn pass(mut ctx: Box<Ctx>, mut stanza: Stanza) -> Handling {
         Side::Sender,
         [Phase::Admit, Phase::Guard],
     ) {
-        Verdict::Pass => ctx.pass_on(stanza),
+        Verdict::Pass => {
+            pending::note(&mut ctx, &stanza);
+            ctx.pass_on(stanza);
+        }
         Verdict::Done => {}
         Verdict::Reject(error) if matches!(stanza.head.type_, Type::Get | Type::Set) => {
             reject::reply(&mut ctx, &stanza, &error);

@@ -18,11 +18,12 @@ use tokio::sync::oneshot;
 use crate::account::Lasting;
 use crate::effects::Effect;
 use crate::outgoing::Outgoing;
+use crate::pending::{self, Pending};
 use crate::presence::PresentSince;
 use crate::ring::{Known, Ring};
-use crate::summary::{Present, Summary};
+use crate::summary::{self, Present, Summary};
 use crate::takeover::{Takeover, position_of};
-use crate::{Ctx, Session, Slots, Spec, metrics};
+use crate::{Ctx, Session, Slots, Spec, ended, metrics};
 
 /// Takes a session over, or says why not.
 pub(crate) fn reattach(
@@ -48,6 +49,7 @@ fn attach(ctx: &mut Ctx, request: Reattach) -> Result<Reattached, ReattachError>
     let result = open(ctx, request, &mut takeover);
     ctx.account.takeover = Some(takeover);
     let (id, notes) = result?;
+    ended::forget(ctx, id);
     recall(ctx, id, &notes);
     let session = ctx.account.session(id).ok_or(ReattachError::Late)?;
     Ok(Reattached {
@@ -115,6 +117,7 @@ fn open(
         is_interested: summary.is_interested,
         directed: summary.directed.into_iter().collect(),
         requests: VecDeque::new(),
+        pending: Pending::default(),
         slots,
         is_touched: true,
         summary: 0,
@@ -191,20 +194,26 @@ fn rejoin(ctx: &mut Ctx, request: Reattach) -> Result<Reattached, ReattachError>
     session.brought = Some(attach);
     session.is_hibernating = false;
     session.summary = 0;
-    Ok(Reattached {
+    let reattached = Reattached {
         attach: session.attach,
         committed: session.ledger.attach(outlet),
-    })
+    };
+    ended::forget(ctx, key.id);
+    Ok(reattached)
 }
 
 /// Features take up what they had noted.
 fn recall(ctx: &mut Ctx, id: SessionId, notes: &Notes) {
+    let of = |number| notes.iter().find(|(of, _)| *of == number);
+    if let Some((_, note)) = of(summary::PENDING) {
+        pending::recall(ctx, id, note);
+    }
     let env = Arc::clone(&ctx.env);
     for (feature, place) in env.registry.features().zip(0..) {
         let Spec::Xep(number) = feature.manifest().spec else {
             continue;
         };
-        if let Some((_, note)) = notes.iter().find(|(of, _)| *of == number) {
+        if let Some((_, note)) = of(number) {
             ctx.feature = place;
             feature.recall(note, id, ctx);
         }

@@ -17,7 +17,7 @@ use crate::account::{Closing, Lasting};
 use crate::effects::Effect;
 use crate::outgoing::Outgoing;
 use crate::work::Alarm;
-use crate::{Ctx, Origin, inbound, presence, reject};
+use crate::{Ctx, Origin, ended, inbound, presence, reject};
 
 /// How long an edge may take to tell what the client of a session that was
 /// ended still took. It has hung up on the client long before.
@@ -70,6 +70,10 @@ pub(crate) fn closed(ctx: &mut Ctx, id: SessionId, attach: Attach, acked: Option
 }
 
 fn leave(ctx: &mut Ctx, id: SessionId, how: Detached) {
+    match how {
+        Detached::Lost => ended::note(ctx, id),
+        Detached::Closed => ended::forget(ctx, id),
+    }
     ctx.account.remember_ended(id);
     let origin = std::mem::replace(&mut ctx.origin, Origin::Session(id));
     presence::ended(ctx, id, how);

@@ -10,6 +10,7 @@ use starling_xmpp::{Jid, Stanza};
 
 use crate::Slots;
 use crate::management::{Managed, Returning};
+use crate::pending::Pending;
 use crate::presence::Addressees;
 use crate::registry::FeatureId;
 use crate::ring::Ring;
@@ -51,6 +52,8 @@ pub struct Session {
     pub directed: Addressees,
     /// Requests the server sent to this client that wait for an answer.
     pub(crate) requests: VecDeque<Request>,
+    /// Requests of its client to others that wait for an answer.
+    pub(crate) pending: Pending,
     /// What features remember of it.
     pub slots: Slots,
     /// Something of it may have changed since it was last summarised.

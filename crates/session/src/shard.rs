@@ -165,9 +165,11 @@ impl Shard {
     }
 
     /// Tells the edges of all sessions to bring them elsewhere, once every account
-    /// is here; whether it did. The accounts stay, in case the shard does.
-    pub(crate) fn move_away(&self) -> bool {
-        let is_complete = self.ready().count() == self.accounts.len();
+    /// is here and has released everything, so that what is in no log reaches its
+    /// client before; whether it did. The accounts stay, in case the shard does.
+    pub(crate) fn move_away(&self, is_settled: impl Fn(&Account) -> bool) -> bool {
+        let settled = self.ready().filter(|account| is_settled(account));
+        let is_complete = settled.count() == self.accounts.len();
         if is_complete {
             let sessions = self.ready().flat_map(|account| &account.sessions);
             sessions.for_each(crate::Session::move_away);

@@ -30,6 +30,10 @@ const VERSION: u8 = 1;
 /// the others do not learn that the client has left.
 const SUMMARY_BYTES_MAX: usize = 1024;
 
+/// Among what features noted: requests of the client that wait for an answer.
+/// No XEP has this number.
+pub(crate) const PENDING: u16 = 0;
+
 /// What the length of an address, or of all of them, takes.
 const LENGTH_BYTES: usize = 2;
 
@@ -105,6 +109,7 @@ fn encode(registry: &Registry, session: &Session, is_anonymous: bool) -> Bytes {
             Spec::Xep(number) => Some((number, feature.note(session)?)),
             _ => None,
         })
+        .chain(session.pending.written().map(|note| (PENDING, note)))
         .collect();
     out.list(notes.iter(), |out, (number, note)| {
         out.number(u64::from(*number)).bytes(note);

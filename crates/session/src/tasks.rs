@@ -16,8 +16,8 @@ use crate::effects::Effect;
 use crate::feature::BoxFuture;
 use crate::work::{Alarm, Task};
 use crate::{
-    Ctx, Event, Origin, bind, inbound, management, metrics, outbound, outbox, pipeline, presence,
-    reattach, reject, returned, sent,
+    Ctx, Event, Origin, bind, inbound, management, metrics, outbound, outbox, pending, pipeline,
+    presence, reattach, reject, returned, sent,
 };
 
 /// How far a piece of work has come.
@@ -160,6 +160,7 @@ fn rung(ctx: &mut Ctx, alarm: Alarm) {
         Alarm::CaughtUp { id, attach } => management::caught_up(ctx, id, attach),
         Alarm::Overdue { id, attach } => management::overdue(ctx, id, attach),
         Alarm::Closed { id, attach } => returned::closed(ctx, id, attach, None),
+        Alarm::Unanswered { id } => pending::look(ctx, id),
         Alarm::Cursor => returned::write_delivered(ctx),
         Alarm::FollowUp { feature, session } => ctx.follow_ups.push((feature, session)),
     }

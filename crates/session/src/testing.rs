@@ -23,8 +23,8 @@ use futures_util::FutureExt as _;
 use smol_str::SmolStr;
 use starling_cluster::{NodeId, Placement, SingleNode};
 use starling_link::{
-    Attach, Bind, Client, ConflictPolicy, Detached, Enable, Frame, LocalLink, MessageId, Routed,
-    SessionId, SessionKey,
+    Attach, Bind, Client, ConflictPolicy, Detached, Frame, LocalLink, MessageId, Routed, SessionId,
+    SessionKey,
 };
 use starling_store::roster::{Item, Subscription};
 use starling_store::{Change, Memory, Store, account};
@@ -268,20 +268,6 @@ impl Scene {
             number: found.ledger.received().wrapping_add(1),
             stanza: parse(stanza).from(jid),
             trace: None,
-        }))
-    }
-
-    /// The client with this resource enables stream management, to resume.
-    pub fn enables(&mut self, resource: &str) -> Vec<String> {
-        let (session, attach, _) = self.stream(resource);
-        self.perform(Task::Frame(Frame::Enable {
-            session,
-            attach,
-            number: 0,
-            request: Enable {
-                wants_resume: true,
-                max: None,
-            },
         }))
     }
 

@@ -149,6 +149,11 @@ pub(crate) enum Alarm {
     },
     /// How far the log has arrived is to be written.
     Cursor,
+    /// Requests of a client may never be answered.
+    Unanswered {
+        /// The session.
+        id: SessionId,
+    },
     /// A feature has more to do.
     FollowUp {
         /// The feature.

@@ -6,6 +6,7 @@
 //! in `tasks`, `outbound` and `inbound`; which accounts stay loaded in
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
+mod arriving;
 mod gathering;
 mod inbox;
 mod loss;
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use starling_cluster::{Epoch, Shard as ShardNumber};
+use starling_cluster::Shard as ShardNumber;
 use starling_link::{ActiveSpan, Tally};
 use starling_store::{Error, Stamp, Write};
 use starling_xmpp::{BareJid, Head};
@@ -30,7 +31,6 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
-use crate::account::Lasting;
 use crate::commit::{self, Commits, Committed, CycleNumber, Share};
 use crate::effects::Effect;
 use crate::failpoint::{Step, reach};
@@ -39,11 +39,10 @@ use crate::shard::{Found as InShard, Shard};
 use crate::tasks::{self, Handling};
 use crate::work::{Done, Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router, summary};
+use arriving::Returned;
 use inbox::Closing;
 pub(crate) use inbox::Inbox;
-use opening::Waiting;
 use ownership::Owned;
-use reading::Found;
 use residence::Residence;
 use shards::Shards;
 use timers::Timers;
@@ -54,17 +53,6 @@ fn log_span(watched: Option<&ActiveSpan>) -> Span {
         Some(trace_id) => tracing::error_span!("stanza", %trace_id),
         None => Span::none(),
     }
-}
-
-/// An account that comes back: read from the store, or from a handler that had
-/// to wait.
-enum Returned {
-    Loaded(ShardNumber, BareJid, Result<Option<Box<Found>>, Error>),
-    Handled(ShardNumber, Box<Ctx>, Option<Head>),
-    /// A shard whose outbox was read.
-    Opened(ShardNumber, Epoch, Result<Waiting, Error>),
-    /// Its handler panicked, and its memory went with it.
-    Lost(ShardNumber, BareJid, Option<Head>),
 }
 
 /// The worker.
@@ -283,95 +271,6 @@ impl Worker {
             self.release(effects.releases);
         }
         self.put_back(number, account)
-    }
-
-    fn put_back(
-        &mut self,
-        number: ShardNumber,
-        mut account: Box<Account>,
-    ) -> Option<(Box<Account>, Task)> {
-        if account.sessions.is_empty() {
-            self.residence.note_idle(number, &mut account);
-        }
-        self.shards.get_mut(&number)?.put(account)
-    }
-
-    /// Reads an account; it is already marked away. What it wrote up to a cycle
-    /// is waited for, so that it is read with it.
-    fn load(&mut self, number: ShardNumber, name: BareJid, after: CycleNumber) {
-        if name.local().is_none() {
-            // A host answers for itself and has nothing to be read.
-            let host = Account::unstored(name, Lasting::Host);
-            return self.arrive(number, Box::new(host));
-        }
-        let (store, progress) = (
-            Arc::clone(&self.env.store),
-            Arc::clone(self.commits.progress()),
-        );
-        // Alone, there is nobody whose late writes could show up.
-        let shard = self
-            .shards
-            .get(&number)
-            .filter(|_| self.env.fence.is_some());
-        let epoch = shard.map(|shard| shard.epoch);
-        self.away.push(Box::pin(async move {
-            progress.reach(after).await;
-            let found = reading::read(&*store, &name, epoch).await;
-            Returned::Loaded(number, name, found)
-        }));
-    }
-
-    fn take_back(&mut self, returned: Returned) {
-        match returned {
-            Returned::Handled(number, ctx, head) => {
-                if let Some((account, task)) = self.settle(number, ctx, head) {
-                    self.act(number, account, task);
-                }
-            }
-            Returned::Lost(number, name, head) => self.lose(number, &name, head),
-            Returned::Opened(number, epoch, found) => self.opened(number, epoch, found),
-            Returned::Loaded(number, name, Ok(Some(found))) => {
-                let Found {
-                    bundle,
-                    takeover,
-                    recent,
-                } = *found;
-                let mut account = Box::new(Account::stored(name, bundle));
-                for id in recent {
-                    account.recent.note(id);
-                }
-                let is_gathering = self.owned.waiting.is_gathering(number);
-                let is_anything = is_gathering || !takeover.is_empty();
-                account.takeover = is_anything.then(|| Box::new(takeover));
-                if is_anything && !is_gathering {
-                    // Before anything that waits for the account.
-                    self.act(number, account, Task::Recover);
-                } else {
-                    self.arrive(number, account);
-                }
-            }
-            Returned::Loaded(number, name, Ok(None)) => {
-                // Those who bind anonymously bring their account with them.
-                let mut account = Account::unstored(name, Lasting::Session);
-                let is_gathering = self.owned.waiting.is_gathering(number);
-                account.takeover = is_gathering.then(Box::default);
-                self.arrive(number, Box::new(account));
-            }
-            Returned::Loaded(number, name, Err(error)) => {
-                tracing::error!(account = %name, %error, "an account could not be read");
-                for task in self.forget(number, &name).1 {
-                    self.release(reject::unreadable(task, &error));
-                }
-            }
-        }
-    }
-
-    /// An account is in memory for the first time: what waited for it goes on.
-    fn arrive(&mut self, number: ShardNumber, account: Box<Account>) {
-        self.spoilt.remove(&account.jid);
-        if let Some((account, task)) = self.put_back(number, account) {
-            self.act(number, account, task);
-        }
     }
 
     /// A cycle is durable: what it held back happens now.

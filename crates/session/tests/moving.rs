@@ -869,3 +869,92 @@ async fn what_comes_again_by_the_hundred_is_neither_refused_nor_doubled() {
 async fn settled_all(engine: &Engine) {
     assert!(timeout(DEADLINE, engine.drain(DEADLINE)).await.unwrap());
 }
+
+fn routed(to: &Bound, stanza: Stanza) -> Frame {
+    Frame::Routed(starling_link::Routed {
+        target: to.jid.to_bare(),
+        stanza: stanza.to(to.jid.clone()),
+        receipt: None,
+        id: None,
+        is_repeated: false,
+        trace: None,
+    })
+}
+
+/// Answers are in no log: whatever is in hand when a shard is frozen reaches the
+/// client's edge before that is told to go, and the rest follows the shard.
+#[tokio::test]
+async fn nothing_on_its_way_is_lost_when_a_shard_moves() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    let mut all = vec!["p".to_owned()];
+    let mut frozen = None;
+    for number in 0..40 {
+        let (stored, answer) = (format!("stored-{number}"), format!("answer-{number}"));
+        let message = message(&juliet, &stored).from(romeo.jid.clone());
+        world.way.push(routed(&juliet, message)).unwrap();
+        let result = Stanza::iq(Type::Result, &answer).from(romeo.jid.clone());
+        world.way.push(routed(&juliet, result)).unwrap();
+        all.extend([stored, answer]);
+        tokio::task::yield_now().await;
+        if number == 20 {
+            let first = Arc::clone(&world.first);
+            frozen = Some(tokio::spawn(async move {
+                let shards = Shard::all().map(|shard| first.freeze(shard));
+                futures_util::future::join_all(shards).await;
+            }));
+        }
+    }
+    timeout(DEADLINE, frozen.unwrap()).await.unwrap().unwrap();
+    for stream in [&at_romeo, &at_juliet] {
+        stream.until("it is told", |state| state.is_lost).await;
+    }
+    world.turn();
+    Shard::all().for_each(|shard| world.first.give_up(shard));
+    world.take();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    world.bring(&romeo, &at_romeo).await.unwrap();
+    world.attended();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    at_juliet.has(&all).await;
+}
+
+/// RFC 6120 §8.2.3: what a dead node had of requests is gone; who asked is told
+/// so after a while, and is not told of those that were answered.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_a_dead_node_had_is_answered_with_an_error() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    let ping = Element::new("urn:xmpp:ping", "ping");
+    for (number, id) in [(2, "answered"), (3, "lost")] {
+        let ask = Stanza::iq(Type::Get, id)
+            .to(juliet.jid.clone())
+            .child(&ping);
+        world.say(&romeo, number, Attach::default(), ask);
+    }
+    at_juliet.has(&["p", "answered", "lost"]).await;
+    let answer = Stanza::iq(Type::Result, "answered").to(romeo.jid.clone());
+    world.say(&juliet, 2, Attach::default(), answer);
+    at_romeo.has(&["p", "answered"]).await;
+    at_romeo
+        .until("both are sent on", |state| state.committed == 3)
+        .await;
+    // It did not reach the edge of the one asked before the node died.
+    at_juliet.change(|state| {
+        state.stanzas.pop();
+        state.acked = 2;
+    });
+    world.turn();
+    // It is dead: it says nothing more.
+    Shard::all().for_each(|shard| world.first.give_up(shard));
+    world.take();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    world.bring(&romeo, &at_romeo).await.unwrap();
+    world.attended();
+    at_romeo.has(&["p", "answered", "lost"]).await;
+    let error = at_romeo.state.lock().unwrap().stanzas[2].0.clone();
+    assert_eq!(error.head.type_, Type::Error);
+    assert_eq!(error.head.from, Some(juliet.jid.clone()));
+}

@@ -28,6 +28,7 @@ mod outbox;
 mod outlets;
 mod pb;
 mod peer;
+mod peers;
 mod reattach;
 mod remote;
 mod routes;

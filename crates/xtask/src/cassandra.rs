@@ -7,13 +7,17 @@ use std::ffi::{OsStr, OsString};
 use anyhow::{Context, Result};
 use starling_testkit::cassandra;
 
-use crate::clients;
+use crate::clients::{self, Part};
 use crate::report::{Outcome, say};
 use crate::system::{ETCD, JAVA, MAVEN};
 use crate::test::{cargo, libtest_counts};
 
 /// The package that is tested, left out of the tests of the workspace.
 pub(crate) const PACKAGE: &str = "starling-store-scylla";
+
+/// Variables that tell tests how a client is run, one word a line.
+const SLIXMPP: &str = "STARLING_TEST_SLIXMPP";
+const XMPP_JS: &str = "STARLING_TEST_XMPP_JS";
 
 /// One node for the contract, and three for what happens when one of them dies.
 pub(crate) fn tests() -> Result<Outcome> {
@@ -30,13 +34,16 @@ pub(crate) fn tests() -> Result<Outcome> {
         .counted(libtest_counts)
 }
 
-/// A cluster of processes, of which a session node is killed.
+/// A cluster of processes, of which session nodes and edges are killed; clients
+/// by other hands come back to it.
 pub(crate) fn cluster() -> Result<Outcome> {
     if let Some(left_out) = ground()? {
         return Ok(left_out);
     }
     cargo(&SERVER)
         .args(&["--test", "cluster", "--", "--ignored"])
+        .env(SLIXMPP, lines(&clients::slixmpp_words(Part::Resuming)?))
+        .env(XMPP_JS, lines(&clients::xmpp_js_words(Part::Resuming)?))
         .counted(libtest_counts)
 }
 
@@ -66,8 +73,8 @@ pub(crate) fn scenarios() -> Result<Outcome> {
         // They wait for the database more than they compute.
         .args(&["--test-threads=8"])
         .env("STARLING_TEST_WORLD", "cluster")
-        .env("STARLING_TEST_SLIXMPP", lines(&clients::slixmpp_words()?))
-        .env("STARLING_TEST_XMPP_JS", lines(&clients::xmpp_js_words()?))
+        .env(SLIXMPP, lines(&clients::slixmpp_words(Part::Everyday)?))
+        .env(XMPP_JS, lines(&clients::xmpp_js_words(Part::Everyday)?))
         .counted(libtest_counts)
 }
 

@@ -16,32 +16,51 @@ use crate::node::Node;
 use crate::report::Outcome;
 use crate::{tools, workspace};
 
+/// What a client is to do.
+#[derive(Clone, Copy)]
+pub(crate) enum Part {
+    /// Everything that a person would.
+    Everyday,
+    /// Come back when its edge has died.
+    Resuming,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Everyday => "client",
+            Self::Resuming => "resuming",
+        }
+    }
+}
+
 /// slixmpp, in Python.
 pub(crate) fn slixmpp() -> Result<Outcome> {
-    on_one_node(&slixmpp_words()?)
+    on_one_node(&slixmpp_words(Part::Everyday)?)
 }
 
 /// `@xmpp/client`, in JavaScript.
 pub(crate) fn xmpp_js() -> Result<Outcome> {
-    on_one_node(&xmpp_js_words()?)
+    on_one_node(&xmpp_js_words(Part::Everyday)?)
 }
 
 /// How slixmpp is run: the program and its arguments, once it is installed.
-pub(crate) fn slixmpp_words() -> Result<Vec<OsString>> {
+pub(crate) fn slixmpp_words(part: Part) -> Result<Vec<OsString>> {
     let scripts = scripts();
     let python = tools::python(&scripts.join("requirements.txt"))?;
-    let script = scripts.join("slixmpp_client.py");
+    let script = scripts.join(format!("slixmpp_{}.py", part.name()));
     // Unbuffered, so that a script that hangs shows how far it came.
     Ok(vec![python.into(), "-u".into(), script.into()])
 }
 
 /// How `@xmpp/client` is run.
-pub(crate) fn xmpp_js_words() -> Result<Vec<OsString>> {
+pub(crate) fn xmpp_js_words(part: Part) -> Result<Vec<OsString>> {
     let scripts = scripts();
     let folder = tools::node(&scripts)?;
-    let script = folder.join("xmpp_js_client.mjs");
+    let name = format!("xmpp_js_{}.mjs", part.name());
+    let script = folder.join(&name);
     // Node.js looks for packages beside the script.
-    fs::copy(scripts.join("xmpp_js_client.mjs"), &script).context("cannot copy the script")?;
+    fs::copy(scripts.join(&name), &script).context("cannot copy the script")?;
     Ok(vec!["node".into(), script.into()])
 }
 

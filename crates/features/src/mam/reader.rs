@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 
 use starling_session::{Ctx, Session, SessionId};
 use starling_store::Position;
-use starling_xmpp::{Condition, Element, Stanza, StanzaError, ns};
+use starling_store::codec::{Decoder, Encoder, Malformed};
+use starling_xmpp::{Condition, Element, Stanza, StanzaError, Type, ns};
 
 use super::query::{self, Request};
 use super::{Retention, page};
@@ -21,6 +22,12 @@ const WAITING_QUERIES_MAX: usize = 32;
 /// Octets of the ids in one query: they are kept while it waits, and one of
 /// them is in every result.
 const IDS_BYTES_MAX: usize = 1_024;
+
+/// The layout of what goes along to another node.
+const NOTE_VERSION: u8 = 1;
+
+/// Octets of ids of waiting queries in it.
+const NOTE_IDS_BYTES_MAX: usize = 256;
 
 /// In the slots of a session.
 #[derive(Default)]
@@ -180,4 +187,88 @@ async fn answer(
 
 fn of(session: SessionId, ctx: &mut Ctx) -> Option<&mut Reader> {
     ctx.account.session_mut(session)?.slots.get_mut::<Reader>()
+}
+
+/// For the next owner of the account: how far the client finds in the archive
+/// what was said, and which of its queries wait.
+pub(super) fn note(session: &Session) -> Option<Vec<u8>> {
+    let reader = session.slots.get::<Reader>()?;
+    let waiting = reader.waiting.iter();
+    let ids = waiting.filter_map(|asked| asked.iq.head.id.as_deref());
+    written(reader.finds_until, ids)
+}
+
+/// Goes on where the owner before had come. Queries that waited there are
+/// refused, so that nobody waits for answers to them: they may be large, and
+/// their client knows them.
+pub(super) fn recall(note: &[u8], session: SessionId, ctx: &mut Ctx) {
+    let Ok((finds_until, ids)) = read(note) else {
+        return;
+    };
+    let Some(found) = ctx.account.session_mut(session) else {
+        return;
+    };
+    let user = found.jid.clone();
+    found.slots.set(Reader {
+        finds_until,
+        ..Reader::default()
+    });
+    let why = StanzaError::new(Condition::ResourceConstraint)
+        .text("the archive is served by another node now; ask again");
+    for id in ids {
+        let asked = Stanza::iq(Type::Set, id).from(user.clone());
+        if let Some(refusal) = asked.error(&why) {
+            ctx.send(refusal.from(ctx.account.jid.clone()));
+        }
+    }
+}
+
+fn written<'a>(
+    finds_until: Option<Position>,
+    ids: impl Iterator<Item = &'a str>,
+) -> Option<Vec<u8>> {
+    let mut left = NOTE_IDS_BYTES_MAX;
+    let fitting = ids.take_while(|id| {
+        let has_room = id.len() <= left;
+        left = left.saturating_sub(id.len());
+        has_room
+    });
+    let ids: Vec<&str> = fitting.take(WAITING_QUERIES_MAX).collect();
+    (finds_until.is_some() || !ids.is_empty()).then(|| {
+        let mut out = Encoder::new(NOTE_VERSION, NOTE_IDS_BYTES_MAX);
+        out.option(finds_until, |out, at| {
+            out.raw(&at.to_bytes());
+        });
+        out.list(ids.iter(), |out, id| {
+            out.text(id);
+        });
+        out.finish()
+    })
+}
+
+fn read(note: &[u8]) -> Result<(Option<Position>, Vec<String>), Malformed> {
+    let mut from = Decoder::new(note, NOTE_VERSION)?;
+    let finds_until = from.option(|from| Ok(Position::from_bytes(from.array()?)))?;
+    let ids = from.list(|from| Ok(from.text()?.to_owned()))?;
+    from.finish()?;
+    Ok((finds_until, ids))
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_along_comes_back_and_is_bounded() {
+        let until = Some(Position::new(7, u64::MAX));
+        let note = written(until, ["a", "b"].into_iter()).unwrap();
+        let ids = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(read(&note), Ok((until, ids)));
+        assert_eq!(written(None, std::iter::empty()), None);
+        let long = "x".repeat(100);
+        let note = written(None, std::iter::repeat_n(long.as_str(), 9)).unwrap();
+        assert_eq!(read(&note).unwrap().1.len(), 2);
+        assert!(read(b"another version").is_err());
+    }
 }

@@ -14,11 +14,12 @@ use starling_xmpp::{BareJid, Jid};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::{DEADLINE, client};
+use super::DEADLINE;
+use super::sample::client;
 use crate::{
-    Attach, Bind, BindError, Bound, CredentialChange, Error, Frame, Management, Outlet, Refused,
-    Registration, Resume, ResumeError, Resumed, Resumption, SessionId, SessionInfo, SessionKey,
-    SessionNode,
+    Attach, Bind, BindError, Bound, CredentialChange, Error, Frame, Management, Outlet, Reattach,
+    ReattachError, Reattached, Refused, Registration, Resume, ResumeError, Resumed, Resumption,
+    SessionId, SessionInfo, SessionKey, SessionNode,
 };
 
 /// The node.
@@ -29,6 +30,7 @@ pub struct ScriptedNode {
     frames_max: AtomicUsize,
     is_frozen: AtomicBool,
     outlets: Mutex<HashMap<SessionId, Arc<dyn Outlet>>>,
+    brought: Mutex<Option<Reattach>>,
     last: AtomicU64,
 }
 
@@ -43,6 +45,7 @@ impl ScriptedNode {
             frames_max: AtomicUsize::new(usize::MAX),
             is_frozen: AtomicBool::new(false),
             outlets: Mutex::default(),
+            brought: Mutex::default(),
             last: AtomicU64::new(0),
         })
     }
@@ -84,6 +87,11 @@ impl ScriptedNode {
     /// The outlet that a session was bound with, or resumed.
     pub fn outlet(&self, session: SessionId) -> Arc<dyn Outlet> {
         Arc::clone(&self.outlets.lock().unwrap()[&session])
+    }
+
+    /// The last session that an edge brought.
+    pub fn brought(&self) -> Option<Reattach> {
+        self.brought.lock().unwrap().take()
     }
 
     /// What it says to whoever asks for stream management.
@@ -215,6 +223,25 @@ impl SessionNode for ScriptedNode {
             acked: resume.h,
             management: Self::management(),
         })
+    }
+
+    async fn reattach(&self, request: Reattach) -> Result<Reattached, ReattachError> {
+        match &request.summary[..] {
+            b"late" => return Err(ReattachError::Late),
+            b"unreadable" => return Err(ReattachError::Unreadable("so".into())),
+            b"no account" => return Err(ReattachError::NoAccount),
+            b"unavailable" => return Err(ReattachError::Link(Error::Unavailable)),
+            _ => {}
+        }
+        let outlet = Arc::clone(&request.outlet);
+        let mut outlets = self.outlets.lock().unwrap();
+        outlets.insert(request.session.id, outlet);
+        let reattached = Reattached {
+            attach: request.attach.next(),
+            committed: request.committed + 1,
+        };
+        *self.brought.lock().unwrap() = Some(request);
+        Ok(reattached)
     }
 
     async fn sessions(&self, _account: &BareJid) -> Result<Vec<SessionInfo>, Error> {

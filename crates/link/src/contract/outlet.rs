@@ -2,18 +2,23 @@
 
 use std::sync::{Arc, Mutex};
 
+use bytes::Bytes;
 use starling_xmpp::Stanza;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use super::DEADLINE;
-use crate::{Close, Full, Management, Outlet};
+use crate::{Close, Full, LogPlace, Management, Note, Outlet};
 
 /// What an outlet was told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// Where the next stanza stands in the log, and whether it is a copy.
+    Placed(LogPlace, bool),
     /// A stanza.
     Delivered(Stanza),
+    /// What the session is like.
+    Remembered(Bytes),
     /// How much is dealt with.
     Committed(u32),
     /// That stream management is on.
@@ -79,6 +84,17 @@ impl Outlet for Recorder {
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
         self.tell(Event::Delivered(stanza.clone()));
         Ok(())
+    }
+
+    fn deliver_noted(&self, stanza: &Stanza, note: Note<'_>) -> Result<(), Full> {
+        if let Some(place) = note.place {
+            self.tell(Event::Placed(place, note.is_copy));
+        }
+        self.deliver(stanza)
+    }
+
+    fn remember(&self, summary: Bytes) {
+        self.tell(Event::Remembered(summary));
     }
 
     fn committed(&self, number: u32) {

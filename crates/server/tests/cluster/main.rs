@@ -1,5 +1,5 @@
 //! A cluster of real processes, two edges and two session nodes on a real etcd
-//! and a real database, of which a session node is killed.
+//! and a real database, of which session nodes and edges are killed.
 //!
 //! It needs programs that may not be there, so it is ignored unless asked for:
 //! `cargo xtask test --only cluster`. That a cluster does what a node does is
@@ -16,6 +16,7 @@ mod moving;
 mod operations;
 mod outbox;
 mod refused;
+mod resuming;
 #[path = "../shared/mod.rs"]
 mod shared;
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use starling_cluster::Epoch;
+use starling_link::{Enable, Frame};
 use starling_store::{Change, Stamp, Write};
 use starling_xmpp::{Kind, Stanza};
 
@@ -16,6 +17,25 @@ use crate::tasks::{self, Handling};
 use crate::work::Task;
 
 impl Scene {
+    /// The client with this resource enables stream management, to resume.
+    pub fn enables(&mut self, resource: &str) -> Vec<String> {
+        self.enables_behind(resource, 0)
+    }
+
+    /// The same behind so many stanzas.
+    pub fn enables_behind(&mut self, resource: &str, number: u32) -> Vec<String> {
+        let (session, attach, _) = self.stream(resource);
+        self.perform(Task::Frame(Frame::Enable {
+            session,
+            attach,
+            number,
+            request: Enable {
+                wants_resume: true,
+                max: None,
+            },
+        }))
+    }
+
     pub(super) fn perform(&mut self, task: Task) -> Vec<String> {
         let account = self.account.take().expect("one thing is done at a time");
         let (env, progress) = (Arc::clone(&self.env), Arc::default());

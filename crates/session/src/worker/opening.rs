@@ -10,7 +10,8 @@ use starling_store::outbox::{Bucket, Change, Outline, PAGE_ROWS_MAX, Row};
 use starling_store::{Error, Position, Seal, Stamp, Store, Write};
 use tokio::time::{Instant, sleep};
 
-use super::{Returned, Worker};
+use super::Worker;
+use super::arriving::Returned;
 use crate::outbox::{SWEEP_EVERY, Wanted};
 use crate::work::{Task, Work};
 use crate::{metrics, reject};

@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use super::Worker;
 use super::gathering::Waiting;
+use crate::Account;
 use crate::commit::CycleNumber;
 use crate::shard::Shard;
 use crate::work::{Alarm, Ownership, Task, Work};
@@ -120,7 +121,9 @@ impl Worker {
         let shards = &self.shards;
         let done = self.owned.unfinished.extract_if(|number, unfinished| {
             if unfinished.cycle.is_none() {
-                let is_free = shards.get(number).is_none_or(Shard::move_away);
+                let is_settled = |account: &Account| progress.is_completed(account.cycle);
+                let shard = shards.get(number);
+                let is_free = shard.is_none_or(|shard| shard.move_away(is_settled));
                 unfinished.cycle = is_free.then_some(newest);
             }
             unfinished

@@ -54,6 +54,13 @@ impl Barrier {
         self.kept.lock().unwrap().clear();
     }
 
+    /// What it keeps for an account never arrives.
+    pub(crate) fn drop_for(&self, account: &str) {
+        let account = jid(account);
+        let mut kept = self.kept.lock().unwrap();
+        kept.retain(|frame| *frame.target() != account);
+    }
+
     /// The numbers of what it keeps.
     pub(crate) fn kept_ids(&self) -> Vec<String> {
         let kept = self.kept.lock().unwrap();

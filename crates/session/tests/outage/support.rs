@@ -10,8 +10,8 @@ use starling_link::{
     Management, Outlet, Registration, Resume, SessionKey, SessionNode,
 };
 use starling_session::{
-    Config, Engine, EntryIds, Env, Host, Hosts, ManualClock, OwnFence, PasswordDeriver, Registry,
-    Software,
+    Config, Engine, EntryIds, Env, Feature, Host, Hosts, ManualClock, OwnFence, PasswordDeriver,
+    Registry, Software,
 };
 use starling_store::outbox::{Bucket, Read as _, Row};
 use starling_store::{Memory, Position};
@@ -129,7 +129,12 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start() -> Self {
-        let node = Self::over(Arc::default(), 1);
+        Self::start_with(Vec::new()).await
+    }
+
+    /// The same, with features.
+    pub(crate) async fn start_with(features: Vec<Box<dyn Feature>>) -> Self {
+        let node = Self::with(Arc::default(), 1, features);
         for account in ["romeo@localhost", "juliet@localhost", "tybalt@localhost"] {
             let registration = Registration {
                 account: jid(account),
@@ -142,6 +147,11 @@ impl Node {
 
     /// An engine that owns every shard under this epoch.
     pub(crate) fn over(store: Arc<Memory>, epoch: u32) -> Self {
+        Self::with(store, epoch, Vec::new())
+    }
+
+    /// The same, with features.
+    pub(crate) fn with(store: Arc<Memory>, epoch: u32, features: Vec<Box<dyn Feature>>) -> Self {
         let way = LocalLink::new();
         let link = Barrier::new(&way);
         let clock = Arc::new(ManualClock::at(NOW));
@@ -158,7 +168,7 @@ impl Node {
             clock: Arc::clone(&clock) as _,
             passwords: Arc::new(NoPasswords),
             entry_ids: EntryIds::new([2; 16]),
-            registry: Registry::new(Vec::new()),
+            registry: Registry::new(features),
             software: Software {
                 name: "Starling".into(),
                 version: "0".into(),
@@ -184,6 +194,14 @@ impl Node {
         self.workers.shutdown().await;
         self.link.forget();
         self.store
+    }
+
+    /// The same, but what it has sent on arrives at another.
+    pub(crate) async fn kill_before(mut self, other: impl FnOnce(Arc<Memory>) -> Self) -> Self {
+        self.workers.shutdown().await;
+        let other = other(self.store);
+        other.link.take_from(&self.link);
+        other
     }
 
     /// The shard of an account.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use starling_cluster::{Epoch, NodeId, Owner, Role, Shard};
 use starling_link::Outlet;
+use tonic::{Code, Status};
 
 use super::keeper::Core;
 use super::v1;
@@ -145,7 +146,7 @@ impl Core {
                     let request = v1::AttendedRequest {
                         shards: shards.collect(),
                     };
-                    control.attended(request).await.is_ok()
+                    is_final(&control.attended(request).await)
                 }
             };
             let Some(core) = this.upgrade() else {
@@ -171,5 +172,25 @@ impl Core {
             node.attended(self.membership.local(), shards);
         }
         node.is_some()
+    }
+}
+
+/// Whether there is no more to tell. COMPAT(nodes that wait for no edge, until
+/// no such node can be in a cluster): telling one again would never end.
+fn is_final<T>(answer: &Result<T, Status>) -> bool {
+    let why = answer.as_ref().err().map(Status::code);
+    matches!(why, None | Some(Code::Unimplemented))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_does_not_wait_is_told_once() {
+        let refused = |code| Err::<(), _>(Status::new(code, ""));
+        assert!(is_final(&Ok(())));
+        assert!(is_final(&refused(Code::Unimplemented)));
+        assert!(!is_final(&refused(Code::Unavailable)));
     }
 }

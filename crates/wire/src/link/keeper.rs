@@ -17,10 +17,7 @@ use tokio::runtime::Handle;
 use tokio::time::sleep;
 
 use super::attending::Attending;
-use super::connect::Connector;
-use super::envelope::Hello;
 use super::lane::Kept;
-use super::news::News;
 use super::peer::Peer;
 use super::routes::{Route, Routes};
 use super::up::Address;
@@ -44,14 +41,14 @@ pub(crate) struct Core {
     local: OnceLock<Weak<dyn SessionNode>>,
     pub(super) peers: ArcSwap<HashMap<NodeId, Arc<Peer>>>,
     /// Whoever adds a peer holds this.
-    adding: Mutex<()>,
+    pub(super) adding: Mutex<()>,
     pub(super) routes: Routes,
     /// Outlets whose sessions are no longer where they were, to be told so.
     lost: Mutex<Vec<Arc<dyn Outlet>>>,
     /// Whom new owners still wait for.
     pub(super) attending: Attending,
     /// Where spans go, once that is known.
-    sink: Arc<OnceLock<Arc<dyn SpanSink>>>,
+    pub(super) sink: Arc<OnceLock<Arc<dyn SpanSink>>>,
     pub(super) runtime: Handle,
     pub(super) this: Weak<Self>,
 }
@@ -244,48 +241,6 @@ impl Core {
             .map_err(|kept| Refused::Full(kept.frame))
     }
 
-    /// The peer of this name; it begins to connect if it is new.
-    pub(crate) fn peer(&self, node: &NodeId) -> Arc<Peer> {
-        if let Some(peer) = self.peers.load().get(node) {
-            return Arc::clone(peer);
-        }
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut peers = HashMap::clone(&self.peers.load());
-        if let Some(peer) = peers.get(node) {
-            return Arc::clone(peer);
-        }
-        let peer = Arc::new(self.connect(node));
-        peers.insert(node.clone(), Arc::clone(&peer));
-        self.peers.store(Arc::new(peers));
-        peer
-    }
-
-    fn connect(&self, node: &NodeId) -> Peer {
-        let _runtime = self.runtime.enter();
-        let connector = Connector {
-            node: node.clone(),
-            tls: self.tls.clone(),
-            membership: Arc::clone(&self.membership),
-        };
-        let identity = self.tls.identity();
-        let hello = Hello {
-            cluster: identity.cluster.clone(),
-            node: identity.node.as_str().to_owned(),
-            incarnation: self.incarnation,
-            lane: 0,
-            received: 0,
-            is_new: true,
-        };
-        let lanes = self.config.lanes;
-        Peer::spawn(&connector, lanes, self.config.batching(), &hello, || {
-            Arc::new(News {
-                core: Weak::clone(&self.this),
-                node: node.clone(),
-                sink: Arc::clone(&self.sink),
-            })
-        })
-    }
-
     /// Looks after frames that wait, until the link is dropped.
     pub(crate) async fn keep(this: Weak<Self>) {
         let Some(core) = this.upgrade() else {
@@ -340,17 +295,6 @@ impl Core {
         {
             self.forget_peers();
         }
-    }
-
-    /// Lets go of nodes that are no longer there and that no shard needs.
-    fn forget_peers(&self) {
-        let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut peers = HashMap::clone(&self.peers.load());
-        peers.retain(|node, _| {
-            let is_used = || Shard::all().any(|shard| self.routes.lock(shard).is_by(node));
-            self.membership.address(node).is_some() || is_used()
-        });
-        self.peers.store(Arc::new(peers));
     }
 
     /// Sends what waits for a shard, if it can be sent.

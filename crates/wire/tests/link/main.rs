@@ -46,6 +46,18 @@ async fn grpc_questions_are_answered() {
     contract::questions_are_answered(&*world.edge, &world.owner.node).await;
 }
 
+#[tokio::test]
+async fn grpc_outlets_hear_what_to_keep() {
+    let world = World::new().await;
+    contract::an_outlet_hears_what_to_keep(&*world.edge, &world.owner.node).await;
+}
+
+#[tokio::test]
+async fn grpc_sessions_are_brought_whole() {
+    let world = World::new().await;
+    contract::a_session_is_brought_whole(&*world.edge, &world.owner.node).await;
+}
+
 /// A node that owns the account itself asks nobody else.
 #[tokio::test]
 async fn the_owner_talks_to_itself_directly() {
