@@ -108,6 +108,9 @@ pub fn missing(history: &[Event]) -> usize {
 
 pub use ghosts::has_nobody_of;
 
+/// The client that reads, who wrote to whom, and whether by stream.
+type Conversation = (u32, u32, u32, bool);
+
 #[derive(Default)]
 struct Judge {
     verdict: Verdict,
@@ -125,7 +128,7 @@ struct Judge {
     began: HashMap<u64, u64>,
     /// The last that came to a client by stream, and by page, of a sender to a
     /// recipient.
-    last: HashMap<(u32, u32, u32, bool), u32>,
+    last: HashMap<Conversation, u32>,
 }
 
 /// Who reads for whom.
@@ -277,12 +280,19 @@ impl Judge {
             return;
         }
         let pair = (event.client, message.from, message.to, is_stream);
+        self.follows(at, pair, message, is_late);
+    }
+
+    /// Whether it stands behind what came of the same conversation before.
+    fn follows(&mut self, at: usize, pair: Conversation, message: Message, is_late: bool) {
         let last = self.last.entry(pair).or_insert(message.number);
         if message.number < *last && !is_late {
-            broken(
-                Promise::Order,
-                format!("number {} after number {last}", message.number),
-            );
+            self.verdict.violations.push(Violation {
+                promise: Promise::Order,
+                about: About::Message(message),
+                at,
+                text: format!("number {} after number {last}", message.number),
+            });
         }
         *last = (*last).max(message.number);
     }
