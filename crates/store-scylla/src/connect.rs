@@ -30,8 +30,9 @@ pub(crate) const SCHEMA_TIMEOUT: Duration = Duration::from_secs(30);
 /// that hangs is found even if nobody asks it anything.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a new keyspace may take to be usable, and how often that is tried.
-const KEYSPACE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a new keyspace may take to be usable, and how often that is tried:
+/// nodes that have only just seen each other learn of it later.
+const KEYSPACE_TIMEOUT: Duration = Duration::from_secs(60);
 const KEYSPACE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How long a majority of the database's nodes may take to see each other:
@@ -158,7 +159,7 @@ pub(crate) async fn execute(
     loop {
         let error = match session.query_unpaged(statement.clone(), ()).await {
             Ok(result) => return Ok(result),
-            Err(error) if !lacks_majority(&error) => return Err(schema(config, error)),
+            Err(error) if !is_too_early(&error) => return Err(schema(config, error)),
             Err(error) => error,
         };
         if began.elapsed().unwrap_or_default() > MAJORITY_TIMEOUT {
@@ -178,12 +179,14 @@ pub(crate) async fn execute(
     }
 }
 
-/// Whether the database did nothing, because too few replicas are alive.
-fn lacks_majority(error: &ExecutionError) -> bool {
+/// Whether the database did nothing, because too few replicas are alive, or
+/// because none that could be asked knows the keyspace yet.
+fn is_too_early(error: &ExecutionError) -> bool {
     use scylla::errors::{DbError, RequestAttemptError::DbError as Answered};
     matches!(
         error,
         ExecutionError::LastAttemptError(Answered(DbError::Unavailable { .. }, _))
+            | ExecutionError::ConnectionPoolError(_)
     )
 }
 

@@ -123,9 +123,15 @@ class Talk:
         while not self.is_over:
             await self.until("a word", may_speak)
             if one.is_up and not self.is_over:
+                management = one.plugin["xep_0198"]
+                counted = management.seq
                 one.send_message(mto=other.boundjid.bare, mbody=str(one.said), mtype="chat")
-                one.said += 1
-            # slixmpp writes now.
+                while one.waiting_queue.qsize():
+                    await asyncio.sleep(0)
+                # What its queue still had when the connection was lost, slixmpp
+                # neither counts nor sends: it was not said.
+                one.said += management.seq != counted
+            # slixmpp reads now.
             await asyncio.sleep(0)
 
     async def run(self):
