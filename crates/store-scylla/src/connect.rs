@@ -179,14 +179,19 @@ pub(crate) async fn execute(
     }
 }
 
-/// Whether the database did nothing, because too few replicas are alive, or
-/// because none that could be asked knows the keyspace yet.
+/// Whether the nodes have only just seen each other: too few replicas are alive
+/// to each other, have the same schema, or know the keyspace.
 fn is_too_early(error: &ExecutionError) -> bool {
     use scylla::errors::{DbError, RequestAttemptError::DbError as Answered};
     matches!(
         error,
-        ExecutionError::LastAttemptError(Answered(DbError::Unavailable { .. }, _))
-            | ExecutionError::ConnectionPoolError(_)
+        ExecutionError::ConnectionPoolError(_)
+            | ExecutionError::LastAttemptError(Answered(
+                DbError::Unavailable { .. }
+                    | DbError::ReadFailure { .. }
+                    | DbError::WriteFailure { .. },
+                _
+            ))
     )
 }
 
