@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use crate::effects::Effect;
 use crate::{Ctx, Env, metrics};
 pub(crate) use on_way::OnWay;
-use queue::{Queue, Sweep};
+use queue::{Queue, Sweep, Turn};
 
 /// A recipient is out of reach if nobody serves its shard for so long.
 const AFTER_UNREACHABLE: Duration = Duration::from_secs(1);
@@ -68,6 +68,8 @@ struct State {
 pub(crate) struct Keep {
     changes: Vec<Change>,
     stored: Vec<Arc<OnWay>>,
+    /// Held until it is stored, or lost.
+    turn: Arc<Turn>,
 }
 
 /// The same, for whom.
@@ -218,10 +220,16 @@ impl Outbox {
 /// client is told that it is dealt with.
 pub(crate) fn keep(ctx: &mut Ctx, keep: Keep) {
     // Also of an account that is not stored itself.
-    let changes = keep.changes.into_iter().map(Into::into);
-    ctx.effects.writes.extend(changes);
-    let stored = keep.stored;
+    let Keep {
+        changes,
+        stored,
+        turn,
+    } = keep;
+    ctx.effects
+        .writes
+        .extend(changes.into_iter().map(Into::into));
     ctx.effects.releases.push(Effect::Tell(Box::new(move || {
         stored.iter().for_each(|on_way| on_way.stored());
+        turn.stored();
     })));
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use smol_str::SmolStr;
 use starling_cluster::{Epoch, Shard};
@@ -16,18 +16,26 @@ use tokio::time::Instant;
 
 use super::{AFTER_SILENT, AFTER_UNREACHABLE, Keep, OnWay, Wanted};
 
-/// A row that is not durable after so long is asked for again: its account was
-/// lost on the way.
-const ASK_AGAIN_AFTER: Duration = Duration::from_secs(30);
-
 /// The stanzas of one shard.
 #[derive(Default)]
 pub(super) struct Queue {
     entries: VecDeque<Entry>,
     /// Those that the link has not taken yet.
     undriven: usize,
-    /// As it was last written.
+    /// As it is to be, and as it is known to be stored.
     extent: Extent,
+    stored: Extent,
+    /// What the last sweep asked to be stored. The next one waits for it: each
+    /// account stores when it can, and marks that came behind rows of a later
+    /// sweep would take these away.
+    turn: Option<Arc<Turn>>,
+}
+
+/// What one sweep asks to be stored.
+pub(super) struct Turn {
+    /// As it is then.
+    extent: Extent,
+    is_stored: AtomicBool,
 }
 
 struct Entry {
@@ -44,8 +52,10 @@ struct Place {
     hour: u32,
     position: Position,
     stored_at: UnixMillis,
-    asked_at: Instant,
 }
+
+/// What gets a row, by who sent it.
+type Rows = BTreeMap<BareJid, Vec<(Place, Arc<OnWay>)>>;
 
 /// What a sweep has to know.
 pub(super) struct Sweep<'a> {
@@ -70,7 +80,7 @@ pub(super) struct Load {
 impl Queue {
     /// Whether nothing of it need be remembered.
     pub(super) fn is_unused(&self) -> bool {
-        self.entries.is_empty() && self.extent == Extent::default()
+        self.entries.is_empty() && self.turn.is_none() && self.extent == Extent::default()
     }
 
     pub(super) fn load(&self) -> Load {
@@ -112,6 +122,7 @@ impl Queue {
     pub(super) fn adopt(&mut self, outline: Outline, rows: Vec<Row>) {
         let places = self.entries.iter().filter_map(|entry| entry.place);
         let known: HashSet<Position> = places.map(|place| place.position).collect();
+        self.stored = outline.extent.clone();
         self.extent = outline.extent;
         let now = Instant::now();
         for row in rows
@@ -122,7 +133,6 @@ impl Queue {
                 hour: row.bucket.hour,
                 position: row.position,
                 stored_at: row.stored_at,
-                asked_at: now,
             };
             if let Some(on_way) = OnWay::found(row) {
                 self.undriven += 1;
@@ -158,48 +168,72 @@ impl Queue {
 
     /// Finds out what is to be stored now.
     pub(super) fn sweep(&mut self, sweep: &Sweep<'_>, seq: &mut u64) -> Vec<Wanted> {
+        if !self.is_turn_over() {
+            return Vec::new();
+        }
         let is_over = |entry: &Entry| entry.place.is_none() && entry.on_way.is_settled();
         self.entries.retain(|entry| !is_over(entry));
-        let account = self
-            .entries
-            .front()
-            .map(|entry| entry.on_way.sender.clone());
-        let before = self.extent.clone();
-        let keeps = self.place(sweep, seq);
+        let mut rows = self.place(sweep, seq);
+        if rows.is_empty()
+            && let Some(first) = self.entries.front()
+        {
+            // Marks alone; anybody of the shard can write them.
+            rows.insert(first.on_way.sender.clone(), Vec::new());
+        }
         let mut marks = self.complete(sweep.shard);
-        if self.extent != before {
+        if self.extent != self.stored {
             let (shard, extent) = (sweep.shard.number(), self.extent.clone());
             marks.push(Change::Extend { shard, extent });
         }
-        let wanted = |(account, mut keep): (BareJid, Keep)| {
-            // Rows are found only within the extent: it is stored with them.
-            keep.changes.extend(marks.iter().cloned());
+        if marks.is_empty() && rows.values().all(Vec::is_empty) {
+            return Vec::new();
+        }
+        let turn = Arc::new(Turn {
+            extent: self.extent.clone(),
+            is_stored: AtomicBool::new(false),
+        });
+        self.turn = Some(Arc::clone(&turn));
+        let wanted = |(account, rows): (BareJid, Vec<(Place, Arc<OnWay>)>)| {
+            let puts = rows
+                .iter()
+                .map(|(place, on_way)| Change::Put(row(sweep.shard, *place, on_way)));
             Wanted {
                 shard: sweep.shard,
                 account,
-                keep,
+                keep: Keep {
+                    // Rows are found only within the extent: it is stored with them.
+                    changes: puts.chain(marks.iter().cloned()).collect(),
+                    stored: rows.into_iter().map(|(_, on_way)| on_way).collect(),
+                    turn: Arc::clone(&turn),
+                },
             }
         };
-        let nothing = Keep {
-            changes: Vec::new(),
-            stored: Vec::new(),
-        };
-        match account.filter(|_| keeps.is_empty() && !marks.is_empty()) {
-            Some(account) => vec![wanted((account, nothing))],
-            None => keeps.into_iter().map(wanted).collect(),
-        }
+        rows.into_iter().map(wanted).collect()
     }
 
-    /// Gives rows to what has waited too long, and to what is behind a row.
-    fn place(&mut self, sweep: &Sweep<'_>, seq: &mut u64) -> BTreeMap<BareJid, Keep> {
+    /// Whether nothing of the last sweep can still be stored: it is, or whoever
+    /// had it is gone, and what is missing is asked for again.
+    fn is_turn_over(&mut self) -> bool {
+        let Some(turn) = self.turn.take_if(|turn| Arc::strong_count(turn) == 1) else {
+            return self.turn.is_none();
+        };
+        if turn.is_stored.load(Ordering::Acquire) {
+            self.stored.clone_from(&turn.extent);
+        }
+        true
+    }
+
+    /// Gives rows to what has waited too long, and to what is behind a row; by
+    /// who sent it.
+    fn place(&mut self, sweep: &Sweep<'_>, seq: &mut u64) -> Rows {
         let placed = self.entries.iter().filter(|entry| entry.place.is_some());
         let mut waiting: BTreeSet<SmolStr> =
             placed.map(|entry| entry.on_way.peer.clone()).collect();
-        let mut keeps: BTreeMap<BareJid, Keep> = BTreeMap::new();
+        let mut rows = Rows::new();
         for entry in &mut self.entries {
             let on_way = &entry.on_way;
             let is_due = match entry.place {
-                Some(place) => !on_way.is_stored() && sweep.now >= place.asked_at + ASK_AGAIN_AFTER,
+                Some(_) => !on_way.is_stored(),
                 None => waiting.contains(&on_way.peer) || sweep.is_late(entry),
             };
             if !is_due {
@@ -210,29 +244,22 @@ impl Queue {
                 continue;
             }
             waiting.insert(on_way.peer.clone());
-            let place = entry.place.get_or_insert_with(|| {
+            let place = *entry.place.get_or_insert_with(|| {
                 *seq += 1;
                 let last = self.extent.hours.map_or(0, |hours| hours.last);
                 Place {
                     hour: sweep.hour.max(last),
                     position: Position::new(sweep.epoch.0, *seq),
                     stored_at: sweep.time,
-                    asked_at: sweep.now,
                 }
             });
-            place.asked_at = sweep.now;
             let first = self.extent.hours.map_or(place.hour, |hours| hours.first);
             let last = place.hour.max(first);
             self.extent.hours = Some(Hours { first, last });
-            let keep = keeps.entry(on_way.sender.clone()).or_insert_with(|| Keep {
-                changes: Vec::new(),
-                stored: Vec::new(),
-            });
-            keep.changes
-                .push(Change::Put(row(sweep.shard, *place, on_way)));
-            keep.stored.push(Arc::clone(on_way));
+            let of_sender = rows.entry(on_way.sender.clone()).or_default();
+            of_sender.push((place, Arc::clone(on_way)));
         }
-        keeps
+        rows
     }
 
     /// Takes out what has arrived, as far as nothing before it to the same peer
@@ -282,6 +309,13 @@ impl Queue {
             }
         }
         changes
+    }
+}
+
+impl Turn {
+    /// All of it is durable that one account had of it, and so are the marks.
+    pub(super) fn stored(&self) {
+        self.is_stored.store(true, Ordering::Release);
     }
 }
 

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 
 use starling_link::{Attach, Bound, SessionNode as _};
+use starling_session::{BoxFuture, Ctx, Feature, Hook, Manifest, Outcome, Spec, To};
 use starling_store::outbox::{Bucket, Change, Read as _, Row};
 use starling_store::{Position, Stamp, Store as _, Write};
 use starling_xmpp::{Condition, Element, Stanza, Type};
+use tokio::sync::Notify;
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::support::{Heard, Node, jid};
@@ -221,6 +223,69 @@ async fn hours_that_are_done_are_removed() {
         .outbox_page(bucket(both.last), Position::START, 9)
         .await;
     assert_eq!(last, Ok(Vec::new()));
+}
+
+/// Answers nothing until it is told to: its account is away meanwhile.
+struct Slow(Arc<Notify>);
+
+impl Feature for Slow {
+    fn manifest(&self) -> &'static Manifest {
+        const MANIFEST: Manifest = Manifest {
+            spec: Spec::Xep(0),
+            version: "0",
+            disco: &[],
+            disco_account: &[],
+        };
+        &MANIFEST
+    }
+
+    fn hooks(&self) -> &'static [Hook] {
+        const HOOKS: &[Hook] = &[Hook::iq_get(To::Own, "slow", "query")];
+        HOOKS
+    }
+
+    fn handle<'a>(&'a self, _iq: &'a Stanza, _ctx: &'a mut Ctx) -> BoxFuture<'a, Outcome> {
+        Box::pin(async {
+            self.0.notified().await;
+            Outcome::Done
+        })
+    }
+}
+
+/// The rows of a shard are one table, and its accounts write them as they can:
+/// what one of them was asked to remove must not take what another put there
+/// afterwards.
+#[tokio::test(start_paused = true)]
+async fn an_account_that_is_slow_takes_no_row_of_another() {
+    let go = Arc::new(Notify::new());
+    let node = Node::start_with(vec![Box::new(Slow(Arc::clone(&go)))]).await;
+    let neighbour = node.neighbour("juliet@localhost").await;
+    let (juliet, balcony) = node.bind("juliet@localhost").await;
+    let (nurse, kitchen) = node.bind(&neighbour).await;
+    let (romeo, _orchard) = node.bind("romeo@localhost").await;
+    let (tybalt, street) = node.bind("tybalt@localhost").await;
+    node.link.block("romeo@localhost");
+    node.link.block("tybalt@localhost");
+    node.send(&juliet, Attach(0), 1, &tybalt, "1");
+    balcony.committed(1).await;
+    let ask = Stanza::iq(Type::Get, "slow").child(&Element::new("slow", "query"));
+    node.send_stanza(&juliet, Attach(0), 2, ask);
+    // Nothing is owed any more, which juliet is asked to write.
+    node.link.unblock("tybalt@localhost");
+    assert_eq!(street.id().await, "1");
+    sleep(Duration::from_secs(1)).await;
+    node.send(&nurse, Attach(0), 1, &romeo, "2");
+    sleep(Duration::from_secs(5)).await;
+    go.notify_one();
+    balcony.committed(2).await;
+    kitchen.committed(1).await;
+    let owed = node.owes("juliet@localhost").await;
+    assert_eq!(owed.len(), 1, "what the nurse was promised");
+
+    let node = Node::over(node.kill().await, 2);
+    node.link.block("romeo@localhost");
+    node.link.keeps(1).await;
+    assert_eq!(node.link.kept_ids(), ["2"]);
 }
 
 /// A node that died had sent some of it: the recipient knows what it has.

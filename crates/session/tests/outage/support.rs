@@ -136,13 +136,26 @@ impl Node {
     pub(crate) async fn start_with(features: Vec<Box<dyn Feature>>) -> Self {
         let node = Self::with(Arc::default(), 1, features);
         for account in ["romeo@localhost", "juliet@localhost", "tybalt@localhost"] {
-            let registration = Registration {
-                account: jid(account),
-                verifiers: Vec::new(),
-            };
-            assert!(node.engine.register(registration).await.unwrap());
+            node.register(account).await;
         }
         node
+    }
+
+    async fn register(&self, account: &str) {
+        let registration = Registration {
+            account: jid(account),
+            verifiers: Vec::new(),
+        };
+        assert!(self.engine.register(registration).await.unwrap());
+    }
+
+    /// Registers somebody in the shard of an account.
+    pub(crate) async fn neighbour(&self, account: &str) -> String {
+        let mut names = (0..).map(|number| format!("neighbour-{number}@localhost"));
+        let is_near = |name: &String| Self::shard_of(name) == Self::shard_of(account);
+        let name = names.find(is_near).unwrap();
+        self.register(&name).await;
+        name
     }
 
     /// An engine that owns every shard under this epoch.
