@@ -124,7 +124,10 @@ impl Core {
         if route.is_to(&owner) {
             return Some(owner);
         }
-        if self.is_waiting(shard, route) {
+        // Whoever asks may have heard of the new owner before the keeper has.
+        // What the one before has not settled goes ahead of anything newer, and
+        // would never go if nobody took it back now.
+        if self.is_waiting(shard, route) || has_left_behind(shard, route) {
             self.routes.park(shard, route);
             return None;
         }
@@ -343,4 +346,10 @@ impl Core {
         metrics::replayed(frames.len());
         self.routes.park_again(shard, route, frames);
     }
+}
+
+/// Whether the owner before still has frames of a shard that are not settled.
+fn has_left_behind(shard: Shard, route: &Route) -> bool {
+    let peer = route.peer.as_ref();
+    peer.is_some_and(|peer| peer.lane(shard).has_any(shard))
 }

@@ -118,6 +118,14 @@ impl Lane {
         self.outbox.has(is_it)
     }
 
+    /// Whether any frame for a shard is on its way, or taken and not settled.
+    pub(crate) fn has_any(&self, shard: Shard) -> bool {
+        let is_it = |kept: &Kept| kept.address.shard == shard;
+        // Held all the while, as in `taken`.
+        let unsettled = self.unsettled();
+        unsettled.values().any(is_it) || self.outbox.has(is_it)
+    }
+
     /// Takes back frames for a shard that were taken and are not settled.
     pub(crate) fn take_unsettled(&self, shard: Shard) -> Vec<Frame> {
         let mut unsettled = self.unsettled();

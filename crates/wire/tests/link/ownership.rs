@@ -3,7 +3,9 @@
 use starling_link::contract::{self, Event, Recorder, push, routed};
 use starling_link::{Error, Frame, Link as _, Refused, Way};
 
-use crate::support::{OwnerNode, World};
+use starling_wire::link::Config;
+
+use crate::support::{OwnerNode, World, config};
 
 async fn second(world: &World) -> OwnerNode {
     let second = OwnerNode::start("second", &world.authority, &world.known, 5).await;
@@ -144,4 +146,34 @@ async fn what_was_not_settled_goes_to_the_new_owner() {
     };
     frame.receipt.unwrap().settle();
     told.wait_for(&[Event::Committed(1)]).await;
+}
+
+/// Somebody sends to a shard that has moved before the link has heard of the
+/// move: what the old owner had taken and not settled is neither left there nor
+/// overtaken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_not_settled_is_not_overtaken_by_who_knows_of_the_move_first() {
+    // There is room when everything is taken.
+    let world = World::with(Config {
+        unacknowledged_bytes_max: 1,
+        ..config()
+    });
+    let world = world.await;
+    let second = second(&world).await;
+    let told = Recorder::new();
+    let ledger = starling_link::Ledger::new(std::sync::Arc::clone(&told) as _);
+    let starling_link::Issue::Next(receipt) = ledger.issue(1) else {
+        panic!("it is the first");
+    };
+    push(&*world.edge, routed("1", Some(receipt))).await;
+    let before = world.owner.node.wait_for(1).await;
+    let account = contract::account();
+    let owner = world.edge.owner(&account).unwrap();
+    owner.room(&account).await;
+    world.known.own_all_unheard("second", 2);
+    push(&*world.edge, routed("2", None)).await;
+    world.known.changed();
+    let again = second.node.wait_for(2).await;
+    assert_eq!(ids(&again), ["1", "2"]);
+    drop(before);
 }

@@ -42,6 +42,12 @@ impl Known {
         self.changed();
     }
 
+    /// The same, of which nobody hears before the next change; whoever looks
+    /// sees it.
+    pub(crate) fn own_all_unheard(&self, node: &str, epoch: u32) {
+        self.state.lock().unwrap().owner = Some(owner(node, epoch));
+    }
+
     /// Nobody owns anything.
     pub(crate) fn own_none(&self) {
         self.state.lock().unwrap().owner = None;
@@ -65,7 +71,7 @@ impl Known {
         self.changed();
     }
 
-    fn changed(&self) {
+    pub(crate) fn changed(&self) {
         self.changes.send_modify(|revision| *revision += 1);
     }
 }
