@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::report::figures::order;
-use crate::run::{self, Plan};
+use crate::run::{self, Part, Plan};
 use crate::scenario::Scenario;
 use crate::target::TargetArguments;
 use crate::{compare, html, process, relay, worker};
@@ -36,6 +36,9 @@ enum Command {
     Run(RunArguments),
     /// Starts servers, runs the same scenarios on each in turn, and compares.
     Compare(compare::Arguments),
+    /// Starts clusters of Starling of several sizes, and tells what each part of
+    /// them costs beside a single node.
+    Cluster(compare::cluster::Arguments),
     /// Makes one page of several reports.
     Html(HtmlArguments),
     /// Hands bytes from one TLS connection to another: the floor below servers.
@@ -99,6 +102,7 @@ pub fn main() -> Result<ExitCode> {
         match command {
             Command::Run(arguments) => Box::pin(several(&arguments)).await,
             Command::Compare(arguments) => Box::pin(compare::run(&arguments)).await,
+            Command::Cluster(arguments) => Box::pin(compare::cluster::run(&arguments)).await,
             Command::Relay(arguments) => relay::run(&arguments).await.map(|()| true),
             Command::Html(arguments) => page(&arguments).map(|()| true),
             Command::Worker => Ok(true),
@@ -121,6 +125,10 @@ async fn several(arguments: &RunArguments) -> Result<bool> {
         ensure!(!found.is_empty(), "there is no process {name}");
         server.extend(found);
     }
+    let parts = match server.is_empty() {
+        true => Vec::new(),
+        false => vec![Part::server(server)],
+    };
     let progress = Progress::new();
     let mut is_clean = true;
     for scenario in &scenarios {
@@ -129,7 +137,7 @@ async fn several(arguments: &RunArguments) -> Result<bool> {
             scenario,
             target: &target,
             label: &arguments.label,
-            server: &server,
+            server: parts.as_slice(),
             cpus: &arguments.load_cpus,
             progress: &progress,
         };

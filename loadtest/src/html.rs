@@ -138,7 +138,7 @@ fn details(report: &Report) -> String {
         let cpu = number(process.cpu_seconds);
         let memory = number(process.end.resident_kib as f64 / 1024.0);
         (
-            format!("{:?}: {}", process.role, process.name),
+            format!("{}: {}", process.part, process.name),
             vec![cpu, memory],
         )
     });

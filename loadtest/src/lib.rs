@@ -9,9 +9,11 @@
 //! - `mark`, `pace`, `timer`, `clock`: what is sent when, and how it is known.
 //! - `record`, `histogram`, `process`: what is measured.
 //! - `report`, `html`, `progress`: how it is told.
-//! - `compare`: several servers side by side; `relay`: the floor below them.
+//! - `compare`: several servers side by side, and clusters of Starling beside one
+//!   node; `relay`: the floor below them.
 //!
-//! It knows no server from within: nothing of Starling's is used but in tests.
+//! It knows no server from within: nothing of Starling's is used but in tests,
+//! and `testkit` to start the etcd and the database that clusters stand on.
 
 pub mod cli;
 mod clock;

@@ -70,6 +70,9 @@ pub(crate) struct Latency {
 /// A process in the time that counted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Process {
+    /// What it is a part of: the server, or one kind of its processes.
+    #[serde(default)]
+    pub(crate) part: String,
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) cpu_seconds: f64,
@@ -82,6 +85,8 @@ pub(crate) struct Process {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
     Server,
+    /// Of what the server stands on, where that is told apart: its database.
+    Beneath,
     /// Of this tool.
     Generator,
 }
@@ -94,8 +99,9 @@ pub(crate) struct Sample {
 }
 
 impl Process {
-    pub(crate) fn new(name: String, role: Role) -> Self {
+    pub(crate) fn new(part: String, name: String, role: Role) -> Self {
         Self {
+            part,
             name,
             role,
             cpu_seconds: 0.0,
@@ -188,6 +194,19 @@ impl Report {
     pub(crate) fn cpu_seconds(&self, role: Role) -> f64 {
         let of = self.processes.iter().filter(|process| process.role == role);
         of.map(|process| process.cpu_seconds).sum()
+    }
+
+    /// CPU time by part, if the server is more than one thing.
+    pub(crate) fn cpu_seconds_by_part(&self) -> BTreeMap<&str, f64> {
+        let mut parts = BTreeMap::new();
+        let not_ours = |process: &&Process| process.role != Role::Generator;
+        for process in self.processes.iter().filter(not_ours) {
+            *parts.entry(process.part.as_str()).or_default() += process.cpu_seconds;
+        }
+        if parts.len() < 2 {
+            parts.clear();
+        }
+        parts
     }
 }
 

@@ -14,7 +14,7 @@ use crate::load::Phases;
 use crate::process;
 use crate::progress::Progress;
 use crate::record::Window;
-use crate::report::{Report, Run};
+use crate::report::{Report, Role, Run};
 use crate::scenario::Scenario;
 use crate::target::Target;
 use crew::Crew;
@@ -32,10 +32,29 @@ pub(crate) struct Plan<'a> {
     /// What the server is called in the report.
     pub(crate) label: &'a str,
     /// The server's processes, as far as they are on this machine.
-    pub(crate) server: &'a [u32],
+    pub(crate) server: &'a [Part],
     /// The CPUs that workers may use; empty for any.
     pub(crate) cpus: &'a [usize],
     pub(crate) progress: &'a Progress,
+}
+
+/// Processes that are told of together, with those they started.
+#[derive(Clone, Debug)]
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    pub(crate) pids: Vec<u32>,
+}
+
+impl Part {
+    /// A server of one kind of process.
+    pub(crate) fn server(pids: Vec<u32>) -> Self {
+        Self {
+            name: "server".to_owned(),
+            role: Role::Server,
+            pids,
+        }
+    }
 }
 
 /// Runs it.
@@ -51,7 +70,7 @@ pub(crate) async fn run(plan: &Plan<'_>) -> Result<Report> {
     let ready = process_usage(plan.server);
     let phases = phases(scenario);
     crew.begin(&phases).await?;
-    let watch = Watch::new(plan.server, &crew.pids());
+    let watch = Watch::new(plan.server, crew.pids());
     let (watched, record) = tokio::join!(watch.run(phases.window), crew.done(plan.progress));
     let record = record?;
     Ok(Report::new(Run {
@@ -77,8 +96,10 @@ fn phases(scenario: &Scenario) -> Phases {
     }
 }
 
-fn process_usage(server: &[u32]) -> process::Usage {
-    let all = process::with_children(server);
-    let usages = all.iter().filter_map(|pid| process::usage(*pid, true));
+/// What the server itself uses.
+fn process_usage(parts: &[Part]) -> process::Usage {
+    let server = parts.iter().filter(|part| part.role == Role::Server);
+    let all = server.flat_map(|part| process::with_children(&part.pids));
+    let usages = all.filter_map(|pid| process::usage(pid, true));
     usages.fold(process::Usage::default(), process::Usage::plus)
 }

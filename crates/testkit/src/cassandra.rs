@@ -145,6 +145,12 @@ impl Cluster {
         self.settings.iter().map(address).collect()
     }
 
+    /// The processes of the nodes that run.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        self.nodes.iter().flatten().map(|node| node.pid).collect()
+    }
+
     /// Kills a node as a power cut would, `kill -9`, and sees it gone.
     ///
     /// # Errors

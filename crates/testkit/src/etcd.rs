@@ -107,6 +107,14 @@ impl Etcd {
         self.members[member].client
     }
 
+    /// The processes of the members that run.
+    #[must_use]
+    pub fn pids(&self) -> Vec<u32> {
+        let members = self.members.iter();
+        let children = members.filter_map(|member| member.child.as_ref());
+        children.filter_map(|(child, _)| child.id()).collect()
+    }
+
     /// Kills a member, as `kill -9` does, and sees it gone.
     ///
     /// # Panics

@@ -2,10 +2,21 @@
 //! would meet.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use super::server::{self, Ground, HOST, ROUNDS, Server, account};
+
+/// What is configured of an edge: where clients come, and no limit that the
+/// load would meet.
+pub(super) fn clients(port: u16) -> String {
+    format!(
+        "[edge.tcp]\nlisten = '127.0.0.1:{port}'\ndirect_tls_listen = []\n\
+         [edge.limits]\nstanzas_per_second = 1000000\nstanzas_burst = 1000000\n\
+         connections_per_address_max = 200000\nunauthenticated_per_address_max = 20000\n"
+    )
+}
 
 pub(super) async fn start(ground: &Ground, users: u64, archive: bool) -> Result<Server> {
     let folder = ground.folder("starling")?;
@@ -13,16 +24,20 @@ pub(super) async fn start(ground: &Ground, users: u64, archive: bool) -> Result<
     let archived = if archive { "always" } else { "never" };
     let config = format!(
         "[log]\nlevel = 'warn'\n\
-         [edge.tcp]\nlisten = '127.0.0.1:{port}'\ndirect_tls_listen = []\n\
-         [edge.limits]\nstanzas_per_second = 1000000\nstanzas_burst = 1000000\n\
-         connections_per_address_max = 200000\nunauthenticated_per_address_max = 20000\n\
-         [session.features.archive]\ndefault = '{archived}'\n"
+         {}[session.features.archive]\ndefault = '{archived}'\n",
+        clients(port)
     );
     std::fs::write(folder.path().join("starling.toml"), config)?;
     let program = std::fs::canonicalize(&ground.starling)?;
     let mut command = ground.command(&program);
     command.args(["serve", "--config", "starling.toml", "--data", "data"]);
     let server = Server::start(command, folder, port).await?;
+    import(&program, server.folder(), users).await?;
+    Ok(server)
+}
+
+/// Gives the node in a folder its users.
+pub(super) async fn import(program: &Path, folder: &Path, users: u64) -> Result<()> {
     let account = account()?;
     let mut lines = String::new();
     for user in 0..users {
@@ -32,22 +47,20 @@ pub(super) async fn start(ground: &Ground, users: u64, archive: bool) -> Result<
             account.salt, account.stored, account.server
         )?;
     }
-    std::fs::write(server.folder().join("users"), lines)?;
-    let mut import = tokio::process::Command::new(&program);
-    import.args([
-        "user",
-        "import",
-        "users",
-        "--config",
-        "starling.toml",
-        "--data",
-        "data",
-    ]);
-    let done = import.current_dir(server.folder()).output().await?;
+    std::fs::write(folder.join("users"), lines)?;
+    said(program, folder, &["user", "import", "users"])
+        .await
+        .context("its users cannot be imported")?;
+    Ok(())
+}
+
+/// What the program says when it is run for the node in a folder.
+pub(super) async fn said(program: &Path, folder: &Path, arguments: &[&str]) -> Result<String> {
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments);
+    command.args(["--config", "starling.toml", "--data", "data"]);
+    let done = command.current_dir(folder).output().await?;
     let problem = String::from_utf8_lossy(&done.stderr);
-    ensure!(
-        done.status.success(),
-        "its users cannot be imported: {problem}"
-    );
-    Ok(server)
+    ensure!(done.status.success(), "{problem}");
+    Ok(String::from_utf8(done.stdout)?)
 }

@@ -46,3 +46,12 @@ pub(super) fn scenarios() -> Result<Vec<Scenario>> {
     all.map(|(name, text)| Scenario::parse(name, text))
         .collect()
 }
+
+/// Those of them by which a cluster is measured: nothing stored, everything
+/// stored, and users who come.
+pub(super) fn of_clusters() -> Result<Vec<Scenario>> {
+    const NAMES: [&str; 3] = ["chat-saturated", "chat-durable-saturated", "login-storm"];
+    let mut all = scenarios()?;
+    all.retain(|scenario| NAMES.contains(&scenario.name.as_str()));
+    Ok(all)
+}

@@ -72,6 +72,14 @@ impl Outcome {
         });
     }
 
+    /// The median of one figure.
+    pub(super) fn median(&self, scenario: &str, label: &str, figure: &str) -> Option<f64> {
+        let is_it = |report: &&Report| report.scenario == scenario && report.label == label;
+        let reports = self.reports.iter().filter(is_it);
+        let values = reports.filter_map(|report| report.figures.get(figure).copied());
+        Spread::of(values.collect()).map(|spread| spread.median)
+    }
+
     /// Whether every run could be made, and nothing went wrong in ours.
     pub(super) fn is_clean(&self) -> bool {
         let ours = self

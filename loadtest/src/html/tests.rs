@@ -31,7 +31,7 @@ fn report(label: &str) -> Report {
     }
     recorder.total("log-ins").add(2);
     recorder.failure("a <b> & \"c\"");
-    let mut process = Process::new("server".to_owned(), Role::Server);
+    let mut process = Process::new("server".to_owned(), "server".to_owned(), Role::Server);
     process.cpu_seconds = 0.3;
     process.seconds = vec![
         Sample {

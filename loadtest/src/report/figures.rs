@@ -7,8 +7,9 @@ use super::{Report, Role};
 use crate::scenario::Scenario;
 
 /// What is looked for first comes first.
-const ORDER: [&str; 8] = [
+const ORDER: [&str; 9] = [
     "server CPU of",
+    " CPU of",
     " a second",
     " p50",
     " p99",
@@ -80,6 +81,10 @@ fn of_server(report: &Report, scenario: &Scenario, figures: &mut BTreeMap<String
             format!("server CPU of one {work} (µs)"),
             cpu * 1e6 / count.total as f64,
         );
+        for (part, cpu) in report.cpu_seconds_by_part() {
+            let each = cpu * 1e6 / count.total as f64;
+            figures.insert(format!("{part} CPU of one {work} (µs)"), each);
+        }
     }
     let came = report.ready.cpu_seconds - report.before.cpu_seconds;
     let prepared = report.prepared as f64;

@@ -8,18 +8,24 @@ use crate::clock::{Nanos, SECOND, now};
 use crate::process::{self, Usage};
 use crate::record::Window;
 use crate::report::{Process, Role, Sample};
+use crate::run::Part;
+
+/// What our own processes are called together.
+const LOAD: &str = "load";
 
 pub(super) struct Watch {
-    server: Vec<u32>,
-    workers: Vec<u32>,
+    parts: Vec<Part>,
 }
 
 impl Watch {
-    pub(super) fn new(server: &[u32], workers: &[u32]) -> Self {
-        Self {
-            server: server.to_vec(),
-            workers: workers.to_vec(),
-        }
+    pub(super) fn new(server: &[Part], workers: Vec<u32>) -> Self {
+        let mut parts = server.to_vec();
+        parts.push(Part {
+            name: LOAD.to_owned(),
+            role: Role::Generator,
+            pids: workers,
+        });
+        Self { parts }
     }
 
     /// What every process used in the window, second by second.
@@ -56,18 +62,19 @@ impl Watch {
     }
 
     fn begin(&self) -> BTreeMap<u32, (Process, Usage)> {
-        let of = |roots: &[u32], role: Role| -> Vec<_> {
-            let all = process::with_children(roots).into_iter();
-            all.map(|pid| (pid, role)).collect()
-        };
-        let mut all = of(&self.server, Role::Server);
-        all.extend(of(&self.workers, Role::Generator));
-        all.push((std::process::id(), Role::Generator));
-        let begin = |(pid, role)| {
+        let begin = |part: &str, role, pid| {
             let usage = process::usage(pid, false)?;
-            Some((pid, (Process::new(process::name(pid), role), usage)))
+            let process = Process::new(part.to_owned(), process::name(pid), role);
+            Some((pid, (process, usage)))
         };
-        all.into_iter().filter_map(begin).collect()
+        let mut all = BTreeMap::new();
+        for part in &self.parts {
+            let pids = process::with_children(&part.pids).into_iter();
+            all.extend(pids.filter_map(|pid| begin(&part.name, part.role, pid)));
+        }
+        // Without its children: servers may be among them.
+        all.extend(begin(LOAD, Role::Generator, std::process::id()));
+        all
     }
 }
 
