@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use starling_check::device::{Device, Identity};
 use starling_check::dice::Dice;
-use starling_check::history::{Message, Recorder, What};
+use starling_check::history::{Recorder, What};
 use starling_check::link::{Door, Link};
 use starling_xmpp::BareJid;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::shared::talk::Talk;
 use crate::world::{EDGES, Net};
 
 /// Stanzas that a client may have unacknowledged.
@@ -36,7 +37,7 @@ pub(crate) struct Client {
     dice: Dice,
     /// Whether everybody only listens by now, and whether all is over.
     phase: watch::Receiver<u8>,
-    counts: Vec<u32>,
+    talk: Talk,
     turn: usize,
     device: Device,
 }
@@ -66,7 +67,7 @@ impl Client {
         };
         Self {
             number,
-            counts: vec![0; accounts.len()],
+            talk: Talk::new(number, accounts.len()),
             turn: number as usize,
             device: Device::new(identity, door, Arc::clone(&recorder)),
             accounts,
@@ -82,7 +83,7 @@ impl Client {
                 sleep(LOOK_EVERY + turn(self.number)).await;
                 continue;
             }
-            self.talk().await;
+            self.stay().await;
             if !self.device.is_online() {
                 let away = self.dice.within(0, 300);
                 sleep(Duration::from_millis(away)).await;
@@ -116,7 +117,7 @@ impl Client {
         self.device.connect_over(link).await.ok()
     }
 
-    async fn talk(&mut self) {
+    async fn stay(&mut self) {
         let mut next = Instant::now();
         let mut phase = self.phase.clone();
         while self.device.is_online() {
@@ -160,20 +161,12 @@ impl Client {
         if self.dice.falls(40) {
             return self.device.leave().await;
         }
-        let mut messages = Vec::new();
-        for _ in 0..self.dice.within(1, 5) {
-            let others = self.accounts.len() as u64 - 1;
-            let step = self.dice.within(1, others + 1) as u32;
-            let to = (self.number + step) % self.accounts.len() as u32;
-            let place = to as usize;
-            self.counts[place] += 1;
-            let message = Message {
-                from: self.number,
-                to,
-                number: self.counts[place],
-            };
-            messages.push((message, self.accounts[place].to_string()));
-        }
+        let burst = self.talk.burst(&mut self.dice).into_iter();
+        let addressed = burst.map(|message| {
+            let to = &self.accounts[message.to as usize];
+            (message, to.to_string())
+        });
+        let messages: Vec<_> = addressed.collect();
         let _ = self.device.chat(&messages).await;
     }
 }

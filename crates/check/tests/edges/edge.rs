@@ -12,17 +12,17 @@ use starling_cluster::Shard;
 use starling_edge::config::{Config, Listen};
 use starling_edge::{Certificate, Deps, Edge, Handle, Host, Hosts};
 use starling_link::{Error, Frame, Link, Refused, Sampler, SessionNode};
-use starling_xmpp::BareJid;
-use starling_xmpp::time::UnixMillis;
+use starling_xmpp::{BareJid, UnixMillis};
 use tokio::io::{DuplexStream, duplex};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::remote::RemoteNode;
+use crate::shared::engine::jid;
 use crate::table::{Row, View, edge_id};
 use crate::ways::{Entry, State};
-use crate::world::{NODES, Net, jid};
+use crate::world::{NODES, Net};
 
 /// How often the keeper looks again while something waits.
 const RETRY_EVERY: Duration = Duration::from_millis(10);

@@ -4,21 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
-use starling_cluster::{Epoch, Membership, Shard};
-use starling_session::{
-    Clock, Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry,
-    Software,
-};
-use starling_xmpp::credentials::ScramVerifier;
-use starling_xmpp::time::UnixMillis;
-use tokio::time::Instant;
+use starling_cluster::{Epoch, Shard};
+use starling_session::{Engine, OwnFence};
 use tokio_util::sync::CancellationToken;
 
-use crate::lane::{Lane, Links};
-use crate::store::SlowStore;
+use crate::lane::Links;
+use crate::shared::engine::{self, Parts};
+use crate::shared::store::SlowStore;
 use crate::table::{View, node_id};
-use crate::world::{Flaw, Net, instance, jid};
+use crate::world::{Flaw, Net, instance};
 
 const WORKERS: usize = 2;
 
@@ -58,16 +52,14 @@ impl NodeRun {
             lies: net.flaw == Flaw::StoresLater,
             gone: end.clone(),
         });
-        let lanes = net.shards.iter().map(|shard| {
-            let dice = net.dice(3);
-            let lane = Lane::start(net, &view, *shard, end.clone(), dice);
-            (*shard, lane)
+        let links = Links::start(net, &view, &end, || net.dice(3));
+        let env = engine::env(Parts {
+            fence: OwnFence::new(Arc::clone(&store) as _, &instance(number, run)),
+            store,
+            link: Arc::new(links),
+            membership: Arc::clone(&view) as _,
+            start: net.start,
         });
-        let links = Links {
-            net: Arc::downgrade(net),
-            lanes: lanes.collect(),
-        };
-        let env = env(net, store, links, &view, &instance(number, run));
         let parts = Engine::start(Arc::new(env), WORKERS, &CancellationToken::new());
         let node = Arc::new(Self {
             number,
@@ -189,46 +181,4 @@ pub(crate) enum Verdict {
     /// The node does not know yet that it has the shard.
     Wait,
     Refuse,
-}
-
-fn env(net: &Arc<Net>, store: Arc<SlowStore>, links: Links, view: &Arc<View>, name: &str) -> Env {
-    let mut hosts = Hosts::default();
-    hosts.add(&jid("localhost"), Host::default());
-    let fence = OwnFence::new(Arc::clone(&store) as _, name);
-    let features = starling_features::all(&Default::default(), UnixMillis(0));
-    Env {
-        fence: Some(fence),
-        config: Config::default(),
-        hosts: ArcSwap::from_pointee(hosts),
-        store,
-        link: Arc::new(links),
-        placement: net.placement,
-        membership: Arc::clone(view) as Arc<dyn Membership>,
-        clock: Arc::new(Simulated(net.start)),
-        passwords: Arc::new(NoPasswords),
-        entry_ids: EntryIds::new([2; 16]),
-        registry: Registry::new(features),
-        software: Software {
-            name: "Starling".into(),
-            version: "0".into(),
-            os: None,
-        },
-    }
-}
-
-/// The time of the simulation.
-struct Simulated(Instant);
-
-impl Clock for Simulated {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(1_000_000 + i64::try_from(self.0.elapsed().as_millis()).unwrap())
-    }
-}
-
-struct NoPasswords;
-
-impl PasswordDeriver for NoPasswords {
-    fn derive(&self, _password: &str) -> Result<Vec<ScramVerifier>, String> {
-        Ok(Vec::new())
-    }
 }

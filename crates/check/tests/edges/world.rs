@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use starling_check::dice::Dice;
 use starling_cluster::{Placement, Shard};
-use starling_store::account::Account;
-use starling_store::{Fence as _, Memory, Store as _};
+use starling_store::{Fence as _, Memory};
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::Credentials;
-use starling_xmpp::time::UnixMillis;
 use tokio::time::{Instant, sleep};
 
 use crate::edge::EdgeRun;
 use crate::node::NodeRun;
+use crate::shared::engine::{self, jid};
 use crate::table::{Row, Table};
 
 /// Nodes, and edges before them.
@@ -69,7 +67,7 @@ impl<T> Default for Slot<T> {
 impl Net {
     /// Accounts that exist, nodes that serve them, and edges.
     pub(crate) async fn start(seed: u64, flaw: Flaw, accounts: &[BareJid]) -> Arc<Self> {
-        let placement = Placement::new([7; 16]);
+        let placement = engine::placement();
         let host = jid("localhost");
         let names = accounts.iter().chain([&host]);
         let mut shards: Vec<Shard> = names.map(|name| placement.shard_of(name)).collect();
@@ -77,7 +75,7 @@ impl Net {
         shards.dedup();
         let net = Arc::new(Self {
             flaw,
-            rows: Arc::new(Memory::new()),
+            rows: engine::rows(accounts).await,
             placement,
             table: Arc::default(),
             shards,
@@ -86,10 +84,6 @@ impl Net {
             edges: Default::default(),
             dice: Mutex::new(Dice::new(seed, 1_000)),
         });
-        for jid in accounts {
-            let account = Account::new(jid.clone(), Credentials::default(), UnixMillis(0));
-            net.rows.create_account(account).await.unwrap();
-        }
         for (place, shard) in net.shards.iter().enumerate() {
             assert!(net.table.give(*shard, None, place % NODES, 1));
         }
@@ -282,8 +276,4 @@ impl Net {
 /// A run of a node, as the store knows it.
 pub(crate) fn instance(number: usize, run: u64) -> String {
     format!("node-{number}.{run}")
-}
-
-pub(crate) fn jid(text: &str) -> BareJid {
-    BareJid::parse(text).unwrap()
 }

@@ -19,6 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::shared::talk::Talk;
 use crate::world::Net;
 
 /// Stanzas that a client may have unacknowledged, as an edge allows.
@@ -72,7 +73,7 @@ pub(crate) struct Client {
     pub(crate) recorder: Arc<Recorder>,
     /// Whether everybody only listens by now, and whether all is over.
     pub(crate) phase: watch::Receiver<u8>,
-    pub(crate) counts: Vec<u32>,
+    talk: Talk,
     session: Option<Session>,
 }
 
@@ -110,7 +111,7 @@ impl Client {
     ) -> Self {
         Self {
             number,
-            counts: vec![0; accounts.len()],
+            talk: Talk::new(number, accounts.len()),
             accounts,
             net,
             dice,
@@ -126,7 +127,7 @@ impl Client {
                 sleep(LOOK_EVERY).await;
                 continue;
             };
-            if self.talk(&stream).await.is_err() {
+            if self.stay(&stream).await.is_err() {
                 self.record(What::Broke);
                 let away = self.dice.within(0, 300);
                 sleep(Duration::from_millis(away)).await;
@@ -248,7 +249,7 @@ impl Client {
         self.push(stream, presence).await.ok()
     }
 
-    async fn talk(&mut self, stream: &Stream) -> Result<(), Lost> {
+    async fn stay(&mut self, stream: &Stream) -> Result<(), Lost> {
         let mut next = Instant::now();
         let mut phase = self.phase.clone();
         loop {
@@ -280,21 +281,11 @@ impl Client {
     }
 
     async fn chat(&mut self, stream: &Stream) -> Result<(), Lost> {
-        for _ in 0..self.dice.within(1, 5) {
-            let others = self.accounts.len() as u64 - 1;
-            let step = self.dice.within(1, others + 1) as u32;
-            let to = (self.number + step) % self.accounts.len() as u32;
-            let place = to as usize;
-            self.counts[place] += 1;
-            let message = Message {
-                from: self.number,
-                to,
-                number: self.counts[place],
-            };
+        for message in self.talk.burst(&mut self.dice) {
             let Some(session) = &self.session else {
                 return Err(Lost);
             };
-            let (from, to) = (&session.jid, &self.accounts[place]);
+            let (from, to) = (&session.jid, &self.accounts[message.to as usize]);
             let text = format!(
                 "<message xmlns='jabber:client' type='chat' from='{from}' to='{to}' \
                  id='{message}'><body>{message}</body></message>"

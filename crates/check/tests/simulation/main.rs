@@ -15,7 +15,8 @@
 
 mod client;
 mod lane;
-mod store;
+#[path = "../shared/mod.rs"]
+mod shared;
 mod world;
 
 use std::sync::Arc;
@@ -23,33 +24,26 @@ use std::time::Duration;
 
 use starling_check::dice::Dice;
 use starling_check::history::{History, Recorder};
-use starling_check::verdict::{self, Promise};
+use starling_check::verdict::Promise;
 use starling_xmpp::BareJid;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use client::Client;
-use world::{Flaw, NODES, Net, jid};
+use shared::engine::jid;
+use shared::seeds;
+use world::{Flaw, NODES, Net};
 
 /// Seeds of the run that is part of the tests.
 const SEEDS: u64 = 50;
-/// Seeds within which a flaw has to show.
-const FLAWED_SEEDS: u64 = 40;
-/// How long everybody talks, and what they may take to settle, in the time of
-/// the simulation.
+/// How long everybody talks, in the time of the simulation.
 const TALK: Duration = Duration::from_secs(8);
-const SETTLE_MAX: Duration = Duration::from_secs(120);
 const CLIENTS: u32 = 6;
 
 /// One life of everybody under a seed.
 fn life(seed: u64, flaw: Flaw) -> History {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap();
-    runtime.block_on(async {
+    seeds::run(async {
         let name = |number| jid(&format!("sim-{number}@localhost"));
         let accounts: Arc<[BareJid]> = (0..CLIENTS).map(name).collect();
         let net = Net::start(seed, flaw, &accounts).await;
@@ -72,54 +66,13 @@ fn life(seed: u64, flaw: Flaw) -> History {
             sleep(Duration::from_millis(500 + net.roll(2_500))).await;
             net.harm(net.roll(NODES as u64) as usize).await;
         }
-        phase.send_replace(1);
-        let start = Instant::now();
-        while start.elapsed() < SETTLE_MAX {
-            sleep(Duration::from_secs(1)).await;
-            let is_complete = recorder.with(|history| verdict::missing(history)) == 0;
-            if is_complete && start.elapsed() > Duration::from_secs(10) {
-                break;
-            }
-        }
-        phase.send_replace(2);
-        while let Some(done) = clients.join_next().await {
-            done.unwrap();
-        }
-        recorder.take()
+        seeds::settle(clients, &phase, &recorder).await
     })
-}
-
-fn broken(history: &History) -> Vec<Promise> {
-    // Nobody has contacts here, so nobody sees anybody.
-    let verdict = verdict::judge(history, u64::MAX);
-    let all = verdict.violations.iter();
-    all.map(|violation| violation.promise).collect()
-}
-
-fn shows(flaw: Flaw, promise: Promise) {
-    let mut seeds = 0..FLAWED_SEEDS;
-    let found = seeds.find(|seed| broken(&life(*seed, flaw)).contains(&promise));
-    assert!(found.is_some(), "{flaw:?} never showed");
 }
 
 #[test]
 fn many_seeds_break_nothing() {
-    let mut acknowledged = 0;
-    for seed in seeds() {
-        let history = life(seed, Flaw::None);
-        let verdict = verdict::judge(&history, u64::MAX);
-        let stories = verdict.violations.iter().take(3).map(|violation| {
-            let events = violation.story(&history, 40);
-            let events = events.iter().map(|event| format!("\n    {event}"));
-            format!("{violation}{}\n", events.collect::<String>())
-        });
-        let stories: String = stories.collect();
-        let count = verdict.violations.len();
-        assert!(count == 0, "SIMULATION_SEED={seed}: {count}\n{stories}");
-        assert!(verdict.acknowledged > 0, "seed {seed} did nothing");
-        acknowledged += verdict.acknowledged;
-    }
-    eprintln!("{acknowledged} messages were acknowledged");
+    seeds::break_nothing(0..SEEDS, |seed| life(seed, Flaw::None));
 }
 
 #[test]
@@ -137,29 +90,15 @@ fn a_seed_takes_the_same_way_again() {
 
 #[test]
 fn an_acknowledgement_before_the_rows_are_stored_is_found() {
-    shows(Flaw::StoresLater, Promise::NoLoss);
+    seeds::shows(Promise::NoLoss, |seed| life(seed, Flaw::StoresLater));
 }
 
 #[test]
 fn a_message_that_is_not_known_again_is_found() {
-    shows(Flaw::ForgetsIds, Promise::NoDuplicate);
+    seeds::shows(Promise::NoDuplicate, |seed| life(seed, Flaw::ForgetsIds));
 }
 
 #[test]
 fn a_fence_that_nobody_reads_is_found() {
-    shows(Flaw::IgnoresFence, Promise::NoLoss);
-}
-
-/// `SIMULATION_SEED=7` for one, `SIMULATION_SEED=0..10000` for many.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a failing seed is tried again by hand"
-)]
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(wanted) = std::env::var("SIMULATION_SEED") else {
-        return 0..SEEDS;
-    };
-    let (from, to) = wanted.split_once("..").unwrap_or((&wanted, ""));
-    let from = from.parse().unwrap();
-    from..to.parse().unwrap_or(from + 1)
+    seeds::shows(Promise::NoLoss, |seed| life(seed, Flaw::IgnoresFence));
 }

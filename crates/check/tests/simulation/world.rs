@@ -3,24 +3,18 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use starling_check::dice::Dice;
 use starling_cluster::{Epoch, NodeId, Placement, Shard, SingleNode};
 use starling_link::SessionNode as _;
-use starling_session::{
-    Clock, Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry,
-    Software,
-};
-use starling_store::account::Account;
-use starling_store::{Fence as _, Memory, Store as _};
+use starling_session::{Engine, Env, OwnFence};
+use starling_store::{Fence as _, Memory};
 use starling_xmpp::BareJid;
-use starling_xmpp::credentials::{Credentials, ScramVerifier};
-use starling_xmpp::time::UnixMillis;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::lane::{Lane, Links};
-use crate::store::{Latest, SlowStore};
+use crate::lane::{self, Links};
+use crate::shared::engine::{self, Parts};
+use crate::shared::store::SlowStore;
 
 /// Nodes, and workers of each.
 pub(crate) const NODES: usize = 2;
@@ -51,7 +45,6 @@ impl Flaw {
 pub(crate) struct Net {
     pub(crate) flaw: Flaw,
     rows: Arc<Memory>,
-    latest: Arc<Latest>,
     placement: Placement,
     start: Instant,
     slots: [Mutex<Slot>; NODES],
@@ -72,17 +65,12 @@ impl Net {
     pub(crate) async fn start(seed: u64, flaw: Flaw, accounts: &[BareJid]) -> Arc<Self> {
         let net = Arc::new(Self {
             flaw,
-            rows: Arc::new(Memory::new()),
-            latest: Arc::default(),
-            placement: Placement::new([7; 16]),
+            rows: engine::rows(accounts).await,
+            placement: engine::placement(),
             start: Instant::now(),
             slots: Default::default(),
             dice: Mutex::new(Dice::new(seed, 1_000)),
         });
-        for jid in accounts {
-            let account = Account::new(jid.clone(), Credentials::default(), UnixMillis(0));
-            net.rows.create_account(account).await.unwrap();
-        }
         for number in 0..NODES {
             net.start_node(number);
         }
@@ -113,14 +101,18 @@ impl Net {
     /// Something happens to a node: it dies, or its cluster believes so. Either
     /// way it is fenced before there is another.
     pub(crate) async fn harm(self: &Arc<Self>, number: usize) {
+        let dies = self.roll(2) == 0;
         let (run, end) = {
             let mut slot = self.slots[number].lock().unwrap();
-            slot.engine = None;
+            if dies {
+                slot.engine = None;
+            }
             (slot.run, slot.ends[slot.ends.len() - 1].clone())
         };
-        if self.roll(2) == 0 {
+        if dies {
             end.cancel();
         } else {
+            // Others go on sending to it until there is another.
             let late = Duration::from_millis(self.roll(ZOMBIE_MAX.as_millis() as u64));
             tokio::spawn(async move {
                 sleep(late).await;
@@ -149,12 +141,11 @@ impl Net {
         };
         let store = Arc::new(SlowStore {
             rows: Arc::clone(&self.rows),
-            latest: Arc::clone(&self.latest),
             dice: Mutex::new(dice(0)),
             lies: self.flaw == Flaw::StoresLater,
             gone: end.clone(),
         });
-        let lanes = (0..NODES).map(|to| Lane::start(self, to, end.clone(), dice(1 + to)));
+        let lanes = (0..NODES).map(|to| lane::start(self, to, end.clone(), dice(1 + to)));
         let links = Links {
             net: Arc::downgrade(self),
             lanes: lanes.collect(),
@@ -186,56 +177,21 @@ impl Net {
     }
 
     fn env(&self, store: Arc<SlowStore>, links: Links, name: &str) -> Env {
-        let mut hosts = Hosts::default();
-        hosts.add(&jid("localhost"), Host::default());
         let fence = if self.flaw == Flaw::IgnoresFence {
             OwnFence::read_by(|| Box::pin(async { Ok(false) }), name)
         } else {
             OwnFence::new(Arc::clone(&store) as _, name)
         };
-        let features = starling_features::all(&Default::default(), UnixMillis(0));
-        Env {
-            fence: Some(fence),
-            config: Config::default(),
-            hosts: ArcSwap::from_pointee(hosts),
+        engine::env(Parts {
             store,
+            fence,
             link: Arc::new(links),
-            placement: self.placement,
             membership: Arc::new(SingleNode::new(NodeId::new(name))),
-            clock: Arc::new(Simulated(self.start)),
-            passwords: Arc::new(NoPasswords),
-            entry_ids: EntryIds::new([2; 16]),
-            registry: Registry::new(features),
-            software: Software {
-                name: "Starling".into(),
-                version: "0".into(),
-                os: None,
-            },
-        }
+            start: self.start,
+        })
     }
 }
 
 fn name(number: usize, run: u64) -> String {
     format!("node-{number}.{run}")
-}
-
-pub(crate) fn jid(text: &str) -> BareJid {
-    BareJid::parse(text).unwrap()
-}
-
-/// The time of the simulation.
-struct Simulated(Instant);
-
-impl Clock for Simulated {
-    fn now(&self) -> UnixMillis {
-        UnixMillis(1_000_000 + i64::try_from(self.0.elapsed().as_millis()).unwrap())
-    }
-}
-
-struct NoPasswords;
-
-impl PasswordDeriver for NoPasswords {
-    fn derive(&self, _password: &str) -> Result<Vec<ScramVerifier>, String> {
-        Ok(Vec::new())
-    }
 }

@@ -43,16 +43,7 @@ async fn a_session_goes_on_at_another_node_once_and_in_order() {
     });
     world.turn();
     // The table is ahead of what the node is told.
-    let early = message(&juliet, "early").from(romeo.jid.clone());
-    let routed = starling_link::Routed {
-        target: juliet.jid.to_bare(),
-        stanza: early,
-        receipt: None,
-        id: None,
-        is_repeated: false,
-        trace: None,
-    };
-    world.way.push(Frame::Routed(routed)).unwrap();
+    world.send(&romeo, &juliet, "early");
     world.take();
     let attach = world.bring(&juliet, &at_juliet).await.unwrap();
     assert_eq!(attach, Attach(1));
@@ -101,11 +92,8 @@ async fn what_a_client_said_comes_again_and_counts_once() {
         .await;
     // The edge was not told so before the node died.
     at_romeo.change(|state| state.committed = 1);
-    world.turn();
-    world.take();
-    let attach = world.bring(&romeo, &at_romeo).await.unwrap();
-    world.bring(&juliet, &at_juliet).await.unwrap();
-    world.attended();
+    let both = [(&romeo, &at_romeo), (&juliet, &at_juliet)];
+    let attach = world.move_both(both).await;
     world.say(&romeo, 2, attach, message(&juliet, "one"));
     world.say(&romeo, 3, attach, message(&juliet, "two"));
     at_romeo
@@ -139,11 +127,8 @@ async fn what_was_said_long_ago_is_looked_for() {
         .until("all came", |state| state.stanzas.len() == 200)
         .await;
     at_romeo.change(|state| state.committed = 1);
-    world.turn();
-    world.take();
-    let attach = world.bring(&romeo, &at_romeo).await.unwrap();
-    world.bring(&juliet, &at_juliet).await.unwrap();
-    world.attended();
+    let both = [(&romeo, &at_romeo), (&juliet, &at_juliet)];
+    let attach = world.move_both(both).await;
     world.say(&romeo, 2, attach, message(&juliet, "old"));
     world.say(&romeo, 3, attach, message(&juliet, "new"));
     at_romeo

@@ -216,6 +216,32 @@ impl World {
         self.way.push(frame).unwrap();
     }
 
+    /// A message to somebody that comes from another account while nobody may
+    /// serve it.
+    pub(crate) fn send(&self, from: &Bound, to: &Bound, id: &str) {
+        let routed = starling_link::Routed {
+            target: to.jid.to_bare(),
+            stanza: message(to, id).from(from.jid.clone()),
+            receipt: None,
+            id: None,
+            is_repeated: false,
+            trace: None,
+        };
+        self.way.push(Frame::Routed(routed)).unwrap();
+    }
+
+    /// Everything is the second one's, and both have been brought there; how the
+    /// first of them goes on.
+    pub(crate) async fn move_both(&self, both: [(&Bound, &Arc<Stream>); 2]) -> Attach {
+        self.turn();
+        self.take();
+        let [first, second] = both;
+        let attach = self.bring(first.0, first.1).await.unwrap();
+        self.bring(second.0, second.1).await.unwrap();
+        self.attended();
+        attach
+    }
+
     /// The table says that the second one owns everything.
     pub(crate) fn turn(&self) {
         *self.table.owner.lock().unwrap() = Owner {
