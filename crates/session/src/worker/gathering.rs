@@ -24,7 +24,8 @@ use crate::{metrics, reject};
 const HELD_MAX: usize = 65_536;
 
 /// How long work for a shard waits that the table says is ours, until this node
-/// is told to take it.
+/// is told to take it. What was promised waits on: the table may name an earlier
+/// run of this node, for as long as nobody can place the shard.
 const EARLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A shard whose sessions are being brought.
@@ -134,10 +135,15 @@ impl Worker {
         } else {
             Some(Instant::now() + EARLY_TIMEOUT)
         };
+        self.hold(work, until);
+        None
+    }
+
+    fn hold(&mut self, work: Work, until: Option<Instant>) {
         if let Some(task) = self.owned.waiting.hold(work, until) {
+            metrics::account_overloaded();
             self.release(reject::overloaded(task));
         }
-        None
     }
 
     /// Whether the table says so, and this run will be told in a moment.
@@ -237,7 +243,9 @@ impl Worker {
 
     pub(super) fn send_after(&mut self, work: Work) {
         match work.task {
-            Task::Frame(Frame::Routed(routed)) => {
+            Task::Frame(Frame::Routed(mut routed)) => {
+                // Whoever sent it may send it to the new owner as well.
+                routed.is_repeated = true;
                 if let Err(refused) = self.env.link.push(Frame::Routed(routed)) {
                     let task = Task::Frame(refused.into_inner());
                     self.release(reject::unowned(task));
@@ -268,8 +276,16 @@ impl Worker {
             self.gathered(number);
         }
         for number in given_up {
+            let is_ours = self.is_about_to_own(number);
             for work in self.owned.waiting.take(number) {
-                self.release(reject::unowned(work.task));
+                if !is_ours {
+                    self.send_after(work);
+                } else if work.task.is_promised() {
+                    // Its sender may be gone and would never hear of a refusal.
+                    self.hold(work, Some(now + EARLY_TIMEOUT));
+                } else {
+                    self.release(reject::unowned(work.task));
+                }
             }
         }
     }
