@@ -23,7 +23,7 @@ use tokio::time::Instant;
 
 use crate::effects::Effect;
 use crate::{Ctx, Env, metrics};
-pub(crate) use on_way::OnWay;
+pub(crate) use on_way::{OnWay, is_kept};
 use queue::{Queue, Sweep, Turn};
 
 /// A recipient is out of reach if nobody serves its shard for so long.

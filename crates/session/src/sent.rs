@@ -12,12 +12,15 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
 
 use starling_link::MessageId;
-use starling_store::archive::{Direction, PAGE_ENTRIES_MAX, Query};
+use starling_store::archive::{Direction, Entry, PAGE_ENTRIES_MAX, Query};
+use starling_store::{Error, Store};
 use starling_xmpp::payload::stanza_id;
 use starling_xmpp::stanza::Kind;
 use starling_xmpp::{BareJid, Stanza, UnixMillis, ns};
+use tokio::time::sleep;
 
 use crate::Ctx;
 use crate::account::Lasting;
@@ -33,6 +36,9 @@ const SENT_MESSAGES_MAX: usize = 64;
 /// Entries of a log that are looked through for them, and octets.
 const TAIL_ENTRIES_MAX: usize = 256;
 const TAIL_BYTES_MAX: usize = 512 * 1024;
+
+/// Pause before a store that did not answer is asked again.
+const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// Octets of a log that are looked through for one message: some thousand
 /// entries. Few messages are said once more, and fewer of them have come.
@@ -118,13 +124,8 @@ pub(crate) async fn read(ctx: &mut Ctx) {
             .archived_only()
             .within_bytes(TAIL_BYTES_MAX)
     };
-    let page = match ctx.store().await.archive_page(&owner, &query).await {
-        Ok(page) => page,
-        Err(error) => {
-            // The next message tries again; this one may come twice.
-            tracing::warn!(account = %owner, %error, "the end of a log could not be looked at");
-            return;
-        }
+    let Some(page) = page(&*ctx.store().await, &owner, &query).await else {
+        return;
     };
     let sent = page.into_iter().rev();
     let sent = sent.filter(|entry| entry.direction == Direction::Out);
@@ -179,16 +180,31 @@ pub(crate) async fn has_come(message: &Stanza, ctx: &mut Ctx) -> bool {
     let mut found = HashSet::new();
     // In the archive, or only on its way to somebody.
     for query in [of_sender, latest.unarchived_only()] {
-        match store.archive_page(&owner, &query).await {
-            Ok(page) => found.extend(page.iter().map(|entry| MessageId(entry.id))),
-            Err(error) => {
-                tracing::warn!(account = %owner, %error, "a log could not be looked at; a message may come twice");
-                return false;
-            }
-        }
+        let Some(page) = page(&*store, &owner, &query).await else {
+            return false;
+        };
+        found.extend(page.iter().map(|entry| MessageId(entry.id)));
     }
     ctx.account.came.learn(from.clone(), found);
     ctx.account.came.note(&from, id) == Some(true)
+}
+
+/// A page of a log. A store that does not answer is asked until it does, because
+/// without the page a message could come twice; `None` if it cannot be read.
+async fn page(store: &dyn Store, owner: &BareJid, query: &Query) -> Option<Vec<Entry>> {
+    loop {
+        match store.archive_page(owner, query).await {
+            Ok(page) => return Some(page),
+            Err(error @ Error::Unavailable { .. }) => {
+                tracing::warn!(account = %owner, %error, "a log cannot be looked at; trying again");
+                sleep(RETRY_PAUSE).await;
+            }
+            Err(error) => {
+                tracing::error!(account = %owner, %error, "a log cannot be looked at; a message may come twice");
+                return None;
+            }
+        }
+    }
 }
 
 #[cfg(test)]

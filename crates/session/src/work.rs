@@ -3,14 +3,14 @@
 use starling_cluster::{Epoch, NodeId, Shard};
 use starling_link::{
     ActiveSpan, Attach, Bind, BindError, Bound, Close, Error, Frame, Reattach, ReattachError,
-    Reattached, Resume, ResumeError, Resumed, SessionId, SessionInfo, Tally,
+    Reattached, Resume, ResumeError, Resumed, Routed, SessionId, SessionInfo, Tally,
 };
 use starling_store::account;
 use starling_xmpp::credentials::Fingerprint;
 use starling_xmpp::{BareJid, Head};
 use tokio::sync::oneshot;
 
-use crate::outbox::Keep;
+use crate::outbox::{self, Keep};
 use crate::outgoing::Outgoing;
 use crate::registry::FeatureId;
 
@@ -95,6 +95,14 @@ impl Task {
     /// promised otherwise.
     pub(crate) fn is_promised(&self) -> bool {
         matches!(self, Self::Frame(Frame::Routed(routed)) if routed.receipt.is_some())
+    }
+
+    /// Whether somebody would have to say it again if it were refused, and counts
+    /// on it that he need not: a message, or what changes a subscription. It
+    /// waits where others are told to try again.
+    pub(crate) fn is_kept(&self) -> bool {
+        let kept = |routed: &Routed| routed.receipt.is_some() && outbox::is_kept(&routed.stanza);
+        matches!(self, Self::Frame(Frame::Routed(routed)) if kept(routed))
     }
 
     /// Begins the span of its handling, if its stanza is watched on its way.

@@ -32,7 +32,7 @@ pub(super) fn peer(shard: Shard) -> SmolStr {
 
 /// What would be lost if it did not arrive: messages, and what changes a
 /// subscription. All else is dealt with once it is sent on.
-fn is_kept(stanza: &Stanza) -> bool {
+pub(crate) fn is_kept(stanza: &Stanza) -> bool {
     match stanza.head.kind {
         Kind::Message => true,
         Kind::Presence => stanza.head.type_.is_subscription(),

@@ -1,14 +1,17 @@
 //! Accounts that come to a worker: read from the store, or back from a handler
 //! that had to wait. What waited for them goes on.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use starling_cluster::{Epoch, Shard as ShardNumber};
 use starling_store::Error;
 use starling_xmpp::{BareJid, Head};
+use tokio::time::sleep;
 
 use super::Worker;
-use super::opening::Waiting;
+use super::opening::{RETRY_PAUSE, Waiting};
 use super::reading::{self, Found};
 use crate::account::Lasting;
 use crate::commit::CycleNumber;
@@ -30,6 +33,16 @@ impl Worker {
     /// Reads an account; it is already marked away. What it wrote up to a cycle
     /// is waited for, so that it is read with it.
     pub(super) fn load(&mut self, number: ShardNumber, name: BareJid, after: CycleNumber) {
+        self.load_after(Duration::ZERO, number, name, after);
+    }
+
+    fn load_after(
+        &mut self,
+        pause: Duration,
+        number: ShardNumber,
+        name: BareJid,
+        after: CycleNumber,
+    ) {
         if name.local().is_none() {
             // A host answers for itself and has nothing to be read.
             let host = Account::unstored(name, Lasting::Host);
@@ -46,6 +59,9 @@ impl Worker {
             .filter(|_| self.env.fence.is_some());
         let epoch = shard.map(|shard| shard.epoch);
         self.away.push(Box::pin(async move {
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
             progress.reach(after).await;
             let found = reading::read(&*store, &name, epoch).await;
             Returned::Loaded(number, name, found)
@@ -88,12 +104,24 @@ impl Worker {
                 account.takeover = is_gathering.then(Box::default);
                 self.arrive(number, Box::new(account));
             }
-            Returned::Loaded(number, name, Err(error)) => {
-                tracing::error!(account = %name, %error, "an account could not be read");
-                for task in self.forget(number, &name).1 {
-                    self.release(reject::unreadable(task, &error));
-                }
-            }
+            Returned::Loaded(number, name, Err(error)) => self.unread(number, name, &error),
+        }
+    }
+
+    /// An account could not be read. Who asks is told so; what was promised waits
+    /// until it can be, if that may be soon.
+    fn unread(&mut self, number: ShardNumber, name: BareJid, error: &Error) {
+        tracing::error!(account = %name, %error, "an account could not be read");
+        let can_wait = |task: &Task| matches!(error, Error::Unavailable { .. }) && task.is_kept();
+        let (_, waiting) = self.forget(number, &name);
+        let (kept, asked): (VecDeque<_>, VecDeque<_>) = waiting.into_iter().partition(can_wait);
+        for task in asked {
+            self.release(reject::unreadable(task, error));
+        }
+        let shard = self.shards.get_mut(&number);
+        if let Some(shard) = shard.filter(|_| !kept.is_empty()) {
+            shard.expect(&name, kept);
+            self.load_after(RETRY_PAUSE, number, name, CycleNumber::default());
         }
     }
 

@@ -280,7 +280,7 @@ impl Worker {
             for work in self.owned.waiting.take(number) {
                 if !is_ours {
                     self.send_after(work);
-                } else if work.task.is_promised() {
+                } else if work.task.is_kept() {
                     // Its sender may be gone and would never hear of a refusal.
                     self.hold(work, Some(now + EARLY_TIMEOUT));
                 } else {

@@ -20,7 +20,7 @@ use crate::{metrics, reject};
 const WAITING_MAX: usize = 10_000;
 
 /// Pause before a store that did not answer is asked again.
-const RETRY_PAUSE: Duration = Duration::from_millis(500);
+pub(crate) const RETRY_PAUSE: Duration = Duration::from_millis(500);
 
 /// What was found in the outbox of a shard.
 pub(super) struct Waiting {

@@ -2,6 +2,7 @@
 //! stay connected: the engines are real, the edge is written down here.
 #![expect(clippy::unwrap_used, reason = "tests panic on failure")]
 
+mod early;
 mod planned;
 mod repeated;
 mod stream;

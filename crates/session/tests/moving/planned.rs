@@ -3,14 +3,13 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::FutureExt as _;
 use starling_cluster::Shard;
-use starling_link::{Attach, Frame, Link as _, MessageId, Receipt, SessionNode, Settle};
+use starling_link::{Attach, Link as _, SessionNode};
 use starling_session::Config;
 use starling_xmpp::{Stanza, Type};
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::timeout;
 
 use super::support::*;
 
@@ -131,43 +130,4 @@ async fn nothing_on_its_way_is_lost_when_a_shard_moves() {
     world.attended();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
     at_juliet.has(&all).await;
-}
-
-/// Notes that a stanza is dealt with.
-#[derive(Default)]
-struct Told(AtomicBool);
-
-impl Settle for Told {
-    fn settle(&self, _number: u64) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// A node that has begun anew is still named by the table, as its earlier run,
-/// until the controller has found it a successor. Nobody refuses meanwhile what a
-/// sender was promised: he may be gone, and would never hear of it.
-#[tokio::test(start_paused = true)]
-async fn what_was_promised_waits_for_a_node_that_is_told_late() {
-    let world = World::start(&Config::default());
-    let (romeo, at_romeo) = world.online("romeo@localhost").await;
-    let (juliet, at_juliet) = world.online("juliet@localhost").await;
-    world.turn();
-    let told = Arc::new(Told::default());
-    let routed = starling_link::Routed {
-        target: juliet.jid.to_bare(),
-        stanza: message(&juliet, "promised").from(romeo.jid.clone()),
-        receipt: Some(Receipt::new(Arc::clone(&told) as _, 0)),
-        id: Some(MessageId(7)),
-        is_repeated: false,
-        trace: None,
-    };
-    world.way.push(Frame::Routed(routed)).unwrap();
-    // Time stands still while anybody has work.
-    sleep(Duration::from_secs(60)).await;
-    assert!(!told.0.load(Ordering::Acquire), "nobody has it");
-    let both = [(&romeo, &at_romeo), (&juliet, &at_juliet)];
-    world.move_both(both).await;
-    at_juliet.has(&["p", "promised"]).await;
-    at_romeo.has(&["p"]).await;
-    assert!(told.0.load(Ordering::Acquire));
 }

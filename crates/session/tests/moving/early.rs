@@ -1,0 +1,94 @@
+//! What comes to a node that the table names and that was not told so: it began
+//! anew, or its word is on the way.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use starling_cluster::{Epoch, NodeId, Owner};
+use starling_link::{Bound, Frame, Link, Receipt, Settle};
+use starling_session::Config;
+use starling_xmpp::{Element, Stanza, Type};
+use tokio::time::sleep;
+
+use super::stream::Stream;
+use super::support::*;
+
+/// More than a node waits for its word.
+const LONG: Duration = Duration::from_secs(12);
+
+/// A sender who waits.
+#[derive(Default)]
+struct Sender(AtomicBool);
+
+impl Sender {
+    /// Whether it is done with.
+    fn is_told(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Settle for Sender {
+    fn settle(&self, _number: u64) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Another node sends a stanza on, and waits to be told that it arrived.
+fn send_on(world: &World, from: &Bound, stanza: Stanza, to: &Bound) -> Arc<Sender> {
+    let sender = Arc::new(Sender::default());
+    let frame = Frame::Routed(starling_link::Routed {
+        target: to.jid.to_bare(),
+        stanza: stanza.from(from.jid.clone()),
+        receipt: Some(Receipt::new(Arc::clone(&sender) as _, 0)),
+        id: None,
+        is_repeated: false,
+        trace: None,
+    });
+    world.way.push(frame).unwrap();
+    sender
+}
+
+async fn both(world: &World) -> [(Bound, Arc<Stream>); 2] {
+    [
+        world.online("romeo@localhost").await,
+        world.online("juliet@localhost").await,
+    ]
+}
+
+/// A message can wait, and its sender may have been told long ago that it
+/// arrives. Who asks something is told to ask again.
+#[tokio::test(start_paused = true)]
+async fn a_message_waits_for_a_node_that_is_slow_to_serve() {
+    let world = World::start(&Config::default());
+    let [(romeo, at_romeo), (juliet, at_juliet)] = both(&world).await;
+    world.turn();
+    let said = send_on(&world, &romeo, message(&juliet, "late"), &juliet);
+    let ping = Element::new("urn:xmpp:ping", "ping");
+    let ask = Stanza::iq(Type::Get, "ask").to(juliet.jid.clone());
+    let asked = send_on(&world, &romeo, ask.child(&ping), &juliet);
+    sleep(LONG).await;
+    assert!(asked.is_told() && !said.is_told());
+    let both = [(&romeo, &at_romeo), (&juliet, &at_juliet)];
+    world.move_both(both).await;
+    at_juliet.has(&["p", "late"]).await;
+    settled_all(&world.second).await;
+    assert!(said.is_told());
+    assert_eq!(at_romeo.ids(), ["p"], "the message was not refused");
+}
+
+/// The shard goes to somebody else in the end: what waited goes there too.
+#[tokio::test(start_paused = true)]
+async fn a_message_follows_the_shard_that_did_not_come() {
+    let world = World::start(&Config::default());
+    let [(romeo, at_romeo), (juliet, at_juliet)] = both(&world).await;
+    world.turn();
+    send_on(&world, &romeo, message(&juliet, "late"), &juliet);
+    settled_all(&world.second).await;
+    *world.table.owner.lock().unwrap() = Owner {
+        node: NodeId::new("first"),
+        epoch: Epoch::FIRST,
+    };
+    at_juliet.has(&["p", "late"]).await;
+    assert_eq!(at_romeo.ids(), ["p"], "nothing was refused");
+}
