@@ -109,11 +109,12 @@ impl Engine {
         self.own(shard, Ownership::Take(shard, epoch));
     }
 
-    /// Finishes everything that was begun in a shard, tells the edges of its
-    /// sessions to bring them elsewhere, and lets what comes after wait. It
-    /// begins with this call. True when nothing of the shard is written any more
-    /// until [`Engine::keep`] or [`Engine::take`]; false if one of them came
-    /// first, or its worker has gone.
+    /// Writes down how far the accounts of a shard are, while they are served;
+    /// then finishes everything that was begun, tells the edges of its sessions
+    /// to bring them elsewhere, and lets what comes after wait. It begins with
+    /// this call. True when nothing of the shard is written any more until
+    /// [`Engine::keep`] or [`Engine::take`]; false if one of them came first, or
+    /// its worker has gone.
     pub fn freeze(&self, shard: Shard) -> impl Future<Output = bool> + Send + use<> {
         let (told, finished) = oneshot::channel();
         self.own(shard, Ownership::Freeze(shard, told));

@@ -14,6 +14,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 /// A node that cannot read its fence for so long must end, if others can.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// For so long others must have reached the store while this node does not: a
+/// store that was away for everybody does not come back to all at once, and a
+/// node that ends makes those wait that it serves.
+const HEAD_START: Duration = Duration::from_secs(5);
+
 /// How long one reading may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -99,6 +104,8 @@ impl OwnFence {
     /// and nobody else could do better.
     pub async fn watch(&self, peers: &dyn Peers) -> Error {
         let mut is_lost = false;
+        // Since when others could serve what this node cannot.
+        let mut others_since: Option<Instant> = None;
         loop {
             let age_max = if is_lost { RETRY_PAUSE } else { IDLE_INTERVAL };
             let clear_at = *self.clear_at.borrow();
@@ -117,8 +124,13 @@ impl OwnFence {
                 tell(trouble.as_ref());
             }
             peers.is_store_lost(is_lost);
+            let since = others_since
+                .filter(|_| is_lost)
+                .unwrap_or_else(Instant::now);
+            others_since = (is_lost && peers.can_take_over()).then_some(since);
             let Some(error) = trouble else { continue };
-            if self.clear_at.borrow().elapsed() >= READ_TIMEOUT && peers.can_take_over() {
+            let is_overtaken = others_since.is_some_and(|since| since.elapsed() >= HEAD_START);
+            if is_overtaken && self.clear_at.borrow().elapsed() >= READ_TIMEOUT {
                 return unknown(&error);
             }
             sleep(RETRY_PAUSE).await;
@@ -241,6 +253,30 @@ mod tests {
         let again = fence.watch(&others);
         assert!(timeout(Duration::from_secs(60), again).await.is_err());
         assert!(!others.is_store_lost.load(Ordering::Relaxed));
+    }
+
+    /// A database that comes back to one node first ends none of the others.
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_is_a_little_later_than_others_goes_on() {
+        let is_away = Arc::new(AtomicBool::new(true));
+        let (fence, others) = (fence_of(&is_away), Others::default());
+        let watched = fence.watch(&others);
+        let back = async {
+            for _ in 0..2 {
+                sleep(4 * READ_TIMEOUT).await;
+                others.can_take_over.store(true, Ordering::Relaxed);
+                sleep(HEAD_START / 2).await;
+                is_away.store(false, Ordering::Relaxed);
+                sleep(READ_TIMEOUT).await;
+                // And once more.
+                others.can_take_over.store(false, Ordering::Relaxed);
+                is_away.store(true, Ordering::Relaxed);
+            }
+        };
+        tokio::select! {
+            why = watched => panic!("{why}"),
+            () = back => {}
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -154,6 +154,12 @@ impl Shard {
         }
     }
 
+    /// Whether an account is being read, or in the hands of a handler.
+    pub(crate) fn is_any_away(&self) -> bool {
+        let mut accounts = self.accounts.values();
+        accounts.any(|slot| matches!(slot, Slot::Away(_)))
+    }
+
     /// The names of the accounts that are here.
     pub(crate) fn ready_names(&self) -> Vec<BareJid> {
         self.ready().map(|account| account.jid.clone()).collect()

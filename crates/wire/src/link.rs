@@ -26,6 +26,7 @@ mod listener;
 mod news;
 mod outbox;
 mod outlets;
+mod own;
 mod pb;
 mod peer;
 mod peers;

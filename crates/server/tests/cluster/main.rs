@@ -12,6 +12,7 @@
     reason = "tests panic on failure and print pauses; parts of the shared files are not used here"
 )]
 
+mod both;
 mod moving;
 mod operations;
 mod outbox;

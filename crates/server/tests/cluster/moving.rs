@@ -98,7 +98,7 @@ async fn owns_nothing(nodes: &Nodes) {
 }
 
 /// All that are talking.
-struct Talks {
+pub(crate) struct Talks {
     tasks: JoinSet<Pair>,
     rounds: Vec<Arc<AtomicU32>>,
     changed: Arc<Notify>,
@@ -113,7 +113,7 @@ struct Pair {
 }
 
 impl Talks {
-    async fn begin(world: &World, name: &str) -> Self {
+    pub(crate) async fn begin(world: &World, name: &str) -> Self {
         let is_over = watch::Sender::new(false);
         let changed = Arc::new(Notify::new());
         let mut talks = Self {
@@ -168,7 +168,7 @@ impl Talks {
     }
 
     /// They go on, come to an end, and have missed nothing.
-    async fn end(&mut self, what: &str) {
+    pub(crate) async fn end(&mut self, what: &str) {
         self.have_come(ROUNDS).await;
         self.is_over.send_replace(true);
         let mut pauses = Vec::new();

@@ -40,7 +40,7 @@ const PASSWORD: &str = "Call me but love";
 
 /// How long each step of a move takes is in the logs.
 const LOG: &str = "[log]\nlevel = \"info,starling_server::roles::leaving=debug,\
-    starling_session::worker::gathering=debug,starling_edge::connection::moving=debug\"";
+    starling_session::worker=debug,starling_edge::connection::moving=debug\"";
 
 /// The session node that can be cut off.
 pub(crate) const REMOTE: &str = "session-2";

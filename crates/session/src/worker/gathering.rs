@@ -28,6 +28,14 @@ const HELD_MAX: usize = 65_536;
 /// run of this node, for as long as nobody can place the shard.
 const EARLY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many times as long a shard may wait for its sessions while it is this
+/// node that keeps them waiting: it cannot read their accounts yet, and could
+/// serve nobody else.
+const OWN_DELAY_FACTOR: u32 = 12;
+
+/// Before it is looked again whether it still does.
+const OWN_DELAY_PAUSE: Duration = Duration::from_secs(1);
+
 /// A shard whose sessions are being brought.
 pub(super) struct Gathering {
     epoch: Epoch,
@@ -260,13 +268,8 @@ impl Worker {
     /// What has waited for long enough is waited for no longer.
     pub(super) fn expire(&mut self) {
         let now = Instant::now();
-        let waiting = &self.owned.waiting;
-        let late = waiting.gathering.iter();
-        let late: Vec<_> = late
-            .filter(|(_, gathering)| gathering.deadline <= now)
-            .map(|(number, gathering)| (*number, gathering.awaited.clone()))
-            .collect();
-        let given_up = waiting.held.iter();
+        let late = self.late(now);
+        let given_up = self.owned.waiting.held.iter();
         let given_up: Vec<_> = given_up
             .filter(|(_, held)| held.until.is_some_and(|until| until <= now))
             .map(|(number, _)| *number)
@@ -288,5 +291,70 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Shards whose sessions have had time enough, and the edges that have not
+    /// brought theirs.
+    fn late(&mut self, now: Instant) -> Vec<(ShardNumber, BTreeSet<NodeId>)> {
+        let limit = self.env.config.reattach_timeout * OWN_DELAY_FACTOR;
+        let is_storing_slowly = self.commits.age() >= OWN_DELAY_PAUSE;
+        let (shards, opening) = (&self.shards, &self.opening);
+        let is_busy = |number: &ShardNumber| {
+            let shard = shards.get(number);
+            is_storing_slowly
+                || opening.contains_key(number)
+                || shard.is_some_and(Shard::is_any_away)
+        };
+        let mut late = Vec::new();
+        for (number, gathering) in &mut self.owned.waiting.gathering {
+            if gathering.deadline > now {
+                continue;
+            }
+            if is_busy(number) && now.duration_since(gathering.since) < limit {
+                gathering.deadline = now + OWN_DELAY_PAUSE;
+            } else {
+                late.push((*number, gathering.awaited.clone()));
+            }
+        }
+        late
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::Scene;
+    use crate::worker::Inbox;
+
+    /// A session node that cannot read the accounts of a shard yet is what its
+    /// edges wait for: they are not too late, and without them it could serve
+    /// nobody either.
+    #[test]
+    fn edges_are_not_late_while_this_node_keeps_them_waiting() {
+        let scene = Scene::new("juliet@example.com");
+        let inbox = Arc::new(Inbox::new(1, 0, 1));
+        let mut worker = Worker::new(Arc::clone(scene.env()), inbox);
+        let number = ShardNumber::all().next().unwrap();
+        let (since, limit) = (Instant::now(), scene.env().config.reattach_timeout);
+        let gathering = Gathering {
+            epoch: Epoch(2),
+            awaited: BTreeSet::from([NodeId::new("edge")]),
+            since,
+            deadline: since + limit,
+        };
+        worker.owned.waiting.gathering.insert(number, gathering);
+        worker.opening.insert(number, Vec::new());
+        assert!(worker.late(since).is_empty());
+        assert!(worker.late(since + limit).is_empty(), "it is not open");
+        assert!(worker.late(since + limit).is_empty());
+        worker.opening.clear();
+        let later = since + limit + OWN_DELAY_PAUSE;
+        assert_eq!(worker.late(later).len(), 1, "nothing keeps them waiting");
+        worker.opening.insert(number, Vec::new());
+        let last = since + limit * OWN_DELAY_FACTOR;
+        assert_eq!(worker.late(last).len(), 1, "not for ever");
     }
 }

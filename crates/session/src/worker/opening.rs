@@ -50,6 +50,10 @@ impl Worker {
         let Some(waiting) = self.opening.get_mut(&work.shard) else {
             return Some(work);
         };
+        if matches!(work.task, Task::Reattach(..)) && self.owned.waiting.is_gathering(work.shard) {
+            // It sends nothing: what does, waits until all sessions are here.
+            return Some(work);
+        }
         if waiting.len() >= WAITING_MAX && work.task.is_refusable() {
             metrics::account_overloaded();
             self.release(reject::overloaded(work.task));

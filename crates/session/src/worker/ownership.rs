@@ -1,11 +1,11 @@
 //! Shards that come and go: what a worker does when the cluster gives a shard
 //! to this node, or to another.
 //!
-//! A shard that is to go is frozen: its accounts write what they still have to,
-//! their edges are told to bring their clients to the new owner, and new work
-//! waits. It is done when nothing of it is with a handler or on its way to the
-//! store. Who decides, and tells the others, is the caller; what waits, and for
-//! what, is in `gathering`.
+//! A shard that is to go writes down first how far it is, while it is served:
+//! its clients wait for as little as possible. Then it is frozen: new work waits,
+//! and once nothing of it is with a handler or on its way to the store, its edges
+//! are told to bring their clients to the new owner. Who decides, and tells the
+//! others, is the caller; what waits, and for what, is in `gathering`.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,6 +14,7 @@ use starling_store::fence::Seal;
 use starling_store::{Error, LoginBundle, Position, Store};
 use starling_xmpp::BareJid;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::Worker;
 use super::gathering::Waiting;
@@ -29,20 +30,31 @@ pub(super) struct Owned {
     /// Only what this run was told counts: the table may still name an earlier
     /// run of this node, whose epoch is not ours to serve under.
     taken: HashMap<ShardNumber, Epoch>,
+    /// Shards that write down how far they are before they are frozen.
+    settling: HashMap<ShardNumber, Settling>,
     frozen: HashSet<ShardNumber>,
+    /// Frozen shards of which something is still in hand.
     unfinished: HashMap<ShardNumber, Unfinished>,
     pub(super) waiting: Waiting,
 }
 
-/// A frozen shard of which something is still to be done.
+/// A shard that is about to be frozen.
+struct Settling {
+    /// What must be stored before.
+    cycle: CycleNumber,
+    since: Instant,
+    told: oneshot::Sender<()>,
+}
+
+/// A frozen shard, and who waits for nothing of it to be in hand.
 struct Unfinished {
-    /// What must be stored, known once no handler has an account of it.
-    cycle: Option<CycleNumber>,
+    since: Instant,
     told: oneshot::Sender<()>,
 }
 
 impl Owned {
     fn forget(&mut self, number: ShardNumber) {
+        self.settling.remove(&number);
         self.frozen.remove(&number);
         self.unfinished.remove(&number);
     }
@@ -95,6 +107,9 @@ impl Worker {
         }
     }
 
+    /// Writes down how far the accounts of a shard are. What is left to write
+    /// then, when nobody is served, is what happens in the meantime: how far an
+    /// account is in less than a cycle its new owner learns from the edges.
     fn freeze(&mut self, number: ShardNumber, told: oneshot::Sender<()>) {
         let names = self.shards.get(&number).map(Shard::ready_names);
         for target in names.unwrap_or_default() {
@@ -104,36 +119,55 @@ impl Worker {
                 task: Task::Alarm(Alarm::Cursor),
             });
         }
-        self.owned.frozen.insert(number);
-        self.put_off(number);
-        let unfinished = Unfinished { cycle: None, told };
-        self.owned.unfinished.insert(number, unfinished);
+        let ready = self.shards.get(&number).into_iter().flat_map(Shard::ready);
+        let cycle = ready.map(|account| account.cycle).max();
+        let cycle = cycle.unwrap_or_default();
+        let since = Instant::now();
+        let settling = Settling { cycle, since, told };
+        self.owned.settling.insert(number, settling);
         self.finish_leaving();
     }
 
     /// Looks how far the shards are that are to go.
     pub(super) fn finish_leaving(&mut self) {
+        if !self.owned.settling.is_empty() {
+            self.freeze_settled();
+        }
         if self.owned.unfinished.is_empty() {
             return;
         }
         let progress = self.commits.progress();
-        let newest = self.commits.newest();
         let shards = &self.shards;
-        let done = self.owned.unfinished.extract_if(|number, unfinished| {
-            if unfinished.cycle.is_none() {
-                let is_settled = |account: &Account| progress.is_completed(account.cycle);
-                let shard = shards.get(number);
-                let is_free = shard.is_none_or(|shard| shard.move_away(is_settled));
-                unfinished.cycle = is_free.then_some(newest);
-            }
-            unfinished
-                .cycle
-                .is_some_and(|cycle| progress.is_completed(cycle))
+        // Every account that has something on its way is loaded, so that nothing
+        // of the shard is written any more once all are here and settled.
+        let is_settled = |account: &Account| progress.is_completed(account.cycle);
+        let done = self.owned.unfinished.extract_if(|number, _| {
+            let shard = shards.get(number);
+            shard.is_none_or(|shard| shard.move_away(is_settled))
         });
         let done: Vec<_> = done.collect();
-        for (_, unfinished) in done {
+        for (number, Unfinished { since, told }) in done {
+            let elapsed = since.elapsed();
+            tracing::debug!(shard = %number, ?elapsed, "nothing is in hand any more");
             // Whoever asked may have given up.
-            let _ = unfinished.told.send(());
+            let _ = told.send(());
+        }
+    }
+
+    /// Freezes what has written down how far it is.
+    fn freeze_settled(&mut self) {
+        let progress = self.commits.progress();
+        let settling = &mut self.owned.settling;
+        let done = settling.extract_if(|_, settling| progress.is_completed(settling.cycle));
+        let done: Vec<_> = done.collect();
+        for (number, Settling { since, told, .. }) in done {
+            let elapsed = since.elapsed();
+            tracing::debug!(shard = %number, ?elapsed, "served until here");
+            self.owned.frozen.insert(number);
+            self.put_off(number);
+            let since = Instant::now();
+            let unfinished = Unfinished { since, told };
+            self.owned.unfinished.insert(number, unfinished);
         }
     }
 }

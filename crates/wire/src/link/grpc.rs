@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::keeper::Core;
+use super::own::OwnNode;
 use super::remote::RemoteNode;
 use super::{Config, Tls};
 
@@ -67,6 +68,12 @@ impl Drop for GrpcLink {
     }
 }
 
+/// The session node of this process.
+fn own(core: &Arc<Core>) -> Option<Arc<dyn SessionNode>> {
+    let (core, node) = (Arc::clone(core), core.local()?);
+    Some(Arc::new(OwnNode { core, node }))
+}
+
 impl Link for GrpcLink {
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
         self.core.push(frame)
@@ -77,7 +84,7 @@ impl Link for GrpcLink {
         let owner = self.core.membership.owner(shard);
         let owner = owner.ok_or(Error::Unavailable)?;
         if self.core.is_local(&owner.node) {
-            return self.core.local().ok_or(Error::Unavailable);
+            return own(&self.core).ok_or(Error::Unavailable);
         }
         let peer = self.core.peer(&owner.node);
         Ok(Arc::new(RemoteNode::new(&self.core, peer)))
@@ -95,7 +102,7 @@ impl Link for GrpcLink {
         let nodes = self.core.membership.session_nodes();
         let nodes = nodes.iter().filter_map(|node| {
             if self.core.is_local(node) {
-                return self.core.local();
+                return own(&self.core);
             }
             let peer = self.core.peer(node);
             Some(Arc::new(RemoteNode::new(&self.core, peer)) as Arc<dyn SessionNode>)

@@ -18,6 +18,7 @@ use tokio::time::sleep;
 
 use super::attending::Attending;
 use super::lane::Kept;
+use super::outlets::Outlets;
 use super::peer::Peer;
 use super::routes::{Route, Routes};
 use super::up::Address;
@@ -43,6 +44,8 @@ pub(crate) struct Core {
     /// Whoever adds a peer holds this.
     pub(super) adding: Mutex<()>,
     pub(super) routes: Routes,
+    /// Clients of this process whose sessions are in this process.
+    pub(super) own: Outlets,
     /// Outlets whose sessions are no longer where they were, to be told so.
     lost: Mutex<Vec<Arc<dyn Outlet>>>,
     /// Whom new owners still wait for.
@@ -72,6 +75,7 @@ impl Core {
             peers: ArcSwap::default(),
             adding: Mutex::new(()),
             routes: Routes::new(),
+            own: Outlets::default(),
             lost: Mutex::default(),
             attending: Attending::default(),
             sink: Arc::default(),
@@ -131,9 +135,11 @@ impl Core {
             self.routes.park(shard, route);
             return None;
         }
-        if let Some(before) = &route.peer {
-            self.lose(before.lane(shard).outlets.take(|other| other == shard));
-        }
+        let before = match &route.peer {
+            Some(before) => &before.lane(shard).outlets,
+            None => &self.own,
+        };
+        self.lose(before.take(|other| other == shard));
         route.peer = if self.is_local(&owner.node) {
             None
         } else {
@@ -219,6 +225,12 @@ impl Core {
         frame: Frame,
     ) -> Result<(), Refused<Frame>> {
         let Some(peer) = &route.peer else {
+            if let Frame::Detach {
+                session, attach, ..
+            } = &frame
+            {
+                self.own.detach(session.id, *attach);
+            }
             return match self.local() {
                 Some(node) => node.push(frame),
                 None => Err(Refused::Unavailable(frame)),

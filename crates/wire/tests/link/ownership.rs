@@ -177,3 +177,20 @@ async fn what_was_not_settled_is_not_overtaken_by_who_knows_of_the_move_first() 
     assert_eq!(ids(&again), ["1", "2"]);
     drop(before);
 }
+
+/// A node of both roles: its clients are told like any others when their shard
+/// goes to another node, and can be brought there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_the_owner_itself_are_told_of_the_move() {
+    let world = World::new().await;
+    let second = second(&world).await;
+    let outlet = Recorder::new();
+    let link = &*world.owner.link;
+    let (session, _) = contract::bound(link, &outlet).await;
+    push(link, contract::from_client(&session, 1)).await;
+    world.owner.node.wait_for(1).await;
+    world.known.own_all("second", 2);
+    push(link, routed("1", None)).await;
+    assert_eq!(ids(&second.node.wait_for(1).await), ["1"]);
+    outlet.wait_for(&[Event::Lost]).await;
+}
