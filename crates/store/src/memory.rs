@@ -9,6 +9,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -30,6 +31,24 @@ use written::{Row, Written};
 #[derive(Debug, Default)]
 pub struct Memory {
     state: Mutex<State>,
+    is_silent: AtomicBool,
+}
+
+impl Memory {
+    /// Whether it answers no more who reads accounts and logs, as a database
+    /// that is away: for tests of those who have to wait.
+    pub fn set_silent(&self, is_silent: bool) {
+        self.is_silent.store(is_silent, Ordering::Relaxed);
+    }
+
+    fn answers(&self) -> Result<(), Error> {
+        if !self.is_silent.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        Err(Error::Unavailable {
+            reason: "it was told to be silent".to_owned(),
+        })
+    }
 }
 
 #[derive(Debug, Default)]
@@ -208,6 +227,7 @@ impl Store for Memory {
     }
 
     async fn login(&self, owner: &BareJid) -> Result<Option<LoginBundle>, Error> {
+        self.answers()?;
         Ok(self.read(owner, |space| {
             Some(LoginBundle {
                 account: space.account.clone()?,
@@ -265,6 +285,7 @@ impl account::Read for Memory {
 #[async_trait]
 impl archive::Read for Memory {
     async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error> {
+        self.answers()?;
         Ok(self.read(owner, |space| space.page(query)))
     }
 

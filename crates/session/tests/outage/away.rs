@@ -191,3 +191,24 @@ async fn what_is_said_again_behind_the_number_arrives_once() {
     node.send_stanza(&romeo, Attach(0), 1, Stanza::presence(Type::Available));
     assert_eq!(hears(&orchard, "four").await, ["one", "three", "four"]);
 }
+
+/// The database does not answer: a message for somebody who has to be read from
+/// it waits, and so does its sender.
+#[tokio::test(start_paused = true)]
+async fn a_message_waits_for_an_account_that_cannot_be_read() {
+    let node = Node::start_with(features()).await;
+    let (juliet, balcony) = node.bind("juliet@localhost").await;
+    node.store.set_silent(true);
+    let romeo = jid("romeo@localhost");
+    let body = Element::new("jabber:client", "body").text("one");
+    let one = Stanza::message(Type::Chat)
+        .id("one")
+        .to(starling_xmpp::Jid::from(romeo));
+    node.send_stanza(&juliet, Attach(0), 1, one.child(&body));
+    sleep(Duration::from_secs(20)).await;
+    assert!(balcony.is_silent(), "it was refused");
+    assert_eq!(balcony.committed_now(), 0);
+    node.store.set_silent(false);
+    balcony.committed(1).await;
+    assert_eq!(log(&node, "romeo@localhost").await, ["one"]);
+}
