@@ -74,6 +74,11 @@ impl<T> Mailbox<T> {
         let _ = self.push_below(usize::MAX, item);
     }
 
+    /// Whether everything that came was taken out.
+    pub fn is_empty(&self) -> bool {
+        self.lock().items.is_empty()
+    }
+
     /// Drops what there is and takes nothing more: the reader has gone.
     pub fn close(&self) {
         let mut state = self.lock();

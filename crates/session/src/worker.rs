@@ -319,7 +319,8 @@ impl Worker {
             Survey::Progress(answer) => {
                 let _ = answer.send(Done {
                     count: self.begun + self.commits.progress().count(),
-                    is_all: self.is_quiet(),
+                    // It is asked ahead of work that nobody has looked at.
+                    is_all: self.is_quiet() && self.inbox.work.is_empty(),
                 });
             }
             Survey::Own(change) => self.own(change),

@@ -26,6 +26,10 @@ use crate::shared::Shared;
 /// again.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The first pause before a session's node is looked for again, which doubles: the
+/// old one answers in the moment in which the new one is known.
+const RETRY_FIRST: Duration = Duration::from_millis(2);
+
 /// A session is at its new node.
 pub(super) struct Moved {
     reattached: Reattached,
@@ -132,6 +136,7 @@ struct Moving {
 impl Moving {
     async fn run(mut self) -> Result<Moved, Ending> {
         let since = Instant::now();
+        let mut pause = RETRY_FIRST;
         loop {
             // Whatever is lost from here on is lost once more.
             let time = self.outlet.losses();
@@ -146,7 +151,10 @@ impl Moving {
                         return Ok(moved);
                     }
                 }
-                Err(ReattachError::Link(_)) => sleep(RETRY_AFTER).await,
+                Err(ReattachError::Link(_)) => {
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_AFTER);
+                }
                 Err(why) => {
                     let account = self.request.0.account.as_str();
                     tracing::warn!(account, error = %why, "a session cannot move; its client is closed");

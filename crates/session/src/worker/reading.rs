@@ -31,30 +31,77 @@ pub(super) async fn read(
     epoch: Option<Epoch>,
 ) -> Result<Option<Box<Found>>, Error> {
     reach(Step::AccountRead);
+    let found = match epoch {
+        Some(epoch) => taken_over(store, name, epoch).await?,
+        None => alone(store, name).await?,
+    };
+    reach(Step::AccountSealed);
+    Ok(found.map(Box::new))
+}
+
+/// Nobody else has ever written here.
+async fn alone(store: &dyn Store, name: &BareJid) -> Result<Option<Found>, Error> {
     let Some(bundle) = store.login(name).await? else {
         return Ok(None);
     };
-    let (tail, lost) = match epoch {
-        Some(epoch) => {
-            let seal = ownership::seal(store, name, epoch, &bundle);
-            let end = End::of(&bundle, epoch);
-            let tail = Tail::read(store, name, &end);
-            let lost = lost(store, name, &bundle, &end);
-            // Nothing of it is used before the log is sealed.
-            let ((), tail, lost) = tokio::try_join!(seal, tail, lost)?;
-            (tail, lost)
-        }
-        None => {
-            let end = End::none();
-            (Tail::default(), lost(store, name, &bundle, &end).await?)
+    let lost = lost(store, name, &bundle, &End::none()).await?;
+    Ok(Some(Found {
+        bundle,
+        takeover: Takeover::new(lost, Vec::new()),
+        recent: Vec::new(),
+    }))
+}
+
+/// Clients wait for this, so as little as possible is asked in a row: the end of
+/// the log is looked at beside all else, and once more only if it turns out not to
+/// have been its end.
+async fn taken_over(
+    store: &dyn Store,
+    name: &BareJid,
+    epoch: Epoch,
+) -> Result<Option<Found>, Error> {
+    let (bundle, page) = tokio::try_join!(store.login(name), newest(store, name))?;
+    let Some(bundle) = bundle else {
+        return Ok(None);
+    };
+    let seal = ownership::seal(store, name, epoch, &bundle);
+    let is_end = page.first().map(|entry| entry.position) == bundle.last_position;
+    let page = async {
+        match is_end {
+            true => Ok(page),
+            false => newest(store, name).await,
         }
     };
-    reach(Step::AccountSealed);
-    Ok(Some(Box::new(Found {
+    // Nothing of it is used before the log is sealed.
+    let ((), page) = tokio::try_join!(seal, page)?;
+    let end = End::of(&bundle, epoch);
+    let after = bundle.cursors.delivered_or_start();
+    let is_long = page.len() >= RECENT_MESSAGES_MAX;
+    let is_enough = !is_long || page.last().is_some_and(|oldest| oldest.position <= after);
+    let mut tail = Tail::default();
+    for entry in page.into_iter().rev().filter(|entry| end.has(entry)) {
+        match entry.direction {
+            Direction::In => tail.came.push(MessageId(entry.id)),
+            Direction::Out => tail.sent.push(MessageId(entry.id)),
+        }
+        if is_enough && entry.position > after {
+            tail.lost.extend(outgoing(name, entry));
+        }
+    }
+    if !is_enough {
+        tail.lost = lost(store, name, &bundle, &end).await?;
+    }
+    Ok(Some(Found {
         bundle,
-        takeover: Takeover::new(lost, tail.sent),
+        takeover: Takeover::new(tail.lost, tail.sent),
         recent: tail.came,
-    })))
+    }))
+}
+
+/// The end of a log, newest first.
+async fn newest(store: &dyn Store, name: &BareJid) -> Result<Vec<Entry>, Error> {
+    let query = Query::before(None, RECENT_MESSAGES_MAX);
+    store.archive_page(name, &query).await
 }
 
 /// Where the log ended when it was sealed. What an earlier owner still writes
@@ -115,24 +162,8 @@ struct Tail {
     came: Vec<MessageId>,
     /// Messages that the owner sent.
     sent: Vec<MessageId>,
-}
-
-impl Tail {
-    async fn read(store: &dyn Store, name: &BareJid, end: &End) -> Result<Self, Error> {
-        let mut tail = Self::default();
-        if end.last == Position::START {
-            return Ok(tail);
-        }
-        let query = Query::before(None, RECENT_MESSAGES_MAX);
-        let page = store.archive_page(name, &query).await?;
-        for entry in page.into_iter().rev().filter(|entry| end.has(entry)) {
-            match entry.direction {
-                Direction::In => tail.came.push(MessageId(entry.id)),
-                Direction::Out => tail.sent.push(MessageId(entry.id)),
-            }
-        }
-        Ok(tail)
-    }
+    /// Messages that were on their way to sessions.
+    lost: Vec<Outgoing>,
 }
 
 /// An entry that was on its way; those that wait are marked so.
@@ -168,8 +199,8 @@ fn outgoing(owner: &BareJid, entry: Entry) -> Option<Outgoing> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests panic on failure")]
 mod tests {
-    use starling_store::{Change, Memory, Seal, Stamp, Write, archive};
-    use starling_store::{account::Account, archive::Read as _};
+    use starling_store::account::Account;
+    use starling_store::{Change, Memory, Stamp, Write, archive};
     use starling_xmpp::UnixMillis;
     use starling_xmpp::credentials::Credentials;
 
@@ -191,30 +222,49 @@ mod tests {
         Write::new(owner.clone(), Stamp::new(epoch, seq), change)
     }
 
-    /// DESIGN section 5: what an earlier owner writes once the end of the log was
-    /// read was never acknowledged. It is not taken for known, however early the
-    /// log is read: it may come again, under the same number.
-    #[tokio::test]
-    async fn what_is_written_after_the_end_was_read_is_not_in_the_log() {
+    async fn juliet() -> (Memory, BareJid) {
         let (store, owner) = (Memory::new(), BareJid::parse("juliet@localhost").unwrap());
         let account = Account::new(owner.clone(), Credentials::default(), UnixMillis(0));
         store.create_account(account).await.unwrap();
+        (store, owner)
+    }
+
+    /// DESIGN section 5: what an earlier owner writes once the end of the log was
+    /// read was never acknowledged. It is not taken for known, however the log is
+    /// read: it may come again, under the same number.
+    #[tokio::test]
+    async fn what_is_written_after_the_end_was_read_is_not_in_the_log() {
+        let (store, owner) = juliet().await;
         store.commit(vec![put(&owner, 1, 1)]).await.unwrap();
         let bundle = store.login(&owner).await.unwrap().unwrap();
         store.commit(vec![put(&owner, 1, 2)]).await.unwrap();
         let end = End::of(&bundle, Epoch(2));
-        let late = Tail::read(&store, &owner, &end).await.unwrap();
-        assert_eq!(late.came, [MessageId(1)]);
+        let page = newest(&store, &owner).await.unwrap();
+        let of_end: Vec<_> = page.iter().map(|entry| end.has(entry)).collect();
+        assert_eq!(of_end, [false, true]);
         assert_eq!(lost(&store, &owner, &bundle, &end).await.unwrap().len(), 1);
         // What the log says once it is sealed is the same.
-        let (epoch, last) = (2, Position::new(1, 1));
-        let seal = Seal { epoch, last };
-        starling_store::Fence::seal(&store, &owner, seal)
+        ownership::seal(&store, &owner, Epoch(2), &bundle)
             .await
             .unwrap();
-        let query = Query::before(None, RECENT_MESSAGES_MAX);
-        let page = store.archive_page(&owner, &query).await.unwrap();
-        let ids: Vec<_> = page.iter().map(|entry| MessageId(entry.id)).collect();
-        assert_eq!(ids, late.came);
+        let found = read(&store, &owner, Some(Epoch(2))).await.unwrap().unwrap();
+        assert_eq!(found.recent, [MessageId(1)]);
+    }
+
+    /// However many they are, each once and in order.
+    #[tokio::test]
+    async fn what_was_on_its_way_is_found_in_the_end_of_the_log_or_behind_it() {
+        for count in [0, 1, RECENT_MESSAGES_MAX, 2 * PAGE_ENTRIES_MAX] {
+            let (store, owner) = juliet().await;
+            let writes = (1..=count as u64).map(|seq| put(&owner, 1, seq));
+            store.commit(writes.collect()).await.unwrap();
+            let found = read(&store, &owner, Some(Epoch(2))).await.unwrap().unwrap();
+            let lost = found.takeover.unclaimed();
+            let seqs = lost.iter().map(|of| of.position().unwrap().seq);
+            assert!(seqs.eq(1..=count as u64), "{count}");
+            let newest = count.saturating_sub(RECENT_MESSAGES_MAX) as u128 + 1;
+            let recent = found.recent.iter().map(|id| id.0);
+            assert!(recent.eq(newest..=count as u128), "{count}");
+        }
     }
 }
