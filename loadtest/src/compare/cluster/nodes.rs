@@ -154,7 +154,7 @@ impl Making<'_> {
         let config = format!(
             "[node]\nname = '{node}'\ncluster = true\nroles = ['{role}']\n\
              [log]\nlevel = 'warn'\n\
-             [cluster]\nname = '{name}'\nendpoints = {}\n\
+             [cluster]\nname = '{name}'\nprefix = '/{name}'\nendpoints = {}\n\
              [link]\ncertificate = '{of_link}/{node}.crt'\nkey = '{of_link}/{node}.key'\n\
              ca = '{of_link}/ca.crt'\n{of_role}",
             self.beneath.endpoints()
