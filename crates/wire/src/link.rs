@@ -15,6 +15,7 @@ mod config;
 mod connect;
 mod control;
 mod convert;
+mod debt;
 mod down;
 mod envelope;
 mod grpc;

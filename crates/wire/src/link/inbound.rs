@@ -12,13 +12,13 @@ use bytes::Bytes;
 use starling_cluster::Shard;
 use starling_cluster::{Owner, Role};
 use starling_link::{Frame, Receipt, Refused, SessionKey};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tonic::{Status, Streaming};
 
 use super::attached::Attached;
+use super::debt::Debt;
 use super::down::Fate;
 use super::envelope::{Envelope, Message};
-use super::lane::{ACK_BYTES, ACK_DELAY};
 use super::pb::Malformed;
 use super::up::{self, Address, IncomingRouted, OfSession, What};
 use crate::metrics;
@@ -71,14 +71,12 @@ impl Attached {
 
     /// Reads one connection of the lane to its end.
     pub(super) async fn read(self: &Arc<Self>, mut up: Streaming<Message>) -> Result<(), Status> {
-        let mut unsaid = 0;
-        let mut said = Instant::now();
+        let mut debt = Debt::new();
         loop {
             let message = tokio::select! {
                 message = up.message() => message?,
-                () = sleep(ACK_DELAY), if unsaid > 0 => {
+                () = debt.due() => {
                     self.outbox.tell_taken(self.inbound().taken, true);
-                    unsaid = 0;
                     continue;
                 }
             };
@@ -90,12 +88,7 @@ impl Attached {
                 .batch(&batch)
                 .map_err(|why| Status::data_loss(why.to_string()))?;
             if is_any {
-                unsaid += batch.len();
-                let is_due = unsaid >= ACK_BYTES || said.elapsed() >= ACK_DELAY;
-                if is_due {
-                    (unsaid, said) = (0, Instant::now());
-                }
-                self.hand_over(is_due);
+                self.hand_over(debt.grow(batch.len()));
             }
         }
     }

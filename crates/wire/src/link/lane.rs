@@ -11,10 +11,11 @@ use bytes::Bytes;
 use starling_cluster::{Epoch, Owner, Shard};
 use starling_link::{Close, Frame, Note};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tonic::{Status, Streaming};
 
 use super::connect::{Connector, MESSAGE_BYTES_MAX};
+use super::debt::Debt;
 use super::down::{self, Fate, Incoming, ToClient};
 use super::envelope::{Envelope, Hello, Message, Welcome};
 use super::lanes::lanes_client::LanesClient;
@@ -29,12 +30,6 @@ const RETRY_FIRST: Duration = Duration::from_millis(20);
 
 /// Longest pause.
 const RETRY_MAX: Duration = Duration::from_millis(500);
-
-/// What was taken is told at the latest after this.
-pub(super) const ACK_DELAY: Duration = Duration::from_millis(20);
-
-/// What was taken is told at once when it is this much.
-pub(super) const ACK_BYTES: usize = 131_072;
 
 /// Frames taken whose accounts are not done with them, at most. Senders have
 /// few open stanzas each, so this many means that the other node is stuck.
@@ -236,14 +231,12 @@ impl Lane {
         received: &mut u64,
         events: &dyn Events,
     ) -> Result<(), Status> {
-        let mut unsaid = 0;
-        let mut said = Instant::now();
+        let mut debt = Debt::new();
         loop {
             let message = tokio::select! {
                 message = down.message() => message?,
-                () = sleep(ACK_DELAY), if unsaid > 0 => {
+                () = debt.due() => {
                     self.outbox.tell_taken(*received, true);
-                    unsaid = 0;
                     continue;
                 }
             };
@@ -254,12 +247,7 @@ impl Lane {
             let before = *received;
             self.batch(&batch, received, events).map_err(malformed)?;
             if *received > before {
-                unsaid += batch.len();
-                let is_due = unsaid >= ACK_BYTES || said.elapsed() >= ACK_DELAY;
-                if is_due {
-                    (unsaid, said) = (0, Instant::now());
-                }
-                self.outbox.tell_taken(*received, is_due);
+                self.outbox.tell_taken(*received, debt.grow(batch.len()));
             }
         }
     }

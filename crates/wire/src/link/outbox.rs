@@ -54,6 +54,8 @@ struct State<K> {
     bytes: usize,
     /// What the other side is told of the frames that came from it.
     taken: u64,
+    /// How much of it the present stream has told.
+    told: u64,
     is_ack_due: bool,
     /// Which stream sends; an earlier one has ended.
     stream: Option<u64>,
@@ -84,6 +86,7 @@ impl<K> Outbox<K> {
                 kept: VecDeque::new(),
                 bytes: 0,
                 taken: 0,
+                told: 0,
                 is_ack_due: false,
                 stream: None,
                 streams: 0,
@@ -188,10 +191,11 @@ impl<K> Outbox<K> {
     }
 
     /// Notes how much of the other direction was taken. It is told with the
-    /// next batch, or alone if `is_due`.
+    /// next batch; or alone if `is_due`, unless a batch has told it already.
     pub(crate) fn tell_taken(&self, taken: u64, is_due: bool) {
         let mut state = self.lock();
         state.taken = taken;
+        let is_due = is_due && taken > state.told;
         state.is_ack_due |= is_due;
         let waker = if is_due { state.waker.take() } else { None };
         drop(state);
@@ -207,6 +211,8 @@ impl<K> Outbox<K> {
         state.sent = state.batches.iter().take_while(|batch| has(batch)).count();
         state.streams += 1;
         state.stream = Some(state.streams);
+        // What was told on a stream that broke may not have come.
+        state.told = 0;
         let waker = state.waker.take();
         let stream = state.streams;
         drop(state);
@@ -236,7 +242,8 @@ impl<K> Outbox<K> {
         state.batches.clear();
         state.open.clear();
         (state.open_frames, state.sent, state.first) = (0, 0, 0);
-        (state.bytes, state.taken, state.is_ack_due) = (0, 0, false);
+        (state.bytes, state.taken, state.told) = (0, 0, 0);
+        state.is_ack_due = false;
         drop(state);
         self.room.notify_waiters();
         kept.into_iter().flatten().collect()
@@ -268,6 +275,7 @@ impl<K> State<K> {
     fn next_message(&mut self) -> Option<Message> {
         if let Some(batch) = self.batches.get(self.sent) {
             self.sent += 1;
+            self.told = self.told.max(batch.taken);
             return Some(Message::batch(
                 batch.first,
                 batch.taken,
@@ -275,6 +283,7 @@ impl<K> State<K> {
             ));
         }
         if self.open_frames == 0 && std::mem::take(&mut self.is_ack_due) {
+            self.told = self.taken;
             return Some(Message::batch(0, self.taken, Bytes::new()));
         }
         None

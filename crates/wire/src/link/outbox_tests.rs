@@ -115,6 +115,15 @@ async fn a_batch_does_not_say_more_than_those_before_it_explain() {
     assert_eq!(sent(&mut sending), vec![(0, 8, vec![])]);
     outbox.tell_taken(9, false);
     assert!(sent(&mut sending).is_empty(), "it waits for a batch");
+    push(&outbox, 3);
+    assert_eq!(sent(&mut sending), vec![(3, 9, vec![3])]);
+    outbox.tell_taken(9, true);
+    assert!(sent(&mut sending).is_empty(), "the batch has told it");
+    outbox.end();
+    let mut again = stream(&outbox, 4);
+    outbox.tell_taken(9, true);
+    let expected = vec![(0, 9, vec![])];
+    assert_eq!(sent(&mut again), expected, "the batch may be lost");
 }
 
 #[tokio::test]
