@@ -31,6 +31,7 @@ use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Lasting, Manifest, Origin, Outcome,
     Phase, Session, SessionId, Side, Spec,
 };
+use starling_store::Error;
 use starling_store::archive::{TALLY_ENTRIES_MAX, Tally};
 use starling_xmpp::{Condition, Jid, Stanza, StanzaError, Type, ns};
 
@@ -170,10 +171,15 @@ impl Feature for Offline {
                 None => flush::go_on(session, &self.retention, ctx).await,
             };
             if let Err(error) = read {
-                // The cursor stays where it is: the next session gets them.
+                // The cursor stays where it is.
                 let account = &ctx.account.jid;
                 tracing::error!(%account, %error, "waiting messages could not be read");
-                finish(ctx, session);
+                match error {
+                    // What comes meanwhile joins the line.
+                    Error::Unavailable { .. } => flush::try_again(ctx, session),
+                    // The next session gets them.
+                    _ => finish(ctx, session),
+                }
             }
         })
     }

@@ -69,6 +69,16 @@ pub(crate) fn closed(ctx: &mut Ctx, id: SessionId, attach: Attach, acked: Option
     }
 }
 
+/// Another session begins to take messages: what those before it have not
+/// acknowledged comes ahead of anything newer. Their edges have had the time of
+/// a round trip to tell what their clients still took. From one that has not,
+/// the word may come much later, and a message that comes again has its id.
+pub(crate) fn before_newer(ctx: &mut Ctx) {
+    for Closing { ring, .. } in std::mem::take(&mut ctx.account.closing) {
+        give_back(ctx, ring.end());
+    }
+}
+
 fn leave(ctx: &mut Ctx, id: SessionId, how: Detached) {
     match how {
         Detached::Lost => ended::note(ctx, id),

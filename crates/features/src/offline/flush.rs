@@ -1,6 +1,8 @@
 //! Handing a session what waits: page by page, each when the client has the one
 //! before, with the account's cursor behind.
 
+use std::time::Duration;
+
 use starling_session::{Ctx, Session, SessionId};
 use starling_store::archive::{self, Entry, Tally};
 use starling_store::{Error, Position, cursor};
@@ -18,6 +20,9 @@ pub(super) const PAGE_MESSAGES: usize = 50;
 /// fit a client's queue beside what comes in meanwhile: one that does not ends
 /// the session, and the next one gets the same page.
 pub(super) const PAGE_BYTES_MAX: usize = 256 * 1024;
+
+/// Pause before a store that did not answer is asked again.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// A session is being handed what waited: kept in its slots. The page that is
 /// on its way still counts as waiting, because its reader may vanish.
@@ -38,7 +43,13 @@ pub(super) fn begin(ctx: &mut Ctx, session: SessionId) {
     if let Some(found) = ctx.account.session_mut(session) {
         let tally = Tally::default();
         found.slots.set(Flush { through, tally });
-        ctx.follow_up(session);
+        if ctx.has_written() {
+            // What came back from an older session of this client is not in the
+            // store yet.
+            ctx.follow_up_after(Duration::ZERO, session);
+        } else {
+            ctx.follow_up(session);
+        }
     }
 }
 
@@ -226,6 +237,20 @@ fn cut(page: &[Entry]) -> (&[Entry], Tally) {
         tally.add(entry.stanza.len());
     }
     (page, tally)
+}
+
+/// The store did not answer: it is asked again, and until then what is newer
+/// waits behind.
+pub(super) fn try_again(ctx: &mut Ctx, session: SessionId) {
+    let Some(found) = ctx.account.session_mut(session) else {
+        return;
+    };
+    if let Some(Flush { through, .. }) = found.slots.take::<Flush>() {
+        // What was handed over before has been counted.
+        let tally = Tally::default();
+        found.slots.set(Flush { through, tally });
+        ctx.follow_up_after(READ_AGAIN_AFTER, session);
+    }
 }
 
 pub(super) fn finish(ctx: &mut Ctx, session: SessionId) {

@@ -9,6 +9,7 @@ use super::flush::PAGE_MESSAGES;
 use crate::testing::{juliet, juliet_with, nobody, only};
 
 mod log;
+mod order;
 mod table;
 
 const NOTHING: [&str; 0] = [];
@@ -50,31 +51,6 @@ fn many(scene: &mut Scene) -> usize {
         assert_eq!(get(scene, &number.to_string()), NOTHING);
     }
     count
-}
-
-/// A clock that jumps back disturbs neither the order nor the times that are
-/// shown: these stay where they were until it has caught up.
-#[test]
-fn a_clock_that_goes_back_keeps_the_order_and_the_times() {
-    let mut scene = juliet();
-    assert_eq!(get(&mut scene, "1"), NOTHING);
-    scene.wait_millis(-3_600_000);
-    assert_eq!(get(&mut scene, "2"), NOTHING);
-    scene.wait_millis(3_601_000);
-    assert_eq!(get(&mut scene, "3"), NOTHING);
-    scene.wait_millis(-7_200_000);
-    let said = scene.bind_and_send("balcony", "<presence/>");
-    assert_eq!(bodies(&said), ["balcony 1", "balcony 2", "balcony 3"]);
-    let stamps = said.iter().filter_map(|line| {
-        let (_, rest) = line.split_once(" stamp='")?;
-        Some(rest.split_once('\'')?.0)
-    });
-    let times = [
-        "2001-09-09T01:46:40.000Z",
-        "2001-09-09T01:46:40.000Z",
-        "2001-09-09T01:46:41.000Z",
-    ];
-    assert_eq!(stamps.collect::<Vec<_>>(), times);
 }
 
 /// XEP-0160 §2, §3; XEP-0203 §2: kept, then delivered in order with the time

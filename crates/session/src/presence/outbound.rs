@@ -5,7 +5,7 @@ use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{Condition, Stanza, StanzaError, Type};
 
 use super::{Availability, broadcast, directed, end, probe, subscribing};
-use crate::{Ctx, Event, pipeline, reject};
+use crate::{Ctx, Event, pipeline, reject, returned};
 
 /// When a session's last presence was sent: the stamp of its replay. Lives in
 /// the session's slots.
@@ -49,6 +49,13 @@ fn available(ctx: &mut Ctx, id: SessionId, stanza: Stanza) {
         // to what does not come from a stream.
         return refuse(ctx, &stanza, Condition::BadRequest);
     };
+    if ctx
+        .account
+        .session(id)
+        .is_some_and(|session| !session.is_available())
+    {
+        returned::before_newer(ctx);
+    }
     let is_first = ctx.account.available().next().is_none();
     let now = ctx.now();
     let Some(session) = ctx.account.session_mut(id) else {
