@@ -156,6 +156,8 @@ impl Outbox {
         *bytes = 0;
         for (shard, queue) in queues.iter_mut() {
             let Some(epoch) = epoch_of(*shard) else {
+                // About to go, or of a refusal in another's name.
+                queue.forget_settled();
                 continue;
             };
             queue.drive(&*env.link);

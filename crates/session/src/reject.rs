@@ -2,7 +2,7 @@
 //! refuses a stanza does it here, so RFC 6120 §8.3.1 is kept in one place: an
 //! error or a result is never answered.
 
-use starling_link::{BindError, Error, Frame, ReattachError, ResumeError, SessionId};
+use starling_link::{BindError, Error, Frame, ReattachError, Receipt, ResumeError, SessionId};
 use starling_xmpp::stanza::{Kind, Type};
 use starling_xmpp::{Condition, Head, Stanza, StanzaError};
 
@@ -19,6 +19,22 @@ pub(crate) fn reply(ctx: &mut Ctx, stanza: &Stanza, error: &StanzaError) {
         }
         if answer.head.to.is_some() {
             ctx.send(answer);
+        }
+    }
+}
+
+/// A stanza that was refused is dealt with once its sender has the error: one
+/// that is lost on the way must not leave it acknowledged and nowhere.
+pub(crate) fn wait_for_answers(ctx: &mut Ctx, receipt: &Receipt) {
+    for effect in &mut ctx.effects.releases {
+        if let Effect::Route {
+            stanza,
+            receipt: open @ None,
+            ..
+        } = effect
+            && stanza.head.type_ == Type::Error
+        {
+            *open = Some(receipt.share());
         }
     }
 }
@@ -88,7 +104,11 @@ fn refuse(task: Task, error: &StanzaError, cause: &Error) -> Vec<Effect> {
         Task::Frame(Frame::FromClient { stanza, .. }) => answer(&stanza, error),
         Task::Frame(Frame::Routed(routed)) => {
             let mut effects = answer(&routed.stanza, error);
-            effects.extend(routed.receipt.map(Effect::Settle));
+            // As in `wait_for_answers`.
+            match (effects.first_mut(), routed.receipt) {
+                (Some(Effect::Route { receipt, .. }), told) => *receipt = told,
+                (_, told) => effects.extend(told.map(Effect::Settle)),
+            }
             effects
         }
         // Its sender is told; what is in the log is found there again.

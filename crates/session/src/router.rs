@@ -176,8 +176,10 @@ fn to_shard(env: &Env, inbox: &Inbox, routed: Routed) {
 
 /// Too much waits already: the sender may try again.
 fn refuse(env: &Env, routed: Routed) {
-    bounce(env, &routed.stanza, Condition::ResourceConstraint);
-    settle(routed.receipt);
+    let Routed {
+        stanza, receipt, ..
+    } = routed;
+    bounce_with(env, &stanza, Condition::ResourceConstraint, receipt);
 }
 
 fn settle(receipt: Option<Receipt>) {
@@ -210,6 +212,25 @@ fn to_server(env: &Env, to: &Jid, stanza: &Stanza) {
 
 /// Tells the sender of a stanza that it could not be sent on.
 fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
+    bounce_with(env, stanza, condition, None);
+}
+
+/// The same; what waits for the stanza is told once the sender has the error,
+/// and if nobody is to be told, now.
+fn bounce_with(env: &Env, stanza: &Stanza, condition: Condition, receipt: Option<Receipt>) {
+    let Some(receipt) = try_to_bounce(env, stanza, condition, receipt) else {
+        return;
+    };
+    receipt.settle();
+}
+
+/// The receipt comes back if nobody is told.
+fn try_to_bounce(
+    env: &Env,
+    stanza: &Stanza,
+    condition: Condition,
+    receipt: Option<Receipt>,
+) -> Option<Receipt> {
     let is_silent = matches!(
         (stanza.head.kind, stanza.head.type_),
         (
@@ -223,33 +244,40 @@ fn bounce(env: &Env, stanza: &Stanza, condition: Condition) {
         .as_ref()
         .is_some_and(|from| env.hosts.load().served(from.domain()).is_some());
     if is_silent || !from_us {
-        return;
+        return receipt;
     }
     let Some(error) = stanza.error(&StanzaError::new(condition)) else {
-        return;
+        return receipt;
     };
     let Some(to) = error.head.to.clone() else {
-        return;
+        return receipt;
     };
     match env.hosts.load().served(to.domain()) {
         Some(Served::Component(component)) => {
             // What it says to an error is not sent on: it could go on for ever.
             let _ = to_component(env, component, error);
+            receipt
         }
         Some(Served::Host(_)) => {
             let frame = Frame::Routed(Routed {
                 target: to.to_bare(),
                 stanza: error,
-                receipt: None,
+                receipt,
                 id: None,
                 is_repeated: false,
                 trace: None,
             });
             // If the sender's own shard is away too, its client is closed by
             // its edge.
-            let _ = env.link.push(frame);
+            match env.link.push(frame) {
+                Ok(()) => None,
+                Err(refused) => match refused.into_inner() {
+                    Frame::Routed(routed) => routed.receipt,
+                    _ => None,
+                },
+            }
         }
-        None => {}
+        None => receipt,
     }
 }
 

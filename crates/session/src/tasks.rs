@@ -264,9 +264,12 @@ fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
         inbound::handle(ctx, routed.stanza).then(|ctx| forget_refused(ctx, from))
     };
     match routed.receipt {
-        Some(receipt) => {
-            handling.then(move |ctx| ctx.effects.releases.push(Effect::Settle(receipt)))
-        }
+        Some(receipt) => handling.then(move |ctx| {
+            if ctx.is_refused {
+                reject::wait_for_answers(ctx, &receipt);
+            }
+            ctx.effects.releases.push(Effect::Settle(receipt));
+        }),
         None => handling,
     }
 }

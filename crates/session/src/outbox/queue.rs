@@ -57,6 +57,10 @@ struct Place {
 /// What gets a row, by who sent it.
 type Rows = BTreeMap<BareJid, Vec<(Place, Arc<OnWay>)>>;
 
+/// How the way to each peer was when a sweep first looked at it: one that comes
+/// or goes meanwhile must not give a row to a stanza and none to the one before.
+type Ways = BTreeMap<SmolStr, Way>;
+
 /// What a sweep has to know.
 pub(super) struct Sweep<'a> {
     pub(super) shard: Shard,
@@ -166,13 +170,18 @@ impl Queue {
         }
     }
 
+    /// Lets go of what has arrived and needs no row any more.
+    pub(super) fn forget_settled(&mut self) {
+        let is_over = |entry: &Entry| entry.place.is_none() && entry.on_way.is_settled();
+        self.entries.retain(|entry| !is_over(entry));
+    }
+
     /// Finds out what is to be stored now.
     pub(super) fn sweep(&mut self, sweep: &Sweep<'_>, seq: &mut u64) -> Vec<Wanted> {
         if !self.is_turn_over() {
             return Vec::new();
         }
-        let is_over = |entry: &Entry| entry.place.is_none() && entry.on_way.is_settled();
-        self.entries.retain(|entry| !is_over(entry));
+        self.forget_settled();
         let mut rows = self.place(sweep, seq);
         if rows.is_empty()
             && let Some(first) = self.entries.front()
@@ -229,12 +238,12 @@ impl Queue {
         let placed = self.entries.iter().filter(|entry| entry.place.is_some());
         let mut waiting: BTreeSet<SmolStr> =
             placed.map(|entry| entry.on_way.peer.clone()).collect();
-        let mut rows = Rows::new();
+        let (mut rows, mut ways) = (Rows::new(), Ways::new());
         for entry in &mut self.entries {
             let on_way = &entry.on_way;
             let is_due = match entry.place {
                 Some(_) => !on_way.is_stored(),
-                None => waiting.contains(&on_way.peer) || sweep.is_late(entry),
+                None => waiting.contains(&on_way.peer) || sweep.is_late(entry, &mut ways),
             };
             if !is_due {
                 continue;
@@ -321,14 +330,18 @@ impl Turn {
 
 impl Sweep<'_> {
     /// Whether a stanza has been on its way for too long.
-    fn is_late(&self, entry: &Entry) -> bool {
+    fn is_late(&self, entry: &Entry, ways: &mut Ways) -> bool {
         let age = self.now.saturating_duration_since(entry.since);
-        age >= AFTER_UNREACHABLE
-            && match self.link.way(&entry.on_way.target) {
-                Way::Here => false,
-                Way::There => age >= AFTER_SILENT,
-                Way::Nowhere => true,
-            }
+        if age < AFTER_UNREACHABLE {
+            return false;
+        }
+        let OnWay { peer, target, .. } = &*entry.on_way;
+        let way = ways.entry(peer.clone());
+        match way.or_insert_with(|| self.link.way(target)) {
+            Way::Here => false,
+            Way::There => age >= AFTER_SILENT,
+            Way::Nowhere => true,
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 //! so in time is not waited for. What comes for a shard just before this node
 //! learns that it has it, or just after it has given it up, waits here too.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use starling_cluster::{Epoch, NodeId, Role, Shard as ShardNumber};
 use starling_link::Frame;
@@ -48,9 +48,9 @@ pub(super) struct Gathering {
 /// What is known of shards that are not served at this moment.
 #[derive(Default)]
 pub(super) struct Waiting {
-    gathering: HashMap<ShardNumber, Gathering>,
+    gathering: BTreeMap<ShardNumber, Gathering>,
     /// Work that waits, and what for at the latest if that is no gathering.
-    held: HashMap<ShardNumber, Held>,
+    held: BTreeMap<ShardNumber, Held>,
     held_count: usize,
     /// Edges that were done before this node was told to take the shard.
     early: HashMap<ShardNumber, (Epoch, BTreeSet<NodeId>)>,

@@ -7,7 +7,7 @@
 //! are told to bring their clients to the new owner. Who decides, and tells the
 //! others, is the caller; what waits, and for what, is in `gathering`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use starling_cluster::{Epoch, Shard as ShardNumber};
 use starling_store::fence::Seal;
@@ -31,10 +31,10 @@ pub(super) struct Owned {
     /// run of this node, whose epoch is not ours to serve under.
     taken: HashMap<ShardNumber, Epoch>,
     /// Shards that write down how far they are before they are frozen.
-    settling: HashMap<ShardNumber, Settling>,
+    settling: BTreeMap<ShardNumber, Settling>,
     frozen: HashSet<ShardNumber>,
     /// Frozen shards of which something is still in hand.
-    unfinished: HashMap<ShardNumber, Unfinished>,
+    unfinished: BTreeMap<ShardNumber, Unfinished>,
     pub(super) waiting: Waiting,
 }
 
@@ -141,7 +141,7 @@ impl Worker {
         // Every account that has something on its way is loaded, so that nothing
         // of the shard is written any more once all are here and settled.
         let is_settled = |account: &Account| progress.is_completed(account.cycle);
-        let done = self.owned.unfinished.extract_if(|number, _| {
+        let done = self.owned.unfinished.extract_if(.., |number, _| {
             let shard = shards.get(number);
             shard.is_none_or(|shard| shard.move_away(is_settled))
         });
@@ -158,7 +158,7 @@ impl Worker {
     fn freeze_settled(&mut self) {
         let progress = self.commits.progress();
         let settling = &mut self.owned.settling;
-        let done = settling.extract_if(|_, settling| progress.is_completed(settling.cycle));
+        let done = settling.extract_if(.., |_, settling| progress.is_completed(settling.cycle));
         let done: Vec<_> = done.collect();
         for (number, Settling { since, told, .. }) in done {
             let elapsed = since.elapsed();

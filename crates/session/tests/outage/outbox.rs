@@ -69,6 +69,24 @@ async fn a_sender_does_not_wait_for_whoever_is_out_of_reach() {
     assert!(orchard.is_silent(), "nothing comes twice");
 }
 
+/// A message that is refused is dealt with once its sender has the error: else
+/// one that is lost on its way would leave it acknowledged and nowhere.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_arrives_before_its_message_is_dealt_with() {
+    let node = Node::start().await;
+    let (juliet, balcony) = node.bind("juliet@localhost").await;
+    node.link.block("juliet@localhost");
+    let message = Stanza::message(Type::Chat).id("1");
+    let message = message.to(jid("nobody@localhost"));
+    node.send_stanza(&juliet, Attach(0), 1, message);
+    node.link.keeps(1).await;
+    sleep(Duration::from_millis(500)).await;
+    assert_eq!(balcony.committed_now(), 0);
+    node.link.clear();
+    assert_eq!(balcony.stanza().await.head.type_, Type::Error);
+    balcony.committed(1).await;
+}
+
 /// Also if it is back within a second, which is what a failover takes.
 #[tokio::test(start_paused = true)]
 async fn what_is_back_soon_costs_no_row() {
