@@ -60,7 +60,8 @@ pub(super) async fn said(program: &Path, folder: &Path, arguments: &[&str]) -> R
     command.args(arguments);
     command.args(["--config", "starling.toml", "--data", "data"]);
     let done = command.current_dir(folder).output().await?;
+    let said = String::from_utf8(done.stdout)?;
     let problem = String::from_utf8_lossy(&done.stderr);
-    ensure!(done.status.success(), "{problem}");
-    Ok(String::from_utf8(done.stdout)?)
+    ensure!(done.status.success(), "{problem}{said}");
+    Ok(said)
 }

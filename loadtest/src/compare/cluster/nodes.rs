@@ -73,8 +73,9 @@ impl Cluster {
             .flat_map(|edge| edge.target.addresses.clone())
             .collect();
         let first = sessions.first().context("no session nodes")?.folder();
-        starling::import(&making.program, first, users).await?;
+        // Users are refused while their shards have no owner.
         making.spread(first, size).await?;
+        starling::import(&making.program, first, users).await?;
         Ok(Self {
             sessions,
             edges,
