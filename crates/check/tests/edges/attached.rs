@@ -83,6 +83,9 @@ impl Attached {
         loop {
             self.changed.notified().await;
             sleep(Duration::from_millis(dice.within(0, WAY_MS_MAX))).await;
+            if let Some(link) = self.link.upgrade() {
+                link.halt.pass().await;
+            }
             let said = std::mem::take(&mut *self.down.lock().unwrap());
             for (number, what) in said {
                 let Some(link) = self.link.upgrade() else {
@@ -104,8 +107,9 @@ impl Attached {
     }
 
     /// The edge is not coming back.
-    fn let_go(&self) {
+    pub(crate) fn let_go(&self) {
         self.is_gone.store(true, Ordering::Relaxed);
+        self.down.lock().unwrap().clear();
         let sessions = std::mem::take(&mut *self.sessions.lock().unwrap());
         for (id, account, attach) in sessions {
             self.lose(account, id, attach);
@@ -122,6 +126,10 @@ impl Attached {
             how: Detached::Lost,
             acked: None,
         });
+    }
+
+    fn is_gone(&self) -> bool {
+        self.is_gone.load(Ordering::Relaxed)
     }
 
     /// Whether a frame is of a session that is behind this.
@@ -214,7 +222,7 @@ impl EdgeLink {
             let back = hand_over(&attached, shard, row.epoch, frame).await;
             self.state().lanes[to].flying = None;
             if let Some(frame) = back {
-                if attached.node.end.is_cancelled() {
+                if attached.node.end.is_cancelled() || attached.is_gone() {
                     continue;
                 }
                 self.refused(to, shard, frame);
@@ -227,8 +235,13 @@ impl EdgeLink {
     async fn connected(self: &Arc<Self>, to: usize, dice: &mut Dice) -> Option<Arc<Attached>> {
         let known = self.state().lanes[to].attached.clone();
         if let Some(known) = known {
-            if !known.node.end.is_cancelled() {
+            if !known.node.end.is_cancelled() && !known.is_gone() {
                 return Some(known);
+            }
+            if known.is_gone() {
+                // The node knows nothing of it any more.
+                self.forgotten(to);
+                return None;
             }
             let place = (crate::world::NODES + self.number) as u64;
             let turns = dice.within(0, NOTICED_TURNS_MAX) * PLACES + place;
@@ -256,7 +269,7 @@ async fn hand_over(
     let node = &attached.node;
     let (mut tries, mut is_known) = (0, false);
     loop {
-        if node.end.is_cancelled() {
+        if node.end.is_cancelled() || attached.is_gone() {
             return Some(frame);
         }
         match node.verdict(shard, epoch) {
@@ -287,6 +300,9 @@ struct RemoteOutlet {
 
 impl RemoteOutlet {
     fn say(&self, what: ToClient) {
+        if self.attached.is_gone() {
+            return;
+        }
         let mut down = self.attached.down.lock().unwrap();
         down.push_back((self.number, what));
         self.attached.changed.notify_one();

@@ -84,7 +84,7 @@ impl Client {
                 continue;
             }
             self.stay().await;
-            if !self.device.is_online() {
+            if !self.device.is_online() && self.dice.falls(7_000) {
                 let away = self.dice.within(0, 300);
                 sleep(Duration::from_millis(away)).await;
             }
@@ -158,9 +158,11 @@ impl Client {
         if self.dice.falls(300) {
             return self.device.lose();
         }
-        if self.dice.falls(40) {
-            return self.device.leave().await;
+        if self.dice.falls(60) {
+            // It begins anew though it could resume.
+            return self.device.forget();
         }
+        let leaves = self.dice.falls(60);
         let burst = self.talk.burst(&mut self.dice).into_iter();
         let addressed = burst.map(|message| {
             let to = &self.accounts[message.to as usize];
@@ -168,6 +170,9 @@ impl Client {
         });
         let messages: Vec<_> = addressed.collect();
         let _ = self.device.chat(&messages).await;
+        if leaves {
+            self.device.leave().await;
+        }
     }
 }
 

@@ -1,25 +1,20 @@
-//! One run of an edge: the real one, on streams in memory, and its link to the
-//! nodes, which does as the real one: which way frames go, and who has to move.
+//! The link of an edge to the nodes, which does as the real one: which way
+//! frames go, and who has to move.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
-use starling_auth::ServerSecret;
 use starling_check::dice::Dice;
 use starling_cluster::Shard;
-use starling_edge::config::{Config, Listen};
-use starling_edge::{Certificate, Deps, Edge, Handle, Host, Hosts};
-use starling_link::{Error, Frame, Link, Refused, Sampler, SessionNode};
-use starling_xmpp::{BareJid, UnixMillis};
-use tokio::io::{DuplexStream, duplex};
+use starling_link::{Error, Frame, Link, Refused, SessionNode};
+use starling_xmpp::BareJid;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use crate::halt::{Halt, Held};
 use crate::remote::RemoteNode;
-use crate::shared::engine::jid;
 use crate::table::{Row, View, edge_id};
 use crate::ways::{Entry, State};
 use crate::world::{NODES, Net};
@@ -28,67 +23,6 @@ use crate::world::{NODES, Net};
 const RETRY_EVERY: Duration = Duration::from_millis(10);
 /// The longest that it takes to tell a node that all sessions are there.
 const TELL_MS_MAX: u64 = 20;
-/// Bytes on their way between a client and its edge.
-const PIPE_BYTES: usize = 64 * 1024;
-
-/// One run of an edge.
-pub(crate) struct EdgeRun {
-    pub(crate) run: u64,
-    pub(crate) gone: CancellationToken,
-    handle: Handle,
-}
-
-impl EdgeRun {
-    pub(crate) async fn start(net: &Arc<Net>, number: usize, run: u64) -> Self {
-        let gone = CancellationToken::new();
-        let link = EdgeLink::start(net, number, gone.clone());
-        let mut config = Config::default();
-        config.tcp.listen = Listen::default();
-        config.tcp.direct_tls_listen = Listen::default();
-        config.tls.required = false;
-        config.tls.tickets = false;
-        config.limits.stanzas_per_second = 100_000;
-        config.limits.stanzas_burst = 100_000;
-        let host = Host::new(jid("localhost"), certificate().clone());
-        let deps = Deps {
-            link,
-            secret: ServerSecret::new([3; 32]),
-            clock: Arc::new(|| UnixMillis(0)),
-            sampler: Sampler::default(),
-        };
-        let edge = Edge::bind(config, Hosts::new([host]), deps).await.unwrap();
-        Self {
-            run,
-            gone,
-            handle: edge.handle(),
-        }
-    }
-
-    /// A stream of this account, which nobody asks for a proof.
-    pub(crate) fn connect(&self, account: BareJid, peer: SocketAddr) -> DuplexStream {
-        let (here, there) = duplex(PIPE_BYTES);
-        let (gone, handle) = (self.gone.clone(), self.handle.clone());
-        tokio::spawn(async move {
-            tokio::select! {
-                biased;
-                () = gone.cancelled() => {}
-                () = handle.serve(there, peer, account) => {}
-            }
-        });
-        here
-    }
-}
-
-/// Never shown: there is no TLS here.
-fn certificate() -> &'static Certificate {
-    static ONE: OnceLock<Certificate> = OnceLock::new();
-    ONE.get_or_init(|| {
-        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let (chain, key) = (made.cert.pem(), made.signing_key.serialize_pem());
-        Certificate::from_pem(chain.as_bytes(), key.as_bytes()).unwrap()
-    })
-}
-
 /// The link of an edge.
 pub(crate) struct EdgeLink {
     pub(crate) net: Weak<Net>,
@@ -96,13 +30,14 @@ pub(crate) struct EdgeLink {
     pub(crate) view: Arc<View>,
     pub(crate) gone: CancellationToken,
     pub(crate) this: Weak<Self>,
+    pub(crate) halt: Arc<Halt>,
     state: Mutex<State>,
     dice: Mutex<Dice>,
     changed: Notify,
 }
 
 impl EdgeLink {
-    fn start(net: &Arc<Net>, number: usize, gone: CancellationToken) -> Arc<Self> {
+    pub(crate) fn start(net: &Arc<Net>, number: usize, gone: CancellationToken) -> Arc<Self> {
         let place = (NODES + number) as u64;
         let view = View::start(
             &net.table,
@@ -117,6 +52,7 @@ impl EdgeLink {
             view,
             gone: gone.clone(),
             this: Weak::clone(this),
+            halt: Arc::default(),
             state: Mutex::default(),
             dice: Mutex::new(net.dice(11)),
             changed: Notify::new(),
@@ -133,7 +69,7 @@ impl EdgeLink {
             tokio::select! {
                 biased;
                 () = until.cancelled() => {}
-                () = keeper.keep() => {}
+                () = Held::new(&keeper.halt, Arc::clone(&keeper).keep()) => {}
             }
         });
         for to in 0..NODES {
@@ -142,7 +78,7 @@ impl EdgeLink {
                 tokio::select! {
                     biased;
                     () = until.cancelled() => {}
-                    () = lane.carry(to, dice) => {}
+                    () = Held::new(&lane.halt, Arc::clone(&lane).carry(to, dice)) => {}
                 }
             });
         }
@@ -251,7 +187,7 @@ impl EdgeLink {
         self.wake();
     }
 
-    async fn keep(&self) {
+    async fn keep(self: Arc<Self>) {
         loop {
             let is_busy = self.attend();
             tokio::select! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use starling_check::dice::Dice;
 use starling_cluster::Shard;
-use starling_link::{Error, Frame, Link, Refused, SessionNode};
+use starling_link::{Error, Frame, Link, Refused, SessionNode, Way};
 use starling_xmpp::BareJid;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -66,6 +66,7 @@ impl Lane {
 /// What one node has of the others.
 pub(crate) struct Links {
     net: Weak<Net>,
+    view: Arc<View>,
     lanes: BTreeMap<Shard, Arc<Unsettled>>,
 }
 
@@ -98,6 +99,7 @@ impl Links {
         });
         Self {
             net: Arc::downgrade(net),
+            view: Arc::clone(view),
             lanes: lanes.collect(),
         }
     }
@@ -118,6 +120,17 @@ impl Link for Links {
                 Ok(())
             }
             None => Err(Refused::Unavailable(Frame::Routed(routed))),
+        }
+    }
+
+    fn way(&self, account: &BareJid) -> Way {
+        let owner = self.net.upgrade().and_then(|net| {
+            let row = self.view.row(net.placement.shard_of(account))?;
+            net.node(row.node).filter(|node| node.run == row.run)
+        });
+        match owner {
+            Some(node) if !node.end.is_cancelled() => Way::There,
+            _ => Way::Nowhere,
         }
     }
 

@@ -2,8 +2,7 @@
 //! world: time stands still while anybody has work, everything takes as long as
 //! the dice say, nodes die or are given up while they live on, shards move, edges
 //! die, streams are lost and resumed. Many seeds, each judged as a run against
-//! real processes is. A seed takes one of a few ways: the edge decides some
-//! things by lot.
+//! real processes is; the same seed takes the same way again.
 //!
 //! The clients are those of the checker, and speak XML to the real edge. The
 //! network between nodes is stood in for: `lane` sends again what was not settled
@@ -20,7 +19,7 @@
 /// `SIMULATION_TELLS=1`.
 macro_rules! tell {
     ($($what:tt)*) => {
-        if $crate::has_variable("SIMULATION_TELLS") {
+        if $crate::shared::seeds::has_variable("SIMULATION_TELLS") {
             eprintln!("{:>9.3} {}", $crate::seconds(), format!($($what)*));
         }
     };
@@ -29,9 +28,11 @@ macro_rules! tell {
 mod attached;
 mod client;
 mod edge;
+mod halt;
 mod lane;
 mod node;
 mod remote;
+mod run;
 #[path = "../shared/mod.rs"]
 mod shared;
 mod table;
@@ -55,7 +56,7 @@ use shared::seeds;
 use world::{Flaw, Net};
 
 /// Seeds of the run that is part of the tests.
-const SEEDS: u64 = 4;
+const SEEDS: u64 = 8;
 /// How long everybody talks, in the time of the simulation.
 const TALK: Duration = Duration::from_secs(8);
 const CLIENTS: u32 = 6;
@@ -96,6 +97,11 @@ fn many_seeds_break_nothing() {
 }
 
 #[test]
+fn a_seed_takes_the_same_way_again() {
+    seeds::take_the_same_way_again(&[1, 5], |seed| life(seed, Flaw::None));
+}
+
+#[test]
 fn an_acknowledgement_before_the_rows_are_stored_is_found() {
     seeds::shows(Promise::NoLoss, |seed| life(seed, Flaw::StoresLater));
 }
@@ -113,8 +119,4 @@ fn seconds() -> f64 {
     BEGAN
         .get()
         .map_or(0.0, |began| began.elapsed().as_secs_f64())
-}
-
-fn has_variable(name: &str) -> bool {
-    std::env::var_os(name).is_some()
 }

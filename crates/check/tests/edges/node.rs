@@ -22,6 +22,7 @@ pub(crate) struct NodeRun {
     pub(crate) run: u64,
     pub(crate) engine: Arc<Engine>,
     pub(crate) view: Arc<View>,
+    store: Arc<SlowStore>,
     pub(crate) end: CancellationToken,
     /// All of it has ended.
     over: CancellationToken,
@@ -50,12 +51,13 @@ impl NodeRun {
             rows: Arc::clone(&net.rows),
             dice: Mutex::new(net.dice(2)),
             lies: net.flaw == Flaw::StoresLater,
+            is_parted: AtomicBool::new(false),
             gone: end.clone(),
         });
         let links = Links::start(net, &view, &end, || net.dice(3));
         let env = engine::env(Parts {
             fence: OwnFence::new(Arc::clone(&store) as _, &instance(number, run)),
-            store,
+            store: Arc::clone(&store) as _,
             link: Arc::new(links),
             membership: Arc::clone(&view) as _,
             start: net.start,
@@ -66,6 +68,7 @@ impl NodeRun {
             run,
             engine: parts.node,
             view,
+            store,
             end: end.clone(),
             over: CancellationToken::new(),
             is_given_up: AtomicBool::new(false),
@@ -148,6 +151,11 @@ impl NodeRun {
         if self.shards.lock().unwrap().releasing.remove(&shard) && !self.end.is_cancelled() {
             self.engine.keep(shard);
         }
+    }
+
+    /// It does not reach the store, or does again.
+    pub(crate) fn part(&self, is_parted: bool) {
+        self.store.is_parted.store(is_parted, Ordering::Relaxed);
     }
 
     /// Its cluster believes that it is dead.

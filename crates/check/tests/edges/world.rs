@@ -9,8 +9,8 @@ use starling_store::{Fence as _, Memory};
 use starling_xmpp::BareJid;
 use tokio::time::{Instant, sleep};
 
-use crate::edge::EdgeRun;
 use crate::node::NodeRun;
+use crate::run::EdgeRun;
 use crate::shared::engine::{self, jid};
 use crate::table::{Row, Table};
 
@@ -22,6 +22,12 @@ const ZOMBIE_MS_MAX: u64 = 4_000;
 /// How long it takes until a process is known to be gone, and to start another.
 const LEASE_MS_MAX: u64 = 500;
 const START_MS_MAX: u64 = 700;
+/// The same where nobody can place shards for a while: a node may have begun
+/// again by then.
+const STUCK_MS_MAX: u64 = 12_000;
+/// How long a node does not reach the store, or an edge is held up, at most.
+const PARTED_MS_MAX: u64 = 6_000;
+const HALTED_MS_MAX: u64 = 5_000;
 /// How often a node that could take something over is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -134,11 +140,13 @@ impl Net {
     /// Something happens: a process dies, or its cluster believes so, or a shard
     /// moves.
     pub(crate) fn harm(self: &Arc<Self>) {
-        let which = self.roll(10);
+        let which = self.roll(12);
         let (node, edge) = (self.roll(NODES as u64), self.roll(EDGES as u64));
         match which {
             0..=2 => self.harm_node(usize::try_from(node).unwrap()),
             3 | 4 => self.harm_edge(usize::try_from(edge).unwrap()),
+            10 => self.halt_edge(usize::try_from(edge).unwrap()),
+            11 => self.part_node(usize::try_from(node).unwrap()),
             _ => {
                 for _ in 0..=self.roll(3) {
                     self.move_one();
@@ -169,6 +177,21 @@ impl Net {
             });
             net.pause(LEASE_MS_MAX).await;
             net.take_over(node.number, node.run).await;
+        });
+    }
+
+    /// A node does not reach the store for a while.
+    fn part_node(self: &Arc<Self>, number: usize) {
+        let Some(node) = self.node(number) else {
+            return;
+        };
+        tell!("node {number} is parted from the store");
+        node.part(true);
+        let net = Arc::clone(self);
+        tokio::spawn(async move {
+            net.pause(PARTED_MS_MAX).await;
+            node.part(false);
+            tell!("node {number} reaches the store");
         });
     }
 
@@ -234,10 +257,38 @@ impl Net {
         tokio::spawn(async move {
             node.ended().await;
             net.nodes[number].lock().unwrap().current = None;
-            net.pause(LEASE_MS_MAX).await;
-            net.take_over(number, run).await;
+            let late = Arc::clone(&net);
+            tokio::spawn(async move {
+                let is_stuck = late.roll(3) == 0;
+                let max = if is_stuck { STUCK_MS_MAX } else { LEASE_MS_MAX };
+                late.pause(max).await;
+                late.take_over(number, run).await;
+            });
             net.pause(START_MS_MAX).await;
             net.start_node(number);
+        });
+    }
+
+    /// An edge is held up, and others may believe that it is gone meanwhile.
+    fn halt_edge(self: &Arc<Self>, number: usize) {
+        let Some(edge) = self.edge(number) else {
+            return;
+        };
+        let (net, time) = (Arc::clone(self), self.roll(HALTED_MS_MAX));
+        tell!("edge {number} is held up for {time} ms");
+        edge.halt.hold(Duration::from_millis(time));
+        tokio::spawn(async move {
+            net.pause(LEASE_MS_MAX).await;
+            let is_believed_gone = net.roll(2) == 0;
+            if is_believed_gone {
+                tell!("edge {number} is believed to be gone");
+                net.table.note_edge(number, edge.run, false);
+                edge.let_go();
+            }
+            edge.halt.pass().await;
+            if is_believed_gone && !edge.gone.is_cancelled() {
+                net.table.note_edge(number, edge.run, true);
+            }
         });
     }
 

@@ -73,12 +73,26 @@ pub(crate) fn break_nothing(seeds: Range<u64>, life: impl Fn(u64) -> History) {
                 format!("{violation}{}\n", events.collect::<String>())
             });
         let stories: String = stories.collect();
+        if has_variable("SIMULATION_HISTORY") {
+            history.iter().for_each(|event| eprintln!("{event}"));
+        }
         let count = verdict.violations.len();
         assert!(count == 0, "SIMULATION_SEED={seed}: {count}\n{stories}");
         assert!(verdict.acknowledged > 0, "seed {seed} did nothing");
         acknowledged += verdict.acknowledged;
     }
     eprintln!("{acknowledged} messages were acknowledged");
+}
+
+/// The same seed leads to the same history.
+pub(crate) fn take_the_same_way_again(seeds: &[u64], life: impl Fn(u64) -> History) {
+    for seed in seeds {
+        let (once, again) = (life(*seed), life(*seed));
+        let mut both = once.iter().zip(&again);
+        let apart = both.position(|(one, other)| one != other);
+        let apart = apart.map(|place| (place, &once[place], &again[place]));
+        assert!(once == again, "seed {seed}: {apart:?}");
+    }
 }
 
 /// A world with a flaw breaks this promise under one of a few seeds.
@@ -90,6 +104,11 @@ pub(crate) fn shows(promise: Promise, life: impl Fn(u64) -> History) {
     };
     let found = (0..FLAWED_SEEDS).find(breaks);
     assert!(found.is_some(), "{promise:?} was never broken");
+}
+
+/// `SIMULATION_TELLS=1` and the like.
+pub(crate) fn has_variable(name: &str) -> bool {
+    std::env::var_os(name).is_some()
 }
 
 /// `SIMULATION_SEED=7` for one, `SIMULATION_SEED=0..10000` for many.

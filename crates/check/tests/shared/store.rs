@@ -1,6 +1,7 @@
 //! A store that takes its time, fails at times, and can be made to lie.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -34,6 +35,8 @@ pub(crate) struct SlowStore {
     pub(crate) dice: Mutex<Dice>,
     /// Says that rows are stored, and stores them later, unless the node dies.
     pub(crate) lies: bool,
+    /// The node does not reach it.
+    pub(crate) is_parted: AtomicBool,
     /// The end of the node.
     pub(crate) gone: CancellationToken,
 }
@@ -50,7 +53,7 @@ impl SlowStore {
 
     /// A database that does not answer may have done what it was asked.
     fn fails(&self) -> Result<(), Error> {
-        if self.roll(100) > 2 {
+        if self.roll(100) > 2 && !self.is_parted.load(Ordering::Relaxed) {
             return Ok(());
         }
         Err(Error::Unavailable {
@@ -86,6 +89,7 @@ impl Store for SlowStore {
 
     async fn login(&self, owner: &BareJid) -> Result<Option<LoginBundle>, Error> {
         self.way().await;
+        self.fails()?;
         self.rows.login(owner).await
     }
 
@@ -118,6 +122,7 @@ impl account::Read for SlowStore {
 impl archive::Read for SlowStore {
     async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error> {
         self.way().await;
+        self.fails()?;
         self.rows.archive_page(owner, query).await
     }
 
@@ -151,6 +156,8 @@ impl cursor::Read for SlowStore {
 #[async_trait]
 impl outbox::Read for SlowStore {
     async fn outbox(&self, shard: u16) -> Result<Outline, Error> {
+        self.way().await;
+        self.fails()?;
         self.rows.outbox(shard).await
     }
 
@@ -160,6 +167,8 @@ impl outbox::Read for SlowStore {
         after: Position,
         limit: usize,
     ) -> Result<Vec<Row>, Error> {
+        self.way().await;
+        self.fails()?;
         self.rows.outbox_page(bucket, after, limit).await
     }
 }
@@ -229,6 +238,7 @@ impl Fence for SlowStore {
 
     async fn is_fenced(&self, node: &str) -> Result<bool, Error> {
         self.way().await;
+        self.fails()?;
         let is_fenced = self.rows.is_fenced(node).await;
         self.way().await;
         is_fenced
@@ -236,7 +246,10 @@ impl Fence for SlowStore {
 
     async fn seal(&self, owner: &BareJid, seal: Seal) -> Result<(), Error> {
         self.way().await;
-        self.rows.seal(owner, seal).await
+        self.fails()?;
+        self.rows.seal(owner, seal).await?;
+        self.way().await;
+        self.fails()
     }
 
     async fn raise_epochs(&self, node: &str, epochs: &[ShardEpoch]) -> Result<(), Error> {

@@ -1,5 +1,6 @@
 //! Nodes that run the real engine, and what dies of them.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -143,6 +144,7 @@ impl Net {
             rows: Arc::clone(&self.rows),
             dice: Mutex::new(dice(0)),
             lies: self.flaw == Flaw::StoresLater,
+            is_parted: AtomicBool::new(false),
             gone: end.clone(),
         });
         let lanes = (0..NODES).map(|to| lane::start(self, to, end.clone(), dice(1 + to)));
