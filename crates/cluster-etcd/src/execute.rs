@@ -146,11 +146,10 @@ async fn write_rows(
 ) -> Result<i64, Error> {
     let mut last = 0;
     for rows in rows.chunks(TXN_ROWS_MAX) {
-        let epochs: Vec<(Shard, Epoch)> = rows
-            .iter()
-            .map(|(shard, row)| (*shard, promised(row)))
-            .collect();
-        in_time(office.fence.raise_epochs(&epochs)).await?;
+        let epochs = given_out(mirror, rows);
+        if !epochs.is_empty() {
+            in_time(office.fence.raise_epochs(&epochs)).await?;
+        }
         if let Some(known) = &mut known {
             for (shard, epoch) in epochs {
                 let highest = known.entry(shard).or_insert(Epoch::NONE);
@@ -172,6 +171,15 @@ async fn write_rows(
         last = revision;
     }
     Ok(last)
+}
+
+/// The epochs that rows give out. One whose move is called off keeps its epoch,
+/// and the store knows the higher one that was meant for the other node.
+fn given_out(mirror: &Mirror, rows: &[(Shard, Assignment)]) -> Vec<(Shard, Epoch)> {
+    let table = mirror.table();
+    let rows = rows.iter().map(|(shard, row)| (*shard, promised(row)));
+    rows.filter(|(shard, epoch)| *epoch > table.get(*shard).epoch)
+        .collect()
 }
 
 /// The highest epoch that a row gives out.

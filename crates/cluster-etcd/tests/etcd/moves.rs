@@ -119,6 +119,27 @@ async fn an_epoch_that_the_controller_before_stored_late_stops_nobody() {
     .await;
 }
 
+/// The node that shards were to go to dies before the old owner has let go of
+/// them: they stay, under the epoch that they have, though the store knows of the
+/// higher one that was meant for the other.
+#[tokio::test]
+#[ignore = "needs etcd"]
+async fn a_move_whose_target_dies_is_called_off() {
+    let etcd = Etcd::start(1).await;
+    let plan = Plan::on(etcd.endpoints());
+    let a = plan.join("a").await;
+    a.sees_rest(1).await;
+    a.holds_on();
+    let b = plan.join("b").await;
+    a.sees("moves", |node| !node.cluster.status().moves.is_empty())
+        .await;
+    b.kill();
+    a.sees_rest(1).await;
+    let view = a.view();
+    let kept = view.table.iter().all(|(_, row)| row.epoch == Epoch::FIRST);
+    assert!(kept, "nobody else had them");
+}
+
 #[tokio::test]
 #[ignore = "needs etcd"]
 async fn a_node_that_leaves_gives_its_shards_to_others_at_once() {

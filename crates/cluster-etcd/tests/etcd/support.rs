@@ -199,6 +199,11 @@ impl Node {
         .await;
     }
 
+    /// From now on it gives nothing away.
+    pub(crate) fn holds_on(&self) {
+        self.task.abort();
+    }
+
     /// Ends like a process that was killed: nothing is said, nothing is revoked.
     pub(crate) fn kill(self) {
         self.task.abort();
