@@ -3,7 +3,7 @@
 mod injecting;
 
 use crate::target::{Role, Target};
-pub use injecting::{World, inject};
+pub use injecting::{World, inject, watch_over};
 
 /// A kind of fault that meets everybody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

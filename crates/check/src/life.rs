@@ -161,14 +161,17 @@ pub async fn run_through(
         stop.send_replace(true);
     };
     let (trouble, ()) = tokio::join!(trouble, progress);
-    phase.send_replace(Phase::Settle);
-    settle(script, &recorder).await;
-    phase.send_replace(Phase::Part);
-    await_parting(script, &recorder).await;
+    let calm = async {
+        phase.send_replace(Phase::Settle);
+        settle(script, &recorder).await;
+        phase.send_replace(Phase::Part);
+        await_parting(script, &recorder).await;
+    };
+    let calm = faults::watch_over(target, &recorder, calm).await;
     phase.send_replace(Phase::End);
     while lives.join_next().await.is_some() {}
     trouble?;
-    target.lives()?;
+    calm?;
     Ok(recorder.take())
 }
 

@@ -225,10 +225,25 @@ async fn register(shared: &Shared, lease: i64) -> Result<Name, Error> {
     }
 }
 
+/// How often what a node tells of itself is written once more, when two parts of
+/// it have something to tell at the same time.
+const ANNOUNCEMENTS_MAX: u32 = 8;
+
+/// Pause before that.
+const ANNOUNCE_PAUSE: Duration = Duration::from_millis(20);
+
 /// Writes what the node tells of itself, after it changed.
 pub(crate) async fn announce(shared: &Shared) -> Result<(), Error> {
     let lease = *shared.lease.borrow();
-    match register(shared, lease).await? {
+    let mut registered = register(shared, lease).await;
+    for _ in 1..ANNOUNCEMENTS_MAX {
+        if !registered.as_ref().is_err_and(Error::is_passing) {
+            break;
+        }
+        sleep(ANNOUNCE_PAUSE).await;
+        registered = register(shared, lease).await;
+    }
+    match registered? {
         Name::Ours => Ok(()),
         Name::Fenced => Err(Error::Refused("this node is fenced".to_owned())),
         Name::Taken { by, .. } => Err(Error::IdentityTaken {

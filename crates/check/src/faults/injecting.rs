@@ -70,7 +70,7 @@ pub async fn inject(
         tokio::select! {
             // A node may be on its way to its end because of the last fault.
             _ = stop.wait_for(|is_over| *is_over) => return revive(target, recorder).await,
-            done = watch_over(target, recorder, wait) => done?,
+            done = watch_over(target, recorder, sleep(wait)) => done?,
         }
         if left.is_empty() {
             left.clone_from(&possible);
@@ -147,14 +147,28 @@ async fn happen(
     Ok(())
 }
 
-/// Waits, and starts again what ended by itself.
-async fn watch_over(target: &mut Target, recorder: &Recorder, wait: Duration) -> Result<(), Error> {
-    let end = Instant::now() + wait;
-    while Instant::now() < end {
-        sleep(LOOK_EVERY.min(wait)).await;
-        revive(target, recorder).await?;
+/// Does something, and meanwhile starts again what ends by itself.
+///
+/// # Errors
+/// If one ended that has to serve, or does not start again.
+pub async fn watch_over<T>(
+    target: &mut Target,
+    recorder: &Recorder,
+    work: impl Future<Output = T>,
+) -> Result<T, Error> {
+    let watch = async {
+        loop {
+            sleep(LOOK_EVERY).await;
+            if let Err(error) = revive(target, recorder).await {
+                return error;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => Ok(done),
+        error = watch => Err(error),
     }
-    Ok(())
 }
 
 /// A node that its cluster gave up ends, as it must. It is started again, as

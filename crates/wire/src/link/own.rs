@@ -24,11 +24,12 @@ pub(super) struct OwnNode {
     pub(super) node: Arc<dyn SessionNode>,
 }
 
-/// The way to a client of this process.
+/// The way to a client of this process, as long as its session is here. What is
+/// said afterwards is dropped, as it is behind a lane: what the old owner still
+/// deals with the new one has not, and the client's edge would not bring it there.
 struct OwnOutlet {
     core: Weak<Core>,
     number: u64,
-    client: Arc<dyn Outlet>,
 }
 
 /// A stream that asks for a session. Only a session keeps its outlet.
@@ -53,7 +54,6 @@ impl OwnNode {
         *outlet = Arc::new(OwnOutlet {
             core: Arc::downgrade(core),
             number,
-            client: Arc::clone(outlet),
         });
         Ok(Attaching {
             core: Arc::clone(core),
@@ -75,45 +75,62 @@ impl Drop for Attaching {
     }
 }
 
+impl OwnOutlet {
+    fn client(&self) -> Option<Arc<dyn Outlet>> {
+        self.core.upgrade()?.own.get(self.number)
+    }
+}
+
 impl Outlet for OwnOutlet {
     fn deliver(&self, stanza: &Stanza) -> Result<(), Full> {
-        self.client.deliver(stanza)
+        self.client()
+            .map_or(Ok(()), |client| client.deliver(stanza))
     }
 
     fn deliver_noted(&self, stanza: &Stanza, note: Note<'_>) -> Result<(), Full> {
-        self.client.deliver_noted(stanza, note)
+        self.client()
+            .map_or(Ok(()), |client| client.deliver_noted(stanza, note))
     }
 
     fn remember(&self, summary: Bytes) {
-        self.client.remember(summary);
+        if let Some(client) = self.client() {
+            client.remember(summary);
+        }
     }
 
     fn committed(&self, number: u32) {
-        self.client.committed(number);
+        if let Some(client) = self.client() {
+            client.committed(number);
+        }
     }
 
     fn enabled(&self, management: &Management) {
-        self.client.enabled(management);
+        if let Some(client) = self.client() {
+            client.enabled(management);
+        }
     }
 
     fn request_ack(&self) {
-        self.client.request_ack();
+        if let Some(client) = self.client() {
+            client.request_ack();
+        }
     }
 
     fn close(&self, why: Close) {
-        self.client.close(why);
+        if let Some(client) = self.client() {
+            client.close(why);
+        }
     }
 
     fn lost(&self) {
-        match self.core.upgrade() {
+        if let Some(core) = self.core.upgrade() {
             // One that is not there any more was told.
-            Some(core) => core.lose(core.own.take_one(self.number).into_iter().collect()),
-            None => self.client.lost(),
+            core.lose(core.own.take_one(self.number).into_iter().collect());
         }
     }
 
     fn is_waiting(&self) -> bool {
-        self.client.is_waiting()
+        self.client().is_some_and(|client| client.is_waiting())
     }
 }
 
