@@ -25,8 +25,9 @@ scenarios![
 async fn initial_presence_reaches_subscribers_and_own_resources(world: &World) {
     let (romeo, mut juliet) = friends(world).await;
     let mut own = world.connect_available(romeo.account(), "street").await;
-    juliet.settle().await;
-    own.settle().await;
+    // Its presence to her, and then what she answered its probe.
+    relay(&mut own, &mut juliet).await;
+    relay(&mut juliet, &mut own).await;
     let mut third = world.connect(romeo.account(), "cell").await;
     let jid = third.jid().to_owned();
     third.send("<presence><show>chat</show></presence>").await;
