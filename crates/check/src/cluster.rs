@@ -121,7 +121,7 @@ pub async fn target(path: &Path, size: Size) -> Result<Target, Error> {
     let plan = Plan {
         program: path,
         folder: ground.folder.path().to_owned(),
-        etcd: SocketAddr::from(([127, 0, 0, 1], ground.etcd.port(0))),
+        etcd: ground.etcd.address(0),
         database,
     };
     let mut nodes = Vec::new();

@@ -34,7 +34,7 @@ pub use questions::questions_are_answered;
 pub use sample::{account, answer_from_no_address, bind, from_client, message, routed};
 
 /// How long anything may take before it counts as lost.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Waits until it is possible.
 pub async fn bound(link: &dyn Link, outlet: &Arc<Recorder>) -> (SessionKey, Bound) {

@@ -172,6 +172,20 @@ impl Client {
         .await;
     }
 
+    /// Closes the stream, and returns once its session is over for everybody:
+    /// the end of the stream comes from its edge, which the account may hear
+    /// later than what is said to it elsewhere. `witness`, which is shown the
+    /// session, hears of its end from the account (RFC 6121 §4.6.3), and has
+    /// neither to read after this.
+    pub async fn leave(mut self, witness: &mut Self) {
+        let (from, to) = (self.jid.clone(), witness.jid.clone());
+        self.send(format!("<presence to='{to}'/>")).await;
+        self.stream.close().await;
+        let shown = || presence().from(&from).to(&to);
+        witness.find(shown().without("type")).await;
+        witness.find(shown().type_("unavailable")).await;
+    }
+
     /// Subscribes both ways with another client (RFC 6121 §3.1) and leaves
     /// nothing to be read on either.
     pub async fn befriend(&mut self, other: &mut Self) {
@@ -199,7 +213,8 @@ impl Client {
 /// Everything `to` gets before a message that `from` sends it now.
 ///
 /// RFC 6120 §10.1: stanzas between two entities keep their order, so whatever
-/// `from` caused for `to` has come by then.
+/// the account of `from` caused for `to` has come by then. It says nothing of
+/// what others cause for `to`, nor of what that leads to in return.
 pub async fn relay(from: &mut Client, to: &mut Client) -> Vec<Element> {
     let id = format!("relay-{:x}", rand::random::<u64>());
     from.send(format!(

@@ -3,7 +3,7 @@
 //! The program `etcd` must be installed; the project's test command sees to it.
 //! Nothing of it is left when the value is dropped, or the tests have ended.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep};
 use crate::lifeline::{self, Lifeline};
 
 /// How long a member may take to listen. A bound, not a wait.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Between two looks whether a member listens.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
@@ -101,10 +101,10 @@ impl Etcd {
             .collect()
     }
 
-    /// The port of a member for clients.
+    /// Where a member listens for clients.
     #[must_use]
-    pub fn port(&self, member: usize) -> u16 {
-        self.members[member].client
+    pub fn address(&self, member: usize) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.members[member].client))
     }
 
     /// The processes of the members that run.
@@ -218,9 +218,9 @@ impl Etcd {
     }
 
     async fn listens(&self, member: usize) {
-        let port = self.members[member].client;
+        let address = self.address(member);
         let deadline = Instant::now() + DEADLINE;
-        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        while TcpStream::connect(address).await.is_err() {
             assert!(Instant::now() < deadline, "etcd does not listen");
             sleep(LOOK_INTERVAL).await;
         }

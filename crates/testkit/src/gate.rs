@@ -18,11 +18,11 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// An open gate before a port on this machine.
+    /// An open gate before an address on this machine.
     ///
     /// # Panics
     /// If there is no free port.
-    pub async fn before(port: u16) -> Self {
+    pub async fn before(there: SocketAddr) -> Self {
         let (listener, address) = match TcpListener::bind("127.0.0.1:0").await {
             Ok(listener) => match listener.local_addr() {
                 Ok(address) => (listener, address),
@@ -31,7 +31,7 @@ impl Gate {
             Err(error) => panic!("no free port: {error}"),
         };
         let is_open = Arc::new(watch::Sender::new(true));
-        let task = tokio::spawn(accept(listener, port, Arc::clone(&is_open)));
+        let task = tokio::spawn(accept(listener, there, Arc::clone(&is_open)));
         Self {
             address,
             is_open,
@@ -63,14 +63,14 @@ impl Drop for Gate {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, is_open: Arc<watch::Sender<bool>>) {
+async fn accept(listener: TcpListener, to: SocketAddr, is_open: Arc<watch::Sender<bool>>) {
     while let Ok((mut here, _)) = listener.accept().await {
         let mut open = is_open.subscribe();
         if !*open.borrow_and_update() {
             continue;
         }
         tokio::spawn(async move {
-            let Ok(mut there) = TcpStream::connect(("127.0.0.1", port)).await else {
+            let Ok(mut there) = TcpStream::connect(to).await else {
                 return;
             };
             tokio::select! {

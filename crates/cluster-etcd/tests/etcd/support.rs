@@ -16,7 +16,11 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 /// A bound on failure, not a wait.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(40);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// For how long a node may be silent: no node that lives must look like one that
+/// is dead because the machine is busy.
+const LEASE: Duration = Duration::from_secs(10);
 
 /// What the store keeps for the controller.
 #[derive(Default)]
@@ -67,7 +71,7 @@ impl Plan {
     pub(crate) fn on(endpoints: Vec<String>) -> Self {
         let config = Config {
             endpoints,
-            lease_ttl: Duration::from_secs(2),
+            lease_ttl: LEASE,
             ..Config::default()
         };
         Self {
@@ -216,6 +220,19 @@ impl Node {
         let _ = self.task.await;
         Arc::into_inner(self.cluster).unwrap().leave().await;
     }
+}
+
+/// Asks until etcd takes it: while its members choose a leader it takes nothing.
+pub(crate) async fn asked<F>(ask: impl Fn() -> F)
+where
+    F: Future<Output = Result<(), Error>>,
+{
+    let asking = async {
+        while let Err(error) = ask().await {
+            assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        }
+    };
+    in_time("the request", asking).await;
 }
 
 /// Fails instead of waiting for ever.

@@ -180,6 +180,8 @@ async fn a_client_that_does_not_read_is_given_up() {
     // RFC 6120 §4.9.3.17; PROTOCOL B.8 92.
     let world = World::with(|config, _| {
         config.limits.write_stall_timeout = Duration::from_millis(200);
+        // Full long before, however slow the flood is.
+        config.limits.outbound_stanzas_max = 16;
     })
     .await;
     let client = world.bound().await;

@@ -47,8 +47,9 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// One cluster at a time is enough for a small machine.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// For how long a node may be silent.
-const LEASE: Duration = Duration::from_secs(2);
+/// For how long a node may be silent: one that is busy must not look like one
+/// that is dead.
+const LEASE: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs etcd and a CQL database: cargo xtask test --only cluster"]

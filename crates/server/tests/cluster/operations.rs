@@ -1,13 +1,12 @@
 //! The cluster as an operator works on it: status, drain, undrain, move, remove,
 //! by the command line, while clients are there.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use starling_cluster::{Role, SHARDS};
 use starling_testkit::process::Output;
 use starling_testkit::{World, element, ns};
 
+use crate::LEASE;
 use crate::shared::ground::ground;
 use crate::shared::nodes::{Nodes, Site};
 use crate::shared::{CONFIGURATION, HOSTS, new_folder};
@@ -46,7 +45,7 @@ async fn an_operator_takes_nodes_out_and_back_in() {
         ground: ground().clone(),
         folder: new_folder("operations"),
         name: "operations".to_owned(),
-        lease: Duration::from_secs(2),
+        lease: LEASE,
     };
     let mut nodes = Nodes::start(site, 2, 2, CONFIGURATION).await;
     let admin = nodes.admin(ASKED);

@@ -1,11 +1,11 @@
 //! A node of a cluster that cannot start says why in one sentence and ends.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use starling_cluster::Role;
 use starling_testkit::process::Output;
 
+use crate::LEASE;
 use crate::shared::ground::{Ground, ground};
 use crate::shared::nodes::{Nodes, Site};
 use crate::shared::{CONFIGURATION, new_folder};
@@ -25,7 +25,7 @@ impl Wrong {
             ground,
             folder: new_folder(name),
             name: name.replace('-', ""),
-            lease: Duration::from_secs(2),
+            lease: LEASE,
         };
         Self { site }
     }

@@ -110,9 +110,12 @@ impl Stage {
             name: "faults".to_owned(),
             lease: LEASE,
         };
-        let (port, nodes) = (free_port(), Nodes::none(site));
-        let gates = [Gate::before(etcd.port(0)).await, Gate::before(port).await];
-        let doors = (0..EDGES).map(|_| SocketAddr::from(([127, 0, 0, 1], free_port())));
+        let (link, nodes) = (own_address(), Nodes::none(site));
+        let gates = [
+            Gate::before(etcd.address(0)).await,
+            Gate::before(link).await,
+        ];
+        let doors = (0..EDGES).map(|_| own_address());
         let mut stage = Self {
             etcd,
             database,
@@ -120,12 +123,12 @@ impl Stage {
             gates,
             doors: doors.collect(),
         };
-        stage.configure(port);
+        stage.configure(link);
         stage.mend().await;
         stage
     }
 
-    fn configure(&self, port: u16) {
+    fn configure(&self, link: SocketAddr) {
         let site = &self.nodes.site;
         // One fault follows the other, which looks like a failing network.
         let settings = format!("{CONFIGURATION}\n{LOG}\n[cluster]\nfences_percent = 100\n");
@@ -134,7 +137,7 @@ impl Stage {
                 false => String::new(),
                 true => format!(
                     "[cluster]\nendpoints = [\"http://{}\"]\n\
-                     [link]\nlisten = \"127.0.0.1:{port}\"\nadvertise = \"{}\"\n",
+                     [link]\nlisten = \"{link}\"\nadvertise = \"{}\"\n",
                     self.gates[0].address(),
                     self.gates[1].address()
                 ),
@@ -210,7 +213,10 @@ impl Stage {
     }
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+/// An address of loopback that nothing else on this machine uses: it is still
+/// free when a node that was restarted wants it again.
+fn own_address() -> SocketAddr {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let listener = TcpListener::bind(SocketAddr::from(([127, 64, high, low], 0))).unwrap();
+    listener.local_addr().unwrap()
 }

@@ -133,7 +133,8 @@ async fn nothing_goes_to_the_blocked(world: &World) {
         let reply = romeo.get(&to, "<query xmlns='jabber:iq:version'/>").await;
         assert_eq!(reply.error_condition(), Some("not-acceptable"));
     }
-    tybalt.gets_nothing().await;
+    romeo.set_ok("", &unblock(&[&his])).await;
+    relays_nothing(&mut romeo, &mut tybalt).await;
 }
 
 /// XEP-0191 §3.3: unavailable to those who could see the user.
@@ -145,15 +146,13 @@ async fn blocking_looks_like_leaving(world: &World) {
         .await;
     romeo.send("<presence><show>away</show></presence>").await;
     romeo.settle().await;
+    // What his account answers comes behind all that it had for her.
+    is_refused(&mut juliet, &romeo).await;
     juliet.gets_nothing().await;
     // And the contact's presence is not shown any more.
     juliet.send("<presence><show>dnd</show></presence>").await;
-    juliet.settle().await;
+    is_refused(&mut juliet, &romeo).await;
     let hers = juliet.bare();
-    let reply = juliet
-        .get(&romeo.bare(), "<query xmlns='jabber:iq:version'/>")
-        .await;
-    assert_eq!(reply.error_condition(), Some("service-unavailable"));
     let came = romeo.settle().await;
     let seen = |got: &Element| {
         got.name == "presence"
@@ -288,6 +287,14 @@ fn change(name: &str, jids: &[&str]) -> String {
 
 fn push(name: &str) -> Pattern {
     iq().type_("set").has(ns::BLOCKING, name)
+}
+
+/// The account of somebody who has blocked a client refuses to answer it.
+async fn is_refused(client: &mut Client, by: &Client) {
+    let reply = client
+        .get(&by.bare(), "<query xmlns='jabber:iq:version'/>")
+        .await;
+    assert_eq!(reply.error_condition(), Some("service-unavailable"));
 }
 
 /// Two users who see each other.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use starling_testkit::{Client, Element, World, anything, iq, message, ns};
 
 use crate::installed::Installed;
+use crate::offline::dealt_with;
 
 scenarios![
     both_sides_have_the_conversation,
@@ -87,7 +88,7 @@ async fn both_sides_have_the_conversation(world: &World) {
     }
     juliet.into_stream().close().await;
     romeo.chat(&account.jid(), "again").await;
-    romeo.settle().await;
+    dealt_with(&mut romeo, &account.jid()).await;
     let mut chamber = world.connect(&account, "chamber").await;
     let (results, _) = query(&mut chamber, "").await;
     assert_eq!(bodies(&results), ["hark", "speak", "again"]);

@@ -29,7 +29,7 @@ async fn messages_wait_in_order_and_come_once(world: &World) {
             .await;
     }
     recipient.settle().await;
-    recipient.into_stream().close().await;
+    recipient.leave(&mut sender).await;
     let mut again = world.connect(&account, "phone").await;
     let came = again.become_available().await;
     assert!(

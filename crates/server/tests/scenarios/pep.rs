@@ -114,6 +114,7 @@ async fn who_comes_online_gets_the_last_item(world: &World) {
         .presence
         .replace("</presence>", "<show>away</show></presence>");
     street.send(away).await;
+    relay(&mut street, &mut juliet).await;
     let got = relay(&mut juliet, &mut street).await;
     assert!(!got.iter().any(is_event), "{got:?}");
 }

@@ -1,7 +1,7 @@
 //! RFC 6121 §4: presence: broadcast, probes, directed presence, priority.
 
 use starling_testkit::client::relays_nothing;
-use starling_testkit::{Client, Stream, World, message, presence, relay};
+use starling_testkit::{Client, World, message, presence, relay};
 
 scenarios![
     initial_presence_reaches_subscribers_and_own_resources,
@@ -74,7 +74,8 @@ async fn later_presence_is_sent_on_and_does_not_probe(world: &World) {
     juliet
         .next_is(presence().from(romeo.jid()).has("jabber:client", "show"))
         .await;
-    let came = romeo.settle().await;
+    relays_nothing(&mut romeo, &mut juliet).await;
+    let came = relay(&mut juliet, &mut romeo).await;
     assert!(
         !came.iter().any(|got| got.from() == Some(juliet.jid())),
         "probed again: {came:?}"
@@ -175,11 +176,12 @@ async fn directed_presence_ends_with_the_session(world: &World) {
     untold
         .next_is(presence().type_("unavailable").from(romeo.jid()))
         .await;
-    let jid = romeo.jid().to_owned();
+    let (jid, account) = (romeo.jid().to_owned(), romeo.account().clone());
     drop(romeo);
     told.next_is(presence().type_("unavailable").from(&jid))
         .await;
-    untold.gets_nothing().await;
+    let mut again = world.connect(&account, "again").await;
+    relays_nothing(&mut again, &mut untold).await;
 }
 
 /// RFC 6121 §4.6.3: directed presence to a subscriber makes no second copy.
@@ -196,8 +198,7 @@ async fn subscribers_hear_nothing_twice(world: &World) {
     juliet
         .next_is(presence().type_("unavailable").from(romeo.jid()))
         .await;
-    romeo.settle().await;
-    juliet.gets_nothing().await;
+    relays_nothing(&mut romeo, &mut juliet).await;
 }
 
 /// RFC 6121 §4.2.2.
@@ -213,7 +214,8 @@ async fn probes_are_answered_by_the_server_alone(world: &World) {
     let (mut romeo, mut juliet) = friends(world).await;
     let mut second = world.connect_available(juliet.account(), "chamber").await;
     relay(&mut second, &mut romeo).await;
-    juliet.settle().await;
+    // What he answered the probe of her second resource is for both.
+    relay(&mut romeo, &mut juliet).await;
     let to = juliet.bare();
     romeo
         .send(format!("<presence to='{to}' type='probe'/>"))
@@ -228,13 +230,17 @@ async fn a_stranger_who_probes_learns_nothing(world: &World) {
     let mut romeo = world.online("romeo").await;
     let mut tybalt = world.online("tybalt").await;
     let nobody = format!("{}@{}", world.unique("nobody"), world.hosts().main);
-    for to in [romeo.bare(), romeo.jid().to_owned(), nobody] {
+    for to in [romeo.bare(), romeo.jid().to_owned(), nobody.clone()] {
         tybalt
             .send(format!("<presence to='{to}' type='probe'/>"))
             .await;
     }
     relays_nothing(&mut tybalt, &mut romeo).await;
-    let came = tybalt.settle().await;
+    // Whoever answers has dealt with what came before.
+    tybalt
+        .get(&nobody, "<unheard xmlns='urn:example:unheard'/>")
+        .await;
+    let came = relay(&mut romeo, &mut tybalt).await;
     let denied = presence().type_("unsubscribed");
     assert!(came.iter().all(|got| denied.is_match(got)), "{came:?}");
 }
@@ -268,18 +274,17 @@ async fn an_unknown_type_of_presence_is_an_error(world: &World) {
 
 /// RFC 6121 §4.2.1: a session is available when it says so.
 async fn a_connected_session_without_presence_is_not_shown(world: &World) {
-    let (romeo, mut juliet) = friends(world).await;
+    let (mut romeo, mut juliet) = friends(world).await;
+    let mut witness = world.online("nurse").await;
     let mut silent = world.connect(romeo.account(), "cell").await;
-    silent.settle().await;
-    juliet.gets_nothing().await;
+    relays_nothing(&mut silent, &mut juliet).await;
     juliet.chat(&romeo.bare(), "anybody").await;
     relays_nothing(&mut juliet, &mut silent).await;
     // It is still there for those who know it.
     juliet.chat(silent.jid(), "you").await;
     silent.next_is(message().body("you")).await;
-    let stream: Stream = silent.into_stream();
-    stream.close().await;
-    juliet.gets_nothing().await;
+    silent.leave(&mut witness).await;
+    relays_nothing(&mut romeo, &mut juliet).await;
 }
 
 /// Two users who see each other.

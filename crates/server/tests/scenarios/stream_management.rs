@@ -1,6 +1,7 @@
 //! XEP-0198: stream management: what is acknowledged, and how a session gets
 //! another stream.
 
+use starling_testkit::client::relays_nothing;
 use starling_testkit::login::bind;
 use starling_testkit::scram::{Binding, Hash, Scram};
 use starling_testkit::sm::{acknowledge, acknowledged, enable, enable_resumable, resume, stanza};
@@ -139,7 +140,7 @@ async fn what_comes_again_counts_once(world: &World) {
     let account = world.account("romeo").await;
     let mut juliet = world.online("juliet").await;
     let mut romeo = world.connect(&account, "orchard").await;
-    let token = enable_resumable(&mut romeo).await;
+    let (jid, token) = (romeo.jid().to_owned(), enable_resumable(&mut romeo).await);
     romeo.chat(juliet.jid(), "1").await;
     acknowledged(&mut romeo, 1).await;
     drop(romeo);
@@ -154,7 +155,8 @@ async fn what_comes_again_counts_once(world: &World) {
     acknowledged(&mut stream, 2).await;
     juliet.next_is(message().body("1")).await;
     juliet.next_is(message().body("2")).await;
-    juliet.gets_nothing().await;
+    let mut romeo = Client::new(stream, account, jid);
+    relays_nothing(&mut romeo, &mut juliet).await;
 }
 
 /// §5: "the server SHOULD send a 'conflict' stream error and close that stream".
@@ -179,13 +181,14 @@ async fn contacts_do_not_see_a_resumption(world: &World) {
     let mut romeo = world.online("romeo").await;
     let mut juliet = world.online("juliet").await;
     romeo.befriend(&mut juliet).await;
-    let account = juliet.account().clone();
+    let (account, jid) = (juliet.account().clone(), juliet.jid().to_owned());
     let token = enable_resumable(&mut juliet).await;
     drop(juliet);
     let (stream, answer) = resume(&account, world.entrance(), &token, 0).await;
     assert!(answer.is(ns::SM, "resumed"), "{answer}");
-    romeo.gets_nothing().await;
-    stream.close().await;
+    let mut juliet = Client::new(stream, account, jid);
+    relays_nothing(&mut juliet, &mut romeo).await;
+    juliet.into_stream().close().await;
     romeo.next_is(presence().type_("unavailable")).await;
 }
 
@@ -254,9 +257,10 @@ async fn a_session_is_its_accounts_alone(world: &World) {
 /// §7: a closed stream ends its session.
 async fn a_closed_stream_is_not_resumed(world: &World) {
     let account = world.account("juliet").await;
+    let mut witness = world.online("nurse").await;
     let mut juliet = world.connect(&account, "balcony").await;
     let token = enable_resumable(&mut juliet).await;
-    juliet.into_stream().close().await;
+    juliet.leave(&mut witness).await;
     let (_, answer) = resume(&account, world.entrance(), &token, 0).await;
     assert!(answer.is(ns::SM, "failed"), "{answer}");
 }

@@ -2,8 +2,10 @@
 //!
 //! Every state by every stanza is in `subscription_tables`.
 
+use starling_testkit::client::relays_nothing;
 use starling_testkit::{Client, Element, Pattern, World, iq, ns, presence, relay};
 
+use crate::offline::dealt_with;
 use crate::subscription_tables::send;
 
 scenarios![
@@ -47,7 +49,7 @@ async fn a_pending_request_is_kept_whole_and_shown_again(world: &World) {
             "<presence to='{to}' type='subscribe' id='ask'>{request}</presence>"
         ))
         .await;
-    romeo.settle().await;
+    dealt_with(&mut romeo, &to).await;
     for resource in ["balcony", "chamber"] {
         let mut juliet = world.connect(&account, resource).await;
         juliet.gets_nothing().await;
@@ -97,7 +99,7 @@ async fn approval_sends_presence_at_once(world: &World) {
             presence().without("type").from(second.jid()),
         ])
         .await;
-    romeo.gets_nothing().await;
+    relays_nothing(&mut juliet, &mut romeo).await;
 }
 
 /// RFC 6121 §3.4: advertised, kept, used once.

@@ -25,7 +25,7 @@ use support::*;
 
 /// What reached the edge is not sent again, what did not is, and what comes
 /// meanwhile comes after.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_goes_on_at_another_node_once_and_in_order() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
@@ -82,7 +82,7 @@ async fn a_session_goes_on_at_another_node_once_and_in_order() {
 
 /// A stanza whose entry is in its sender's log is sent on again, and neither
 /// stored nor delivered twice.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_client_said_comes_again_and_counts_once() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
@@ -147,7 +147,7 @@ async fn what_was_said_long_ago_is_looked_for() {
 
 /// A client had a message, said so when it resumed, and its node died at once:
 /// its edge knows only what came since.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_client_had_when_it_resumed_does_not_come_again() {
     let world = World::start(&Config::default());
     let (romeo, _) = world.online("romeo@localhost").await;
@@ -197,7 +197,7 @@ async fn what_a_client_had_when_it_resumed_does_not_come_again() {
 }
 
 /// Edges may be quicker than the table, and are believed in any case.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_edge_that_says_that_all_are_there_is_believed() {
     let world = World::start(&Config::default());
     let (juliet, at_juliet) = world.online("juliet@localhost").await;
@@ -209,7 +209,7 @@ async fn an_edge_that_says_that_all_are_there_is_believed() {
 }
 /// An edge that is gone is not waited for without end, and one that comes after
 /// that is told so.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_comes_too_late_is_refused() {
     let config = Config {
         reattach_timeout: Duration::from_millis(1),
@@ -227,7 +227,7 @@ async fn who_comes_too_late_is_refused() {
 }
 
 /// A summary of another version ends the session, and nothing else.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_summary_that_cannot_be_read_is_refused() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
@@ -247,7 +247,7 @@ async fn a_summary_that_cannot_be_read_is_refused() {
 
 /// The answer was lost on the way, or came too late: the session is there once, and
 /// what the first attempt says of its end is not taken for the end of the second.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_that_is_brought_twice_is_there_once() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;

@@ -15,7 +15,7 @@ use super::support::*;
 
 /// A planned move: what comes while the shard is with nobody waits, and goes to
 /// whoever has it then, with the sessions.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn sessions_of_a_shard_that_is_handed_over_go_along() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
@@ -38,7 +38,7 @@ async fn sessions_of_a_shard_that_is_handed_over_go_along() {
 
 /// The table tells edges and nodes at the same time, and an edge may be the first
 /// to act: what it brings then is not kept waiting for itself.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_session_that_comes_before_its_shard_is_not_left_behind() {
     let world = World::start(&Config::default());
     let (juliet, at_juliet) = world.online("juliet@localhost").await;
@@ -61,7 +61,7 @@ async fn a_session_that_comes_before_its_shard_is_not_left_behind() {
 
 /// A planned move that is called off when the shard is frozen already: the
 /// clients were told to look for its new owner, which is the old one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn sessions_of_a_shard_that_stays_after_all_go_on() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
@@ -95,7 +95,7 @@ async fn sessions_of_a_shard_that_stays_after_all_go_on() {
 
 /// Answers are in no log: whatever is in hand when a shard is frozen reaches the
 /// client's edge before that is told to go, and the rest follows the shard.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_on_its_way_is_lost_when_a_shard_moves() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;

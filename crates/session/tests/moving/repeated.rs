@@ -21,7 +21,7 @@ impl Settle for Settled {
 /// All that was said to an account while it was out of reach comes at once, and
 /// may have come before: it was promised to its senders, so none of it is refused,
 /// and the log is not looked through for each.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_comes_again_by_the_hundred_is_neither_refused_nor_doubled() {
     let config = Config {
         account_waiting_stanzas_max: 10,

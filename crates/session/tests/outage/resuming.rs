@@ -8,7 +8,7 @@ use starling_link::{Attach, Close, Error, ResumeError, SessionNode as _};
 use crate::support::{Node, key, resume};
 
 /// It is told of all that came before, and what it sends then is new.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_sends_nothing_again_is_listened_to() {
     let node = Node::start().await;
     let (juliet, before) = node.bind("juliet@localhost").await;
@@ -36,7 +36,7 @@ async fn a_client_that_sends_nothing_again_is_listened_to() {
 }
 
 /// Whoever comes while another waits takes its place.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_last_one_who_asks_gets_the_session() {
     let node = Node::start().await;
     let (juliet, _) = node.bind("juliet@localhost").await;

@@ -1,13 +1,14 @@
 //! What lies between two nodes, and can be cut.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use starling_link::contract::DEADLINE;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 /// A TCP proxy.
 pub(crate) struct Proxy {
@@ -18,7 +19,7 @@ pub(crate) struct Proxy {
 
 struct State {
     target: Mutex<String>,
-    connections: AtomicUsize,
+    connections: watch::Sender<usize>,
     /// Everything that is open ends when this changes.
     cuts: watch::Sender<u64>,
     is_open: watch::Sender<bool>,
@@ -30,7 +31,7 @@ impl Proxy {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             target: Mutex::new(target.to_owned()),
-            connections: AtomicUsize::new(0),
+            connections: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
             is_open: watch::Sender::new(true),
         });
@@ -48,7 +49,17 @@ impl Proxy {
 
     /// How many connections there were.
     pub(crate) fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::Relaxed)
+        *self.state.connections.borrow()
+    }
+
+    /// Waits until there were so many.
+    pub(crate) async fn has_had(&self, count: usize) {
+        let mut connections = self.state.connections.subscribe();
+        let had = connections.wait_for(|connections| *connections >= count);
+        timeout(DEADLINE, had)
+            .await
+            .expect("nobody connects")
+            .unwrap();
     }
 
     /// Cuts every connection; new ones are possible at once.
@@ -83,8 +94,10 @@ async fn accept(listener: TcpListener, state: Arc<State>) {
         if !*state.is_open.borrow() {
             continue;
         }
-        state.connections.fetch_add(1, Ordering::Relaxed);
         let mut cuts = state.cuts.subscribe();
+        state
+            .connections
+            .send_modify(|connections| *connections += 1);
         let target = state.target.lock().unwrap().clone();
         tokio::spawn(async move {
             let Ok(mut there) = TcpStream::connect(target).await else {
