@@ -1,11 +1,15 @@
 //! The gRPC form of `link`: frames between the nodes of a cluster in batches,
-//! questions beside them, mutual TLS around both.
+//! the questions of log-ins among them, other questions beside them, mutual TLS
+//! around all.
 //!
 //! [`GrpcLink`] is the side that sends frames to whoever owns their shard, at
 //! every node; [`Server`] is the side that takes them, at nodes that own shards.
 //! What crosses is in `proto/starling/link/v1`. What a frame means is left to
 //! `session`, who owns what to `cluster`.
 
+mod answers;
+mod asked;
+mod asking;
 mod attached;
 mod attending;
 #[doc(hidden)]
@@ -31,6 +35,7 @@ mod own;
 mod pb;
 mod peer;
 mod peers;
+mod questions;
 mod reattach;
 mod remote;
 mod routes;

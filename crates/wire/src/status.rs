@@ -3,12 +3,13 @@
 //! The details of a status are a `Failure` of `control.proto`. A status without
 //! them was made by the transport, and means what its code says.
 
+use bytes::Bytes;
 use prost::Message as _;
 use starling_link::{BindError, Error, ReattachError, ResumeError};
 use tonic::{Code, Status};
 
-use crate::link::v1::Failure;
 use crate::link::v1::failure::Kind;
+use crate::link::v1::{Failure, Refusal, Reply, reply};
 
 /// The status of a failed question.
 pub(crate) fn of_error(error: &Error) -> Status {
@@ -168,6 +169,31 @@ pub(crate) fn reattach_error(status: &Status) -> ReattachError {
         | Kind::ResumeUnknown
         | Kind::ResumeTooHigh
         | Kind::ResumeStale => ReattachError::Link(error(status)),
+    }
+}
+
+/// The answer to a question that came by a lane, as its bytes say it.
+pub(crate) fn reply(answer: Result<reply::What, Status>) -> Reply {
+    let what = answer.unwrap_or_else(|status| {
+        reply::What::Refusal(Refusal {
+            code: status.code().into(),
+            text: status.message().to_owned(),
+            details: Bytes::copy_from_slice(status.details()),
+        })
+    });
+    Reply { what: Some(what) }
+}
+
+/// What such an answer means.
+pub(crate) fn of_reply(reply: Reply) -> Result<reply::What, Status> {
+    match reply.what {
+        Some(reply::What::Refusal(Refusal {
+            code,
+            text,
+            details,
+        })) => Err(Status::with_details(Code::from(code), text, details)),
+        Some(what) => Ok(what),
+        None => Err(Status::internal("an answer that is not known here")),
     }
 }
 

@@ -11,7 +11,7 @@ use starling_xmpp::credentials::{
 };
 use starling_xmpp::time::UnixMillis;
 use starling_xmpp::{BareJid, Jid};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
 use super::DEADLINE;
@@ -32,6 +32,8 @@ pub struct ScriptedNode {
     outlets: Mutex<HashMap<SessionId, Arc<dyn Outlet>>>,
     brought: Mutex<Option<Reattach>>,
     last: AtomicU64,
+    is_thinking: watch::Sender<bool>,
+    asked: watch::Sender<u64>,
 }
 
 impl ScriptedNode {
@@ -47,6 +49,8 @@ impl ScriptedNode {
             outlets: Mutex::default(),
             brought: Mutex::default(),
             last: AtomicU64::new(0),
+            is_thinking: watch::Sender::new(false),
+            asked: watch::Sender::new(0),
         })
     }
 
@@ -58,6 +62,25 @@ impl ScriptedNode {
     /// Whether it refuses everything, as a node that gives its shards away.
     pub fn freeze(&self, is_frozen: bool) {
         self.is_frozen.store(is_frozen, Ordering::Relaxed);
+    }
+
+    /// Whether it keeps those waiting who want credentials or a session.
+    pub fn think(&self, is_thinking: bool) {
+        self.is_thinking.send_replace(is_thinking);
+    }
+
+    /// Waits until so many have asked for credentials or a session.
+    pub async fn wait_for_questions(&self, count: u64) {
+        let mut asked = self.asked.subscribe();
+        let waited = timeout(DEADLINE, asked.wait_for(|asked| *asked >= count)).await;
+        assert!(waited.is_ok(), "only {} of {count}", *self.asked.borrow());
+    }
+
+    async fn asked(&self) {
+        self.asked.send_modify(|asked| *asked += 1);
+        let mut is_thinking = self.is_thinking.subscribe();
+        // The sender lives as long as the node.
+        let _ = is_thinking.wait_for(|is_thinking| !is_thinking).await;
     }
 
     /// Frames that nobody looked at.
@@ -169,6 +192,7 @@ impl SessionNode for ScriptedNode {
     }
 
     async fn credentials(&self, _account: &BareJid) -> Result<Option<Credentials>, Error> {
+        self.asked().await;
         Ok(Some(Self::credentials()))
     }
 
@@ -193,6 +217,7 @@ impl SessionNode for ScriptedNode {
     }
 
     async fn bind(&self, bind: Bind) -> Result<Bound, BindError> {
+        self.asked().await;
         let resource = bind.resource.unwrap_or_else(|| "chosen".into());
         if resource == "taken" {
             return Err(BindError::Conflict);

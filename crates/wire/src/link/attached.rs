@@ -11,15 +11,21 @@ use bytes::Bytes;
 use starling_cluster::{Membership, NodeId};
 use starling_link::trace::SpanSink;
 use starling_link::{
-    Attach, Close, Detached, Frame, Full, Management, Note, Outlet, SessionId, SessionKey,
-    SessionNode, Settle, TraceContext, is_ahead,
+    Attach, Close, Full, Management, Note, Outlet, SessionId, SessionKey, SessionNode, Settle,
+    TraceContext, is_ahead,
 };
 use starling_xmpp::{BareJid, Stanza};
+use tokio::sync::Semaphore;
 
-use super::Identity;
 use super::down::{self, Fate, InLog, Outgoing, ToClient};
 use super::inbound::Inbound;
 use super::outbox::{Batching, Outbox};
+use super::questions::{Answer, QUESTIONS_MAX};
+use super::{Identity, answers};
+
+/// Questions of one lane that are not answered yet, at most. Whoever asks waits
+/// for fewer; the others are those that it has given up.
+const ANSWERS_MAX: usize = 2 * QUESTIONS_MAX;
 
 /// Names a lane: the node that opened it, in one of its runs, and which of its
 /// lanes it is.
@@ -46,6 +52,8 @@ pub(super) struct Attached {
     pub(super) sink: Option<Arc<dyn SpanSink>>,
     connections: AtomicU64,
     is_gone: AtomicBool,
+    /// Questions that are not answered yet are bounded by it.
+    pub(super) answering: Arc<Semaphore>,
     this: Weak<Self>,
 }
 
@@ -71,6 +79,7 @@ impl Attached {
             sink,
             connections: AtomicU64::new(0),
             is_gone: AtomicBool::new(false),
+            answering: Arc::new(Semaphore::new(ANSWERS_MAX)),
             this: Weak::clone(this),
         })
     }
@@ -106,6 +115,19 @@ impl Attached {
             sessions.insert(session, (account, attach));
         }
         true
+    }
+
+    /// The same; if nobody is there any more to use the session, it has lost its
+    /// stream.
+    pub(super) fn attach_or_lose(
+        &self,
+        node: &Arc<dyn SessionNode>,
+        session: &SessionKey,
+        attach: Attach,
+    ) {
+        if !self.attach(session.account.clone(), session.id, attach) {
+            answers::lose(node, session.clone(), attach);
+        }
     }
 
     /// Whose session this is, if it may be spoken for.
@@ -147,14 +169,7 @@ impl Attached {
             return;
         };
         for (id, (account, attach)) in sessions {
-            let frame = Frame::Detach {
-                session: SessionKey { account, id },
-                attach,
-                how: Detached::Lost,
-                acked: None,
-            };
-            // Refused only by a node that ends, and its sessions with it.
-            let _ = node.push(frame);
+            answers::lose(&node, SessionKey { account, id }, attach);
         }
     }
 
@@ -166,6 +181,15 @@ impl Attached {
     pub(super) fn tell(&self, frame: u64, fate: Fate) {
         // Without a bound nothing is refused.
         let _ = self.say(usize::MAX, &Outgoing::Of(frame, fate));
+    }
+
+    /// Answers a question.
+    pub(super) fn answer(&self, id: u64, answer: Answer) {
+        // Bounded by the number of questions.
+        let _ = self.say(
+            usize::MAX,
+            &Outgoing::Answer(id, &crate::status::reply(answer)),
+        );
     }
 
     fn say(&self, bytes_max: usize, frame: &Outgoing<'_>) -> Result<(), Full> {

@@ -1,19 +1,16 @@
-//! Questions of other nodes to the session node of this process.
-//!
-//! Each is checked against the certificate of whoever asks and against who owns
-//! the account's shard, as a frame is.
+//! Questions of other nodes to the session node of this process that come as
+//! calls of their own. What they are answered is `answers`' matter where lanes
+//! ask it too.
 
 use std::sync::{Arc, Weak};
 
-use starling_cluster::{Epoch, Membership, Role, Shard};
-use starling_link::{
-    Attach, Bind, BindError, Detached, Error, Frame, Outlet, ReattachError, Registration, Resume,
-    ResumeError, SessionId, SessionKey, SessionNode,
-};
+use starling_cluster::{Epoch, Membership, Shard};
+use starling_link::{Attach, Error, Registration, SessionId, SessionKey, SessionNode};
 use starling_xmpp::BareJid;
 use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
+use super::answers::{self, Access, May};
 use super::attached::{Attached, LaneKey};
 use super::server::Lanes;
 use super::v1::control_server::Control;
@@ -30,15 +27,6 @@ pub(super) struct Service {
     pub(super) lanes: Arc<Lanes>,
 }
 
-/// Roles that may ask something.
-#[derive(Clone, Copy)]
-enum May {
-    /// Whoever lets clients in.
-    LetIn,
-    /// Whoever does an administrator's work.
-    Administer,
-}
-
 impl Service {
     /// The node, and the account that is asked about, if it may be.
     fn check<T>(
@@ -47,33 +35,19 @@ impl Service {
         target: Option<&v1::Target>,
         may: May,
     ) -> Result<(Arc<dyn SessionNode>, BareJid), Status> {
-        let node = self.node_for(request, may)?;
-        let target = target.ok_or_else(|| convert::bad("there is no account"))?;
-        let shard = u16::try_from(target.shard).ok().and_then(Shard::new);
-        let shard = shard.ok_or_else(|| convert::bad("there is no such shard"))?;
-        let owner = self.membership.owner(shard);
-        let is_ours = owner.is_some_and(|owner| {
-            owner.node == *self.membership.local() && owner.epoch == Epoch(target.epoch)
-        });
-        if !is_ours {
-            return Err(status::of_error(&Error::Unavailable));
-        }
-        Ok((node, convert::account(&target.account)?))
+        self.access(&*identity(request)?).account(target, may)
     }
 
     fn node_for<T>(&self, request: &Request<T>, may: May) -> Result<Arc<dyn SessionNode>, Status> {
-        let peer = identity(request)?;
-        let is_allowed = match may {
-            May::LetIn => peer.has(Role::Edge) || peer.has(Role::Api),
-            May::Administer => peer.has(Role::Api) || peer.has(Role::Session),
-        };
-        if !is_allowed {
-            return Err(Status::permission_denied(
-                "the certificate of this node has no role that may ask this",
-            ));
+        self.access(&*identity(request)?).node(may)
+    }
+
+    fn access<'a>(&'a self, peer: &'a Identity) -> Access<'a> {
+        Access {
+            node: &self.node,
+            membership: &*self.membership,
+            peer,
         }
-        let gone = || status::of_error(&Error::ShuttingDown);
-        self.node.upgrade().ok_or_else(gone)
     }
 
     /// The lane that a session's stream will be behind.
@@ -84,9 +58,7 @@ impl Service {
         incarnation: u64,
     ) -> Result<Arc<Attached>, Status> {
         let peer = identity(request)?;
-        if !peer.has(Role::Edge) {
-            return Err(Status::permission_denied("only an edge has clients"));
-        }
+        self.access(&peer).clients()?;
         let key = LaneKey {
             node: peer.node.clone(),
             incarnation,
@@ -103,23 +75,25 @@ pub(super) fn identity<T>(request: &Request<T>) -> Result<Arc<Identity>, Status>
         .ok_or_else(|| Status::unauthenticated("the connection has no certificate"))
 }
 
-/// A session is behind a lane from now on; if nobody is there any more to use
-/// it, it has lost its stream.
-fn attach(lane: &Attached, node: &Arc<dyn SessionNode>, session: &SessionKey, attach: Attach) {
-    if !lane.attach(session.account.clone(), session.id, attach) {
-        lose(node, session.clone(), attach);
-    }
-}
-
-fn lose(node: &Arc<dyn SessionNode>, session: SessionKey, attach: Attach) {
-    let frame = Frame::Detach {
-        session,
-        attach,
-        how: Detached::Lost,
-        acked: None,
-    };
-    // Refused only by a node that ends, and its sessions with it.
-    let _ = node.push(frame);
+/// What gives a stream its session runs to its end even if whoever asks does
+/// not wait: a session without a stream has to be told so.
+async fn to_the_end<T: Send + 'static>(
+    lane: Arc<Attached>,
+    giving: impl Future<Output = Result<(T, SessionKey, Attach), Status>> + Send + 'static,
+) -> Result<Response<T>, Status> {
+    let (answer, answered) = oneshot::channel();
+    tokio::spawn(async move {
+        let given = giving.await;
+        if let Err(Ok((_, session, attach))) = answer.send(given) {
+            lane.detach(session.id, attach);
+            if let Some(node) = lane.node.upgrade() {
+                answers::lose(&node, session, attach);
+            }
+        }
+    });
+    let gone = Err(status::of_error(&Error::ShuttingDown));
+    let (response, ..) = answered.await.unwrap_or(gone)?;
+    Ok(Response::new(response))
 }
 
 #[tonic::async_trait]
@@ -128,28 +102,19 @@ impl Control for Service {
         &self,
         request: Request<v1::CredentialsRequest>,
     ) -> Result<Response<v1::CredentialsResponse>, Status> {
-        let target = request.get_ref().target.as_ref();
-        let (node, account) = self.check(&request, target, May::LetIn)?;
-        let found = node.credentials(&account).await;
-        let found = found.map_err(|why| status::of_error(&why))?;
-        Ok(Response::new(convert::credentials(found)))
+        let peer = identity(&request)?;
+        let found = self.access(&peer).credentials(request.into_inner()).await;
+        found.map(Response::new)
     }
 
     async fn change_credentials(
         &self,
         request: Request<v1::ChangeCredentialsRequest>,
     ) -> Result<Response<v1::ChangeCredentialsResponse>, Status> {
-        let target = request.get_ref().target.as_ref();
-        let (node, account) = self.check(&request, target, May::LetIn)?;
-        let request = request.into_inner();
-        let basis = convert::of_basis(&request.basis)?;
-        let changes = request.changes.into_iter().map(convert::of_change);
-        let changes = changes.collect::<Result<_, _>>()?;
-        let changed = node.change_credentials(&account, basis, changes).await;
-        let fingerprint = changed.map_err(|why| status::of_error(&why))?;
-        Ok(Response::new(v1::ChangeCredentialsResponse {
-            fingerprint: convert::fingerprint(fingerprint),
-        }))
+        let peer = identity(&request)?;
+        let access = self.access(&peer);
+        let changed = access.change_credentials(request.into_inner()).await;
+        changed.map(Response::new)
     }
 
     async fn register(
@@ -183,35 +148,13 @@ impl Control for Service {
         let asked = request.get_ref();
         let (node, account) = self.check(&request, asked.target.as_ref(), May::LetIn)?;
         let lane = self.lane(&request, asked.lane, asked.incarnation)?;
-        let outlet = lane.outlet(asked.outlet);
-        let bind = bind(account.clone(), request.into_inner(), outlet)?;
-        let (answer, answered) = oneshot::channel();
-        // It runs to its end even if whoever asks does not wait: a session
-        // without a stream has to be told so.
-        tokio::spawn(async move {
-            let result = node.bind(bind).await;
-            let session = result.as_ref().ok().map(|bound| SessionKey {
-                account,
-                id: bound.session,
-            });
-            if let Some(session) = &session {
-                attach(&lane, &node, session, Attach::default());
-            }
-            if let (Err(_), Some(session)) = (answer.send(result), session) {
-                lane.detach(session.id, Attach::default());
-                lose(&node, session, Attach::default());
-            }
-        });
-        let gone = Err(BindError::Link(Error::ShuttingDown));
-        let bound = answered.await.unwrap_or(gone);
-        let bound = bound.map_err(|why| status::of_bind(&why))?;
-        Ok(Response::new(v1::BindResponse {
-            session: bound.session.0,
-            jid: bound.jid.as_str().to_owned(),
-            at_ms: bound.at.0,
-            management: bound.management.map(convert::management),
-            inline: convert::elements(&bound.inline),
-        }))
+        let asked = request.into_inner();
+        to_the_end(Arc::clone(&lane), async move {
+            let bound = answers::bind(&node, account.clone(), &lane, asked).await?;
+            let id = SessionId(bound.session);
+            Ok((bound, SessionKey { account, id }, Attach::default()))
+        })
+        .await
     }
 
     async fn resume(
@@ -221,42 +164,13 @@ impl Control for Service {
         let asked = request.get_ref();
         let (node, account) = self.check(&request, asked.target.as_ref(), May::LetIn)?;
         let lane = self.lane(&request, asked.lane, asked.incarnation)?;
-        let outlet = lane.outlet(asked.outlet);
         let asked = request.into_inner();
-        let resume = Resume {
-            account: account.clone(),
-            token: asked.token.into(),
-            h: asked.h,
-            basis: convert::of_basis(&asked.basis)?,
-            client: convert::of_client(asked.client)?,
-            outlet,
-        };
-        let (answer, answered) = oneshot::channel();
-        tokio::spawn(async move {
-            let result = node.resume(resume).await;
-            let session = result.as_ref().ok().map(|resumed| {
-                let id = resumed.session;
-                (SessionKey { account, id }, resumed.attach)
-            });
-            if let Some((session, number)) = &session {
-                attach(&lane, &node, session, *number);
-            }
-            if let (Err(_), Some((session, number))) = (answer.send(result), session) {
-                lane.detach(session.id, number);
-                lose(&node, session, number);
-            }
-        });
-        let gone = Err(ResumeError::Link(Error::ShuttingDown));
-        let resumed = answered.await.unwrap_or(gone);
-        let resumed = resumed.map_err(|why| status::of_resume(&why))?;
-        Ok(Response::new(v1::ResumeResponse {
-            session: resumed.session.0,
-            attach: resumed.attach.0,
-            jid: resumed.jid.as_str().to_owned(),
-            committed: resumed.committed,
-            acked: resumed.acked,
-            management: Some(convert::management(resumed.management)),
-        }))
+        to_the_end(Arc::clone(&lane), async move {
+            let resumed = answers::resume(&node, account.clone(), &lane, asked).await?;
+            let (id, number) = (SessionId(resumed.session), Attach(resumed.attach));
+            Ok((resumed, SessionKey { account, id }, number))
+        })
+        .await
     }
 
     async fn reattach(
@@ -269,25 +183,18 @@ impl Control for Service {
         let outlet = lane.outlet(asked.outlet);
         let asked = reattach::request(account, request.into_inner(), outlet)?;
         let session = asked.session.clone();
-        let (answer, answered) = oneshot::channel();
-        tokio::spawn(async move {
-            let result = node.reattach(asked).await;
-            let number = result.as_ref().ok().map(|reattached| reattached.attach);
-            if let Some(number) = number {
-                attach(&lane, &node, &session, number);
-            }
-            if let (Err(_), Some(number)) = (answer.send(result), number) {
-                lane.detach(session.id, number);
-                lose(&node, session, number);
-            }
-        });
-        let gone = Err(ReattachError::Link(Error::ShuttingDown));
-        let reattached = answered.await.unwrap_or(gone);
-        let reattached = reattached.map_err(|why| status::of_reattach(&why))?;
-        Ok(Response::new(v1::ReattachResponse {
-            attach: reattached.attach.0,
-            committed: reattached.committed,
-        }))
+        to_the_end(Arc::clone(&lane), async move {
+            let reattached = node.reattach(asked).await;
+            let reattached = reattached.map_err(|why| status::of_reattach(&why))?;
+            let number = reattached.attach;
+            lane.attach_or_lose(&node, &session, number);
+            let response = v1::ReattachResponse {
+                attach: number.0,
+                committed: reattached.committed,
+            };
+            Ok((response, session, number))
+        })
+        .await
     }
 
     async fn attended(
@@ -356,20 +263,4 @@ impl Control for Service {
         let is_kicked = is_kicked.map_err(|why| status::of_error(&why))?;
         Ok(Response::new(v1::KickResponse { is_kicked }))
     }
-}
-
-fn bind(account: BareJid, asked: v1::BindRequest, outlet: Arc<dyn Outlet>) -> Result<Bind, Status> {
-    let conflict = convert::of_conflict(asked.conflict())?;
-    Ok(Bind {
-        account,
-        resource: asked.resource.map(Into::into),
-        tag: asked.tag.map(Into::into),
-        basis: convert::of_basis(&asked.basis)?,
-        is_anonymous: asked.is_anonymous,
-        conflict,
-        client: convert::of_client(asked.client)?,
-        management: asked.management.map(convert::of_enable),
-        inline: convert::of_elements(&asked.inline)?,
-        outlet,
-    })
 }

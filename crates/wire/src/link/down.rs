@@ -8,9 +8,11 @@ use starling_cluster::{Epoch, NodeId, Owner};
 use starling_link::{Close, LogPlace, Management, Resumption, TraceContext};
 use starling_xmpp::Stanza;
 
+use super::asked::{self, Asked};
 use super::pb::{self, Malformed, Reader, Value};
 use super::stanza;
 use super::trace::{self, Sink};
+use super::v1::Reply;
 
 /// A frame to be written.
 #[derive(Debug)]
@@ -19,6 +21,8 @@ pub(crate) enum Outgoing<'a> {
     ToClient(u64, ToClient<&'a Stanza, &'a Management, &'a TraceContext>),
     /// What became of a frame.
     Of(u64, Fate),
+    /// What a question has for an answer.
+    Answer(u64, &'a Reply),
 }
 
 /// A frame as it came.
@@ -28,6 +32,8 @@ pub(crate) enum Incoming {
     ToClient(u64, ToClient<Stanza, Management, TraceContext>),
     /// What became of a frame of ours.
     Of(u64, Fate),
+    /// What a question of ours has for an answer.
+    Answer(Asked),
 }
 
 /// What a session says to its client.
@@ -104,6 +110,9 @@ pub(crate) fn write(frame: &Outgoing<'_>, out: &mut BytesMut) {
                 pb::uint(out, 3, u64::from(owner.epoch.0));
             }
         }),
+        Outgoing::Answer(id, reply) => {
+            pb::message(out, 10, |out| asked::write(*id, *reply, out));
+        }
     });
 }
 
@@ -143,8 +152,10 @@ pub(crate) fn read(frame: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<Incomi
     let mut what = None;
     let mut reader = Reader::new(frame);
     while let Some((field, value)) = reader.next()? {
-        if let 1..=9 = field {
-            what = Some(read_what(field, value.bytes()?, batch, sink)?);
+        match field {
+            1..=9 => what = Some(read_what(field, value.bytes()?, batch, sink)?),
+            10 => what = Some(Incoming::Answer(Asked::read(value.bytes()?, batch)?)),
+            _ => {}
         }
     }
     what.ok_or(Malformed("it says nothing that is known here"))

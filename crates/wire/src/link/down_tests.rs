@@ -11,6 +11,7 @@ use starling_link::contract::message;
 
 use super::*;
 use crate::link::v1;
+use crate::status;
 
 fn in_log(epoch: u32, is_copy: bool) -> InLog {
     let place = LogPlace {
@@ -74,6 +75,7 @@ fn written(frame: &Incoming) -> Bytes {
     let mut out = BytesMut::new();
     let outgoing = match frame {
         Incoming::Of(frame, fate) => Outgoing::Of(*frame, fate.clone()),
+        Incoming::Answer(asked) => panic!("{asked:?}"),
         Incoming::ToClient(outlet, what) => Outgoing::ToClient(
             *outlet,
             match what {
@@ -114,6 +116,26 @@ fn frames_are_what_the_proto_file_says() {
         assert!(generated.frames[0].what.is_some(), "{frame:?}");
         let again = back(&Bytes::from(generated.encode_to_vec()));
         assert_eq!(shown(&again), shown(&frame));
+    }
+}
+
+/// An answer is written beside frames, and read as what it was: also a refusal.
+#[test]
+fn answers_are_what_the_proto_file_says() {
+    let refused = status::of_error(&starling_link::Error::Stale);
+    let reply = status::reply(Err(refused));
+    let mut out = BytesMut::new();
+    write(&Outgoing::Answer(7, &reply), &mut out);
+    let bytes = out.freeze();
+    let generated = v1::Down::decode(bytes.clone()).unwrap();
+    let again = Bytes::from(generated.encode_to_vec());
+    for batch in [bytes, again] {
+        let Incoming::Answer(asked) = back(&batch) else {
+            panic!("it is no answer");
+        };
+        assert_eq!(asked.id, 7);
+        let why = status::of_reply(asked.decode().unwrap()).unwrap_err();
+        assert_eq!(status::error(&why), starling_link::Error::Stale);
     }
 }
 

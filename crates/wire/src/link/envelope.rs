@@ -25,6 +25,8 @@ pub(crate) struct Welcome {
     pub(crate) incarnation: u64,
     pub(crate) is_new: bool,
     pub(crate) received: u64,
+    /// Whether it answers questions that come by the lane.
+    pub(crate) answers: bool,
 }
 
 /// What crosses at once: some fields, and frames that were written before.
@@ -72,6 +74,7 @@ impl Message {
             pb::fixed64(out, 1, welcome.incarnation);
             pb::uint(out, 2, u64::from(welcome.is_new));
             pb::uint(out, 3, welcome.received);
+            pb::uint(out, 4, u64::from(welcome.answers));
         })
     }
 
@@ -157,12 +160,14 @@ impl<'a> Envelope<'a> {
             incarnation: 0,
             is_new: false,
             received: 0,
+            answers: false,
         };
         each(greeting, |field, value| {
             match field {
                 1 => welcome.incarnation = value.uint()?,
                 2 => welcome.is_new = value.is_true()?,
                 3 => welcome.received = value.uint()?,
+                4 => welcome.answers = value.is_true()?,
                 _ => {}
             }
             Ok(())

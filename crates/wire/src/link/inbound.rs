@@ -33,7 +33,8 @@ const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
 /// What has come by a lane.
 #[derive(Default)]
 pub(super) struct Inbound {
-    queue: VecDeque<up::Incoming>,
+    /// Those that were dealt with when they came keep their places.
+    queue: VecDeque<Option<up::Incoming>>,
     /// The number of the next frame to come.
     received: u64,
     /// The number of the next frame to be taken.
@@ -94,7 +95,10 @@ impl Attached {
     }
 
     /// Takes note of everything in a batch. Returns whether there was anything.
-    fn batch(&self, batch: &Bytes) -> Result<bool, Malformed> {
+    ///
+    /// Questions do not wait for what came before them: one worker without room
+    /// must not keep the users of the others from logging in.
+    fn batch(self: &Arc<Self>, batch: &Bytes) -> Result<bool, Malformed> {
         let mut envelope = Envelope::read(batch)?;
         self.outbox.acknowledged(envelope.taken, |_, ()| {});
         let mut number = envelope.first;
@@ -105,9 +109,17 @@ impl Attached {
             }
             // One that came before the lane broke is there already.
             if number == inbound.received {
-                inbound
-                    .queue
-                    .push_back(up::read(frame, batch, self.sink.as_ref())?);
+                let frame = match up::read(frame, batch, self.sink.as_ref())? {
+                    up::Incoming {
+                        what: What::Asked(asked),
+                        ..
+                    } => {
+                        self.ask(asked);
+                        None
+                    }
+                    frame => Some(frame),
+                };
+                inbound.queue.push_back(frame);
                 inbound.received += 1;
             }
             number += 1;
@@ -162,7 +174,11 @@ impl Attached {
             let (shard, frame) = match inbound.held.take() {
                 Some(held) => held,
                 None => {
-                    let next = inbound.queue.front()?;
+                    let Some(next) = inbound.queue.front()? else {
+                        inbound.queue.pop_front();
+                        inbound.taken += 1;
+                        continue;
+                    };
                     let address = next.address;
                     match self.verdict(inbound, address) {
                         Verdict::Take => {}
@@ -173,7 +189,7 @@ impl Attached {
                             continue;
                         }
                     }
-                    let next = inbound.queue.pop_front()?;
+                    let next = inbound.queue.pop_front()??;
                     let Some(frame) = self.frame(inbound.taken, next.what) else {
                         inbound.taken += 1;
                         continue;
@@ -249,7 +265,8 @@ impl Attached {
                     .map(|account| what.into_frame(SessionKey { account, id }, attach))
             }
             What::Routed(routed) if self.may_route() => Some(self.routed(number, routed)),
-            What::Routed(_) => None,
+            // Questions were dealt with when they came.
+            What::Routed(_) | What::Asked(_) => None,
         };
         if frame.is_none() {
             metrics::forbidden();

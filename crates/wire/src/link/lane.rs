@@ -4,6 +4,7 @@
 //! What becomes of frames that come back is left to `keeper`.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,9 +22,11 @@ use super::envelope::{Envelope, Hello, Message, Welcome};
 use super::lanes::lanes_client::LanesClient;
 use super::outbox::{Outbox, Sending};
 use super::outlets::Outlets;
+use super::questions::{Answer, Questions};
 use super::trace::Sink;
 use super::up::{self, Address};
-use crate::metrics;
+use super::v1::Question;
+use crate::{metrics, status};
 
 /// Pause before a lane that could not connect tries again; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
@@ -48,7 +51,10 @@ pub(crate) struct Lane {
     pub(super) outlets: Outlets,
     /// Frames that were taken and whose receipts are open, by their numbers.
     unsettled: Mutex<BTreeMap<u64, Kept>>,
+    pub(super) questions: Questions,
     is_up: watch::Sender<bool>,
+    /// Whether the other side answers questions that come by the lane.
+    answers: AtomicBool,
 }
 
 /// What the link does with the news of a lane.
@@ -60,6 +66,8 @@ pub(crate) trait Events: Send + Sync {
     fn forgotten(&self, lane: &Lane);
     /// The session of an outlet is about to be another node's.
     fn moved(&self, lane: &Lane, outlet: u64);
+    /// Nobody waits for this answer any more.
+    fn unwanted(&self, answer: Answer);
     /// The lane is there, or is not.
     fn reachable(&self, is_reachable: bool);
     /// Where spans go.
@@ -73,7 +81,9 @@ impl Lane {
             outbox: Arc::new(outbox),
             outlets: Outlets::default(),
             unsettled: Mutex::default(),
+            questions: Questions::new(),
             is_up: watch::Sender::new(false),
+            answers: AtomicBool::new(false),
         }
     }
 
@@ -92,6 +102,18 @@ impl Lane {
         self.outbox.push(bytes_max, kept, |kept, out| {
             up::write(kept.address, &kept.frame, out);
         })
+    }
+
+    /// Puts a question on its way, which its asker counts.
+    pub(crate) fn ask(&self, address: Address, id: u64, question: &Question) {
+        self.outbox
+            .push_bytes(|out| up::write_question(address, id, question, out));
+    }
+
+    /// Whether the other side answers questions that come by the lane, as it
+    /// said when it was connected last.
+    pub(crate) fn answers(&self) -> bool {
+        self.answers.load(Ordering::Acquire)
     }
 
     /// Whether the lane is connected.
@@ -142,6 +164,7 @@ impl Lane {
         let unsettled = std::mem::take(&mut *self.unsettled());
         let mut all: Vec<Kept> = unsettled.into_values().collect();
         all.extend(self.outbox.reset());
+        self.questions.give_up();
         all
     }
 
@@ -165,6 +188,8 @@ impl Lane {
                 .session(&connector, hello, &mut known, &mut received, &*events)
                 .await;
             self.outbox.end();
+            // The other side may be gone for good, and clients wait.
+            self.questions.give_up();
             if self.is_up.send_replace(false) {
                 pause = RETRY_FIRST;
             }
@@ -222,6 +247,7 @@ impl Lane {
         }
         *known = Some(welcome.incarnation);
         self.outbox.begin(welcome.received);
+        self.answers.store(welcome.answers, Ordering::Release);
         self.is_up.send_replace(true);
     }
 
@@ -333,6 +359,13 @@ impl Lane {
                 if let Some(shard) = self.outbox.with_kept(number, shard).flatten() {
                     metrics::misdirected();
                     events.refused(self, shard, owner);
+                }
+            }
+            Incoming::Answer(asked) => {
+                let id = asked.id;
+                let answer = asked.decode().map_err(malformed).and_then(status::of_reply);
+                if let Some(unwanted) = self.questions.answer(id, answer) {
+                    events.unwanted(unwanted);
                 }
             }
         }

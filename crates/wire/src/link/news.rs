@@ -11,6 +11,7 @@ use starling_link::trace::SpanSink;
 use super::keeper::Core;
 use super::lane::{Events, Lane};
 use super::peer::Peer;
+use super::questions::Answer;
 use super::trace::Sink;
 use crate::metrics;
 
@@ -50,6 +51,12 @@ impl Events for News {
         let taken = lane.outlets.take_one(outlet);
         if let (Some(core), Some(taken)) = (self.core.upgrade(), taken) {
             core.lose(vec![taken]);
+        }
+    }
+
+    fn unwanted(&self, answer: Answer) {
+        if let Some(core) = self.core.upgrade() {
+            core.abandon(answer);
         }
     }
 

@@ -5,18 +5,19 @@
 //! What the frames mean is not known here. Who keeps more of a frame than its
 //! bytes gives it along and gets it back when the frame was taken.
 
+mod sending;
+
 use std::collections::VecDeque;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::Stream;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::envelope::Message;
+
+pub(crate) use sending::Sending;
 
 /// The first allocation of a batch.
 const BATCH_BYTES_FIRST: usize = 2_048;
@@ -111,28 +112,43 @@ impl<K> Outbox<K> {
         kept: K,
         write: impl FnOnce(&K, &mut BytesMut),
     ) -> Result<(), K> {
-        let mut state = self.lock();
+        let state = self.lock();
         if state.bytes >= bytes_max {
             return Err(kept);
         }
+        self.append(state, |out| {
+            write(&kept, out);
+            Some(kept)
+        });
+        Ok(())
+    }
+
+    /// Adds a frame of which nothing but its bytes is kept.
+    pub(crate) fn push_bytes(&self, write: impl FnOnce(&mut BytesMut)) {
+        self.append(self.lock(), |out| {
+            write(out);
+            None
+        });
+    }
+
+    fn append(
+        &self,
+        mut state: MutexGuard<'_, State<K>>,
+        write: impl FnOnce(&mut BytesMut) -> Option<K>,
+    ) {
         let before = state.open.len();
         if before == 0 {
             let room = state.bytes_last.max(BATCH_BYTES_FIRST);
             state.open.reserve(room.min(self.batching.bytes));
         }
-        write(&kept, &mut state.open);
+        let kept = write(&mut state.open);
         state.bytes += state.open.len() - before;
-        state.kept.push_back(Some(kept));
+        state.kept.push_back(kept);
         state.open_frames += 1;
         if state.open.len() >= self.batching.bytes {
             state.seal();
         }
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        Ok(())
+        wake(state);
     }
 
     /// The other side has taken everything before `taken`: gives back what was
@@ -197,10 +213,8 @@ impl<K> Outbox<K> {
         state.taken = taken;
         let is_due = is_due && taken > state.told;
         state.is_ack_due |= is_due;
-        let waker = if is_due { state.waker.take() } else { None };
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
+        if is_due {
+            wake(state);
         }
     }
 
@@ -213,12 +227,8 @@ impl<K> Outbox<K> {
         state.stream = Some(state.streams);
         // What was told on a stream that broke may not have come.
         state.told = 0;
-        let waker = state.waker.take();
         let stream = state.streams;
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(state);
         stream
     }
 
@@ -227,11 +237,7 @@ impl<K> Outbox<K> {
         let mut state = self.lock();
         state.stream = None;
         state.sent = 0;
-        let waker = state.waker.take();
-        drop(state);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wake(state);
     }
 
     /// Forgets everything and counts from 0: the other side knows nothing.
@@ -253,6 +259,15 @@ impl<K> Outbox<K> {
     /// its batch, and the receiver refuses the batch.
     fn lock(&self) -> MutexGuard<'_, State<K>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Lets the stream that sends look again, without the lock.
+fn wake<K>(mut state: MutexGuard<'_, State<K>>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
@@ -287,102 +302,6 @@ impl<K> State<K> {
             return Some(Message::batch(0, self.taken, Bytes::new()));
         }
         None
-    }
-}
-
-/// The messages of one stream, as tonic wants them: the greeting, then batches.
-pub(crate) struct Sending<K> {
-    outbox: Arc<Outbox<K>>,
-    greeting: Option<Message>,
-    /// Which stream this is, once it may send.
-    stream: Stage,
-    /// The open batch when it was last looked at, and since when it is open.
-    seen: usize,
-    since: Option<Instant>,
-}
-
-/// How far a stream is.
-#[derive(Clone, Copy)]
-enum Stage {
-    /// It waits for the next [`Outbox::begin`] after this many.
-    Waiting(u64),
-    /// It sends.
-    Sending(u64),
-}
-
-impl<K> Sending<K> {
-    /// A stream that says `greeting` and sends once [`Outbox::begin`] is
-    /// called after this.
-    pub(crate) fn after(outbox: &Arc<Outbox<K>>, greeting: Message) -> Self {
-        let stage = Stage::Waiting(outbox.lock().streams);
-        Self::at(outbox, greeting, stage)
-    }
-
-    /// A stream that sends as the one that [`Outbox::begin`] returned.
-    pub(crate) fn of(outbox: &Arc<Outbox<K>>, greeting: Message, stream: u64) -> Self {
-        Self::at(outbox, greeting, Stage::Sending(stream))
-    }
-
-    fn at(outbox: &Arc<Outbox<K>>, greeting: Message, stream: Stage) -> Self {
-        Self {
-            outbox: Arc::clone(outbox),
-            greeting: Some(greeting),
-            stream,
-            seen: 0,
-            since: None,
-        }
-    }
-
-    /// Whether to let others write into the open batch first: as long as each
-    /// look finds more, and not for long.
-    fn is_growing(&mut self, bytes: usize, delay: Duration) -> bool {
-        let now = Instant::now();
-        let since = *self.since.get_or_insert(now);
-        let is_growing = bytes > self.seen && now.duration_since(since) < delay;
-        self.seen = bytes;
-        if !is_growing {
-            self.seen = 0;
-            self.since = None;
-        }
-        is_growing
-    }
-}
-
-impl<K: Send> Stream for Sending<K> {
-    type Item = Message;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        if let Some(greeting) = this.greeting.take() {
-            return Poll::Ready(Some(greeting));
-        }
-        let outbox = Arc::clone(&this.outbox);
-        let mut state = outbox.lock();
-        match (this.stream, state.stream) {
-            (Stage::Waiting(before), Some(stream)) if stream > before => {
-                this.stream = Stage::Sending(stream);
-            }
-            (Stage::Waiting(before), _) if state.streams == before => {
-                state.waker = Some(cx.waker().clone());
-                return Poll::Pending;
-            }
-            (Stage::Sending(own), Some(stream)) if own == stream => {}
-            _ => return Poll::Ready(None),
-        }
-        if let Some(message) = state.next_message() {
-            return Poll::Ready(Some(message));
-        }
-        if state.open_frames == 0 {
-            state.waker = Some(cx.waker().clone());
-            return Poll::Pending;
-        }
-        if this.is_growing(state.open.len(), outbox.batching.delay) {
-            // The others that are ready to run come first.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        state.seal();
-        Poll::Ready(state.next_message())
     }
 }
 

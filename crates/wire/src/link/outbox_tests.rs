@@ -6,6 +6,8 @@
     reason = "tests panic on failure"
 )]
 
+use std::sync::Arc;
+
 use bytes::BufMut as _;
 use futures_util::{FutureExt as _, StreamExt as _};
 

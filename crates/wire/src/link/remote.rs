@@ -14,16 +14,14 @@ use starling_xmpp::BareJid;
 use starling_xmpp::credentials::{Credentials, Fingerprint};
 use starling_xmpp::time::UnixMillis;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
-use tonic::Status;
 
 use super::keeper::Core;
 use super::peer::Peer;
-use super::{convert, v1};
+use super::up::Address;
+use super::v1::question::What;
+use super::v1::reply::What as Reply;
+use super::{asking, convert, v1};
 use crate::status;
-
-/// How long a stream that wants a session waits for the lane it will use.
-const LANE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Another node.
 #[derive(Clone)]
@@ -49,15 +47,25 @@ impl RemoteNode {
     }
 
     /// Names an account to its owner; there is no use in asking another.
-    pub(super) fn target(&self, account: &BareJid) -> Result<Option<v1::Target>, Error> {
+    fn addressed(&self, account: &BareJid) -> Result<(Address, Option<v1::Target>), Error> {
         let shard = self.core.placement.shard_of(account);
         let owner = self.core.membership.owner(shard);
         let owner = owner.filter(|owner| owner.node == *self.peer.node());
-        Ok(Some(v1::Target {
+        let address = Address {
+            shard,
+            epoch: owner.ok_or(Error::Unavailable)?.epoch,
+            is_restart: false,
+        };
+        let target = v1::Target {
             account: account.as_str().to_owned(),
             shard: u32::from(shard.number()),
-            epoch: owner.ok_or(Error::Unavailable)?.epoch.0,
-        }))
+            epoch: address.epoch.0,
+        };
+        Ok((address, Some(target)))
+    }
+
+    pub(super) fn target(&self, account: &BareJid) -> Result<Option<v1::Target>, Error> {
+        self.addressed(account).map(|(_, target)| target)
     }
 
     /// Makes everything ready for a session of this account.
@@ -72,84 +80,14 @@ impl RemoteNode {
             return Err(Error::Unavailable);
         }
         let lane = self.peer.lane(shard);
-        let up = timeout(LANE_TIMEOUT, lane.up()).await;
-        up.map_err(|_| Error::Unavailable)?;
+        let up = asking::up(lane).await;
+        up.map_err(|why| status::error(&why))?;
         Ok(Attaching {
             node: self.clone(),
             account: account.clone(),
             shard,
             outlet: lane.outlets.add(shard, outlet),
         })
-    }
-
-    async fn bind_now(self, bind: Bind) -> Result<(Bound, Attaching), BindError> {
-        let attaching = self
-            .attaching(&bind.account, Arc::clone(&bind.outlet))
-            .await?;
-        let request = v1::BindRequest {
-            target: self.target(&bind.account)?,
-            lane: self.peer.lane(attaching.shard).index,
-            outlet: attaching.outlet,
-            incarnation: self.core.incarnation,
-            resource: bind.resource.map(Into::into),
-            tag: bind.tag.map(Into::into),
-            basis: convert::basis(bind.basis),
-            is_anonymous: bind.is_anonymous,
-            conflict: convert::conflict(bind.conflict).into(),
-            client: Some(convert::client(&bind.client)),
-            management: bind.management.map(convert::enable),
-            inline: convert::elements(&bind.inline),
-        };
-        let asked = self.peer.control().bind(request).await;
-        let answer = asked.map_err(|why| status::bind_error(&why))?.into_inner();
-        let session = SessionId(answer.session);
-        attaching.attached(session, Attach::default());
-        let bound = (|| {
-            Ok::<_, Status>(Bound {
-                session,
-                jid: convert::jid(&answer.jid)?,
-                at: UnixMillis(answer.at_ms),
-                management: answer.management.map(convert::of_management),
-                inline: convert::of_elements(&answer.inline)?,
-            })
-        })();
-        let bound = bound.map_err(|why| status::bind_error(&why))?;
-        Ok((bound, attaching))
-    }
-
-    async fn resume_now(self, resume: Resume) -> Result<(Resumed, Attaching), ResumeError> {
-        let attaching = self
-            .attaching(&resume.account, Arc::clone(&resume.outlet))
-            .await?;
-        let request = v1::ResumeRequest {
-            target: self.target(&resume.account)?,
-            lane: self.peer.lane(attaching.shard).index,
-            outlet: attaching.outlet,
-            incarnation: self.core.incarnation,
-            token: resume.token.into(),
-            h: resume.h,
-            basis: convert::basis(resume.basis),
-            client: Some(convert::client(&resume.client)),
-        };
-        let asked = self.peer.control().resume(request).await;
-        let answer = asked
-            .map_err(|why| status::resume_error(&why))?
-            .into_inner();
-        let (session, attach) = (SessionId(answer.session), Attach(answer.attach));
-        attaching.attached(session, attach);
-        let resumed = (|| {
-            let management = answer.management.map(convert::of_management);
-            Ok::<_, Status>(Resumed {
-                session,
-                attach,
-                jid: convert::jid(&answer.jid)?,
-                committed: answer.committed,
-                acked: answer.acked,
-                management: management.ok_or_else(|| convert::bad("no management"))?,
-            })
-        })();
-        let resumed = resumed.map_err(|why| status::resume_error(&why))?;
-        Ok((resumed, attaching))
     }
 }
 
@@ -210,11 +148,15 @@ impl SessionNode for RemoteNode {
     }
 
     async fn credentials(&self, account: &BareJid) -> Result<Option<Credentials>, Error> {
-        let target = self.target(account)?;
-        let request = v1::CredentialsRequest { target };
-        let answer = self.peer.control().credentials(request).await;
+        let (address, target) = self.addressed(account)?;
+        let question = What::Credentials(v1::CredentialsRequest { target });
+        let is_found = |reply| match reply {
+            Reply::Credentials(answer) => Some(answer),
+            _ => None,
+        };
+        let answer = self.ask(address, question, is_found).await;
         answer
-            .and_then(|answer| convert::of_credentials(answer.into_inner()))
+            .and_then(convert::of_credentials)
             .map_err(|why| status::error(&why))
     }
 
@@ -224,14 +166,19 @@ impl SessionNode for RemoteNode {
         basis: Option<Fingerprint>,
         changes: Vec<CredentialChange>,
     ) -> Result<Fingerprint, Error> {
-        let request = v1::ChangeCredentialsRequest {
-            target: self.target(account)?,
+        let (address, target) = self.addressed(account)?;
+        let question = What::ChangeCredentials(v1::ChangeCredentialsRequest {
+            target,
             basis: convert::basis(basis),
             changes: changes.into_iter().map(convert::change).collect(),
+        });
+        let is_changed = |reply| match reply {
+            Reply::ChangeCredentials(answer) => Some(answer),
+            _ => None,
         };
-        let answer = self.peer.control().change_credentials(request).await;
+        let answer = self.ask(address, question, is_changed).await;
         answer
-            .and_then(|answer| convert::of_fingerprint(&answer.into_inner().fingerprint))
+            .and_then(|answer| convert::of_fingerprint(&answer.fingerprint))
             .map_err(|why| status::error(&why))
     }
 
@@ -254,37 +201,75 @@ impl SessionNode for RemoteNode {
     }
 
     async fn bind(&self, bind: Bind) -> Result<Bound, BindError> {
-        let (answer, answered) = oneshot::channel();
-        let this = self.clone();
-        // It runs to its end even if the caller does not: the other node would
-        // keep a session that nobody knows of.
-        tokio::spawn(async move {
-            let (result, attaching) = match this.bind_now(bind).await {
-                Ok((bound, attaching)) => (Ok(bound), Some(attaching)),
-                Err(why) => (Err(why), None),
-            };
-            if let (Err(Ok(bound)), Some(attaching)) = (answer.send(result), attaching) {
-                attaching.abandon(bound.session, Attach::default());
-            }
+        let outlet = Arc::clone(&bind.outlet);
+        let attaching = self.attaching(&bind.account, outlet).await?;
+        let (address, target) = self.addressed(&bind.account)?;
+        let question = v1::BindRequest {
+            target,
+            lane: self.peer.lane(attaching.shard).index,
+            outlet: attaching.outlet,
+            incarnation: self.core.incarnation,
+            resource: bind.resource.map(Into::into),
+            tag: bind.tag.map(Into::into),
+            basis: convert::basis(bind.basis),
+            is_anonymous: bind.is_anonymous,
+            conflict: convert::conflict(bind.conflict).into(),
+            client: Some(convert::client(&bind.client)),
+            management: bind.management.map(convert::enable),
+            inline: convert::elements(&bind.inline),
+        };
+        let is_bound = |reply| match reply {
+            Reply::Bind(answer) => Some(answer),
+            _ => None,
+        };
+        let answer = self.ask(address, What::Bind(question), is_bound).await;
+        let bound = answer.and_then(|answer| {
+            let session = SessionId(answer.session);
+            attaching.attached(session, Attach::default());
+            Ok(Bound {
+                session,
+                jid: convert::jid(&answer.jid)?,
+                at: UnixMillis(answer.at_ms),
+                management: answer.management.map(convert::of_management),
+                inline: convert::of_elements(&answer.inline)?,
+            })
         });
-        let unavailable = Err(BindError::Link(Error::Unavailable));
-        answered.await.unwrap_or(unavailable)
+        bound.map_err(|why| status::bind_error(&why))
     }
 
     async fn resume(&self, resume: Resume) -> Result<Resumed, ResumeError> {
-        let (answer, answered) = oneshot::channel();
-        let this = self.clone();
-        tokio::spawn(async move {
-            let (result, attaching) = match this.resume_now(resume).await {
-                Ok((resumed, attaching)) => (Ok(resumed), Some(attaching)),
-                Err(why) => (Err(why), None),
-            };
-            if let (Err(Ok(resumed)), Some(attaching)) = (answer.send(result), attaching) {
-                attaching.abandon(resumed.session, resumed.attach);
-            }
+        let outlet = Arc::clone(&resume.outlet);
+        let attaching = self.attaching(&resume.account, outlet).await?;
+        let (address, target) = self.addressed(&resume.account)?;
+        let question = v1::ResumeRequest {
+            target,
+            lane: self.peer.lane(attaching.shard).index,
+            outlet: attaching.outlet,
+            incarnation: self.core.incarnation,
+            token: resume.token.into(),
+            h: resume.h,
+            basis: convert::basis(resume.basis),
+            client: Some(convert::client(&resume.client)),
+        };
+        let is_resumed = |reply| match reply {
+            Reply::Resume(answer) => Some(answer),
+            _ => None,
+        };
+        let answer = self.ask(address, What::Resume(question), is_resumed).await;
+        let resumed = answer.and_then(|answer| {
+            let (session, attach) = (SessionId(answer.session), Attach(answer.attach));
+            attaching.attached(session, attach);
+            let management = answer.management.map(convert::of_management);
+            Ok(Resumed {
+                session,
+                attach,
+                jid: convert::jid(&answer.jid)?,
+                committed: answer.committed,
+                acked: answer.acked,
+                management: management.ok_or_else(|| convert::bad("no management"))?,
+            })
         });
-        let unavailable = Err(ResumeError::Link(Error::Unavailable));
-        answered.await.unwrap_or(unavailable)
+        resumed.map_err(|why| status::resume_error(&why))
     }
 
     async fn reattach(&self, request: Reattach) -> Result<Reattached, ReattachError> {

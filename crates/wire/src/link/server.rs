@@ -57,6 +57,7 @@ pub struct Server {
     membership: Arc<dyn Membership>,
     incarnation: u64,
     sink: Option<Arc<dyn SpanSink>>,
+    answers: bool,
 }
 
 /// The lanes that other nodes have opened.
@@ -102,6 +103,7 @@ impl Server {
             membership,
             incarnation: incarnation.0,
             sink: None,
+            answers: true,
         }
     }
 
@@ -110,6 +112,14 @@ impl Server {
     #[must_use]
     pub fn trace_to(mut self, sink: Arc<dyn SpanSink>) -> Self {
         self.sink = Some(sink);
+        self
+    }
+
+    /// Takes questions as calls only, as nodes of earlier versions do.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn called_only(mut self) -> Self {
+        self.answers = false;
         self
     }
 
@@ -302,6 +312,7 @@ impl LanesService for Opening {
             incarnation: self.server.incarnation,
             is_new,
             received: lane.received(),
+            answers: self.server.answers,
         };
         let received = if is_new { 0 } else { hello.received };
         let stream = lane.outbox.begin(received);

@@ -14,9 +14,11 @@ use starling_link::{
 };
 use starling_xmpp::{BareJid, Stanza};
 
+use super::asked::{self, Asked};
 use super::pb::{self, Malformed, Reader, Value};
 use super::stanza;
 use super::trace::{self, Sink};
+use super::v1::Question;
 
 /// Where a frame goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,8 @@ pub(crate) enum What {
     OfSession(SessionId, Attach, OfSession),
     /// By an account that a stanza came to.
     Routed(IncomingRouted),
+    /// By nobody in particular: somebody wants to know something.
+    Asked(Asked),
 }
 
 /// What an edge says of a session.
@@ -124,11 +128,22 @@ impl IncomingRouted {
 
 /// Writes one frame into a batch.
 pub(crate) fn write(address: Address, frame: &Frame, out: &mut BytesMut) {
+    request(address, out, |out| what(frame, out));
+}
+
+/// Writes a question into a batch.
+pub(crate) fn write_question(address: Address, id: u64, question: &Question, out: &mut BytesMut) {
+    request(address, out, |out| {
+        pb::message(out, 11, |out| asked::write(id, question, out));
+    });
+}
+
+fn request(address: Address, out: &mut BytesMut, what: impl FnOnce(&mut BytesMut)) {
     pb::message(out, 4, |out| {
         pb::uint(out, 1, u64::from(address.shard.number()));
         pb::uint(out, 2, u64::from(address.epoch.0));
         pb::uint(out, 3, u64::from(address.is_restart));
-        what(frame, out);
+        what(out);
     });
 }
 
@@ -249,6 +264,7 @@ pub(crate) fn read(frame: &[u8], batch: &Bytes, sink: Sink<'_>) -> Result<Incomi
             2 => epoch = value.u32()?,
             3 => is_restart = value.is_true()?,
             9 => what = Some(What::Routed(read_routed(value.bytes()?, batch, sink)?)),
+            11 => what = Some(What::Asked(Asked::read(value.bytes()?, batch)?)),
             4..=10 => what = Some(read_of_session(field, value.bytes()?, batch, sink)?),
             _ => {}
         }

@@ -133,6 +133,7 @@ fn back(batch: &Bytes) -> Frame {
             assert!(!routed.has_receipt);
             routed.into_frame(None)
         }
+        What::Asked(asked) => panic!("{asked:?}"),
     }
 }
 
@@ -157,6 +158,44 @@ fn frames_are_what_the_proto_file_says() {
         let again = Bytes::from(generated.encode_to_vec());
         assert!(again.len() <= bytes.len());
         assert_eq!(format!("{:?}", back(&again)), format!("{frame:?}"));
+    }
+}
+
+/// A question is written beside frames, and read as what it was.
+#[test]
+fn questions_are_what_the_proto_file_says() {
+    use v1::question::What as Asking;
+    let target = v1::Target {
+        account: account().as_str().to_owned(),
+        shard: 1_023,
+        epoch: 9,
+    };
+    let question = v1::Question {
+        what: Some(Asking::Credentials(v1::CredentialsRequest {
+            target: Some(target),
+        })),
+    };
+    let mut out = BytesMut::new();
+    write_question(address(), u64::MAX, &question, &mut out);
+    let bytes = out.freeze();
+    let generated = v1::Up::decode(bytes.clone()).unwrap();
+    let Some(v1::request::What::Ask(ask)) = &generated.frames[0].what else {
+        panic!("{generated:?}");
+    };
+    assert_eq!(ask.id, u64::MAX);
+    assert_eq!(
+        v1::Question::decode(ask.question.clone()).unwrap(),
+        question
+    );
+    for batch in [bytes, Bytes::from(generated.encode_to_vec())] {
+        let (_, inside) = Reader::new(&batch).next().unwrap().unwrap();
+        let incoming = read(inside.bytes().unwrap(), &batch, None).unwrap();
+        assert_eq!(incoming.address, address());
+        let What::Asked(asked) = incoming.what else {
+            panic!("{incoming:?}");
+        };
+        assert_eq!(asked.id, u64::MAX);
+        assert_eq!(asked.decode::<v1::Question>().unwrap(), question);
     }
 }
 

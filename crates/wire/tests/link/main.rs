@@ -9,6 +9,7 @@
 
 mod faults;
 mod ownership;
+mod questions;
 mod security;
 mod support;
 
@@ -43,6 +44,13 @@ async fn grpc_outlets_keep_their_order() {
 #[tokio::test]
 async fn grpc_questions_are_answered() {
     let world = World::new().await;
+    contract::questions_are_answered(&*world.edge, &world.owner.node).await;
+}
+
+/// During an upgrade some nodes answer calls only.
+#[tokio::test]
+async fn grpc_questions_are_answered_as_calls() {
+    let world = World::called_only().await;
     contract::questions_are_answered(&*world.edge, &world.owner.node).await;
 }
 

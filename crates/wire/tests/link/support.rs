@@ -79,7 +79,17 @@ impl OwnerNode {
         known: &Arc<Known>,
         incarnation: u64,
     ) -> Self {
-        Self::start_with(config(), name, authority, known, incarnation).await
+        Self::start_with(config(), name, authority, known, incarnation, true).await
+    }
+
+    /// One that takes questions as calls only, as nodes of earlier versions do.
+    pub(crate) async fn start_called_only(
+        name: &str,
+        authority: &Authority,
+        known: &Arc<Known>,
+        incarnation: u64,
+    ) -> Self {
+        Self::start_with(config(), name, authority, known, incarnation, false).await
     }
 
     async fn start_with(
@@ -88,6 +98,7 @@ impl OwnerNode {
         authority: &Authority,
         known: &Arc<Known>,
         incarnation: u64,
+        answers: bool,
     ) -> Self {
         let tls = authority.tls(name, &[Role::Session]);
         let member = Member::new(name, known);
@@ -102,7 +113,10 @@ impl OwnerNode {
         link.join(&node);
         let bound = Bound::bind(&config).await.unwrap();
         let address = bound.address().to_string();
-        let server = Server::new(config, tls, &node, member, Incarnation(incarnation));
+        let mut server = Server::new(config, tls, &node, member, Incarnation(incarnation));
+        if !answers {
+            server = server.called_only();
+        }
         let shutdown = CancellationToken::new();
         let served = tokio::spawn(server.serve(bound, shutdown.clone()));
         Self {
@@ -141,17 +155,31 @@ impl World {
     }
 
     /// Without a proxy in between, for measuring.
-    #[allow(dead_code, reason = "only the benchmark measures")]
+    #[allow(dead_code, reason = "only benchmarks measure")]
     pub(crate) async fn direct() -> Self {
-        let world = Self::new().await;
-        world.known.set_address("owner", &world.owner.address);
-        world
+        Self::new().await.without_proxy()
+    }
+
+    #[allow(dead_code, reason = "only benchmarks measure")]
+    pub(crate) fn without_proxy(self) -> Self {
+        self.known.set_address("owner", &self.owner.address);
+        self
     }
 
     pub(crate) async fn with(config: Config) -> Self {
+        Self::of(config, true).await
+    }
+
+    /// The owner takes questions as calls only.
+    pub(crate) async fn called_only() -> Self {
+        Self::of(config(), false).await
+    }
+
+    async fn of(config: Config, answers: bool) -> Self {
         let authority = Authority::new();
         let known = Known::new();
-        let owner = OwnerNode::start_with(config.clone(), "owner", &authority, &known, 1).await;
+        let owner = config.clone();
+        let owner = OwnerNode::start_with(owner, "owner", &authority, &known, 1, answers).await;
         let proxy = Proxy::start(&owner.address).await;
         known.set_address("owner", &proxy.address());
         known.own_all("owner", 1);
