@@ -69,7 +69,12 @@ impl ScriptedNode {
         self.is_thinking.send_replace(is_thinking);
     }
 
-    /// Waits until so many have asked for credentials or a session.
+    /// How many have asked for credentials or a session.
+    pub fn questions(&self) -> u64 {
+        *self.asked.borrow()
+    }
+
+    /// Waits until so many have.
     pub async fn wait_for_questions(&self, count: u64) {
         let mut asked = self.asked.subscribe();
         let waited = timeout(DEADLINE, asked.wait_for(|asked| *asked >= count)).await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use starling_cluster::{Incarnation, Role};
 use starling_link::contract::{self, Event, Recorder, account, push};
-use starling_link::{Attach, Bind, BindError, Bound, Detached, Error, Frame, Link as _, SessionId};
+use starling_link::{
+    Attach, Bind, BindError, Bound, Detached, Error, Frame, Link as _, SessionId, SessionNode,
+};
 use starling_wire::link::{Config, GrpcLink};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -14,6 +16,28 @@ use crate::support::{Known, Member, OwnerNode, Proxy, World, config, placement};
 
 /// More than may wait for their answers by one lane.
 const MANY: usize = 3_000;
+
+/// Waits until an owner can be asked, however slow the machine is.
+async fn reached(owner: &dyn SessionNode) {
+    let reaching = async {
+        while owner.credentials(&account()).await == Err(Error::Unavailable) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(contract::DEADLINE, reaching).await.unwrap();
+}
+
+/// A world whose owner can be asked, and thinks about what it is asked next.
+async fn thinking(world: World) -> World {
+    reached(&*world.edge.owner(&account()).unwrap()).await;
+    world.owner.node.think(true);
+    world
+}
+
+/// Waits until the owner was asked so often since it thinks.
+async fn is_asked(world: &World, before: u64, count: u64) {
+    world.owner.node.wait_for_questions(before + count).await;
+}
 
 /// Asks for a session while something else happens.
 fn binding(world: &World, outlet: &Arc<Recorder>) -> JoinHandle<Result<Bound, BindError>> {
@@ -65,6 +89,7 @@ async fn a_log_in_needs_the_lanes_and_no_call() {
         Incarnation(3),
     );
     let owner = link.owner(&account()).unwrap();
+    reached(&*owner).await;
     for _ in 0..3 {
         assert!(owner.credentials(&account()).await.unwrap().is_some());
     }
@@ -78,19 +103,21 @@ async fn a_log_in_needs_the_lanes_and_no_call() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_lets_nobody_in_is_told_nothing() {
     let world = World::new().await;
-    let other = |role| {
+    let other = |name, role| {
         GrpcLink::new(
             config(),
-            world.authority.tls("other", &[role]),
+            world.authority.tls(name, &[role]),
             placement(),
-            Member::new("other", &world.known),
+            Member::new(name, &world.known),
             Incarnation(3),
         )
     };
-    let session = other(Role::Session).owner(&account()).unwrap();
+    let session = other("session", Role::Session).owner(&account()).unwrap();
+    reached(&*session).await;
     let refused = session.credentials(&account()).await;
     assert!(matches!(refused, Err(Error::Store(_))), "{refused:?}");
-    let api = other(Role::Api).owner(&account()).unwrap();
+    let api = other("api", Role::Api).owner(&account()).unwrap();
+    reached(&*api).await;
     assert!(api.credentials(&account()).await.unwrap().is_some());
     let refused = api.bind(contract::bind(&Recorder::new())).await;
     let is_forbidden = matches!(refused, Err(BindError::Link(Error::Store(_))));
@@ -99,15 +126,15 @@ async fn who_lets_nobody_in_is_told_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_than_may_be_asked_at_once_wait_for_their_turn() {
-    let world = World::new().await;
-    world.owner.node.think(true);
+    let world = thinking(World::new().await).await;
+    let before = world.owner.node.questions();
     let asked: Vec<_> = (0..MANY)
         .map(|_| {
             let owner = world.edge.owner(&account()).unwrap();
             tokio::spawn(async move { owner.credentials(&account()).await })
         })
         .collect();
-    world.owner.node.wait_for_questions(1_000).await;
+    is_asked(&world, before, 1_000).await;
     world.owner.node.think(false);
     for asked in asked {
         assert!(at_once(asked).await.unwrap().is_some());
@@ -138,10 +165,10 @@ async fn a_full_node_still_lets_users_log_in() {
 /// answer that comes when it is back belongs to nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_that_breaks_fails_its_questions_and_leaves_no_session() {
-    let world = World::new().await;
-    world.owner.node.think(true);
+    let world = thinking(World::new().await).await;
+    let before = world.owner.node.questions();
     let asked = binding(&world, &Recorder::new());
-    world.owner.node.wait_for_questions(1).await;
+    is_asked(&world, before, 1).await;
     world.proxy.cut();
     let unavailable = Err(BindError::Link(Error::Unavailable));
     assert_eq!(at_once(asked).await, unavailable);
@@ -156,9 +183,10 @@ async fn a_lane_that_breaks_fails_its_questions_and_leaves_no_session() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stops_waiting_leaves_no_session() {
     for world in [World::new().await, World::called_only().await] {
-        world.owner.node.think(true);
+        let world = thinking(world).await;
+        let before = world.owner.node.questions();
         let asked = binding(&world, &Recorder::new());
-        world.owner.node.wait_for_questions(1).await;
+        is_asked(&world, before, 1).await;
         asked.abort();
         assert!(asked.await.is_err());
         world.owner.node.think(false);
@@ -168,12 +196,12 @@ async fn who_stops_waiting_leaves_no_session() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_dies_while_it_is_asked_answers_nobody() {
-    let world = World::new().await;
-    world.owner.node.think(true);
+    let world = thinking(World::new().await).await;
+    let before = world.owner.node.questions();
     let asked = binding(&world, &Recorder::new());
     let owner = world.edge.owner(&account()).unwrap();
     let also = tokio::spawn(async move { owner.credentials(&account()).await });
-    world.owner.node.wait_for_questions(2).await;
+    is_asked(&world, before, 2).await;
     world.owner.kill().await;
     world.proxy.cut();
     let unavailable = Err(BindError::Link(Error::Unavailable));
@@ -214,10 +242,11 @@ async fn a_shard_that_moves_during_a_question_is_told_to_who_asked() {
     let world = World::new().await;
     let second = OwnerNode::start("second", &world.authority, &world.known, 5).await;
     world.known.set_address("second", &second.address);
-    world.owner.node.think(true);
+    let world = thinking(world).await;
+    let before = world.owner.node.questions();
     let outlet = Recorder::new();
     let asked = binding(&world, &outlet);
-    world.owner.node.wait_for_questions(1).await;
+    is_asked(&world, before, 1).await;
     world.known.own_all("second", 2);
     outlet.wait_for(&[Event::Lost]).await;
     world.owner.node.think(false);
