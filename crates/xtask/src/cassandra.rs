@@ -7,10 +7,11 @@ use std::ffi::{OsStr, OsString};
 use anyhow::{Context, Result};
 use starling_testkit::cassandra;
 
+use crate::built::Built;
 use crate::clients::{self, Part};
 use crate::report::{Outcome, say};
 use crate::system::{ETCD, JAVA, MAVEN};
-use crate::test::{cargo, libtest_counts};
+use crate::test::libtest_counts;
 
 /// The package that is tested, left out of the tests of the workspace.
 pub(crate) const PACKAGE: &str = "starling-store-scylla";
@@ -27,11 +28,8 @@ pub(crate) fn tests() -> Result<Outcome> {
     JAVA.provide()?;
     MAVEN.provide()?;
     cassandra::fetch().context("no Apache Cassandra")?;
-    let arguments = ["test", "--locked", "--no-fail-fast", "--package", PACKAGE];
     // Each test of a fault starts a database of its own.
-    cargo(&arguments)
-        .args(&["--", "--test-threads=2"])
-        .counted(libtest_counts)
+    Built::now()?.run_all(PACKAGE, &["--test-threads=2"])
 }
 
 /// A cluster of processes, of which session nodes and edges are killed; clients
@@ -40,8 +38,9 @@ pub(crate) fn cluster() -> Result<Outcome> {
     if let Some(left_out) = ground()? {
         return Ok(left_out);
     }
-    cargo(&SERVER)
-        .args(&["--test", "cluster", "--", "--ignored"])
+    Built::now()?
+        .test(SERVER, "cluster")?
+        .args(&["--ignored"])
         .env(SLIXMPP, lines(&clients::slixmpp_words(Part::Resuming)?))
         .env(XMPP_JS, lines(&clients::xmpp_js_words(Part::Resuming)?))
         .counted(libtest_counts)
@@ -56,9 +55,9 @@ pub(crate) fn faults() -> Result<Outcome> {
         let why = format!("{} names a database that is not ours", cassandra::VARIABLE);
         return Ok(Outcome::LeftOut(why));
     }
-    cargo(&SERVER)
-        .args(&["--no-fail-fast", "--test", "faults", "--", "--ignored"])
-        .args(&["--test-threads=1"])
+    Built::now()?
+        .test(SERVER, "faults")?
+        .args(&["--ignored", "--test-threads=1"])
         .counted(libtest_counts)
 }
 
@@ -68,8 +67,8 @@ pub(crate) fn scenarios() -> Result<Outcome> {
     if let Some(left_out) = ground()? {
         return Ok(left_out);
     }
-    cargo(&SERVER)
-        .args(&["--no-fail-fast", "--test", "scenarios", "--"])
+    Built::now()?
+        .test(SERVER, "scenarios")?
         // They wait for the database more than they compute.
         .args(&["--test-threads=8"])
         .env("STARLING_TEST_WORLD", "cluster")
@@ -83,7 +82,7 @@ fn lines(words: &[OsString]) -> OsString {
     words.join(OsStr::new("\n"))
 }
 
-const SERVER: [&str; 4] = ["test", "--locked", "--package", "starling-server"];
+const SERVER: &str = "starling-server";
 
 /// Sees to what a cluster stands on, or says why it is left out.
 fn ground() -> Result<Option<Outcome>> {

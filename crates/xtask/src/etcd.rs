@@ -5,24 +5,17 @@
 
 use anyhow::Result;
 
+use crate::built::Built;
 use crate::report::Outcome;
 use crate::system::ETCD;
-use crate::test::{cargo, libtest_counts};
+use crate::test::libtest_counts;
 
 /// Membership, leases, placement and fail-over on etcd.
 pub(crate) fn tests() -> Result<Outcome> {
     ETCD.provide()?;
-    cargo(&[
-        "test",
-        "--locked",
-        "--package",
-        "starling-cluster-etcd",
-        "--test",
-        "etcd",
-        "--",
-        "--ignored",
+    Built::now()?
+        .test("starling-cluster-etcd", "etcd")?
         // Each test starts an etcd of its own, and measures times.
-        "--test-threads=2",
-    ])
-    .counted(libtest_counts)
+        .args(&["--ignored", "--test-threads=2"])
+        .counted(libtest_counts)
 }

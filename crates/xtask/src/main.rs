@@ -3,6 +3,7 @@
 //! What a chore does is in its module. This file only reads the command line.
 //! Nothing here is needed to build or run Starling.
 
+mod built;
 mod cassandra;
 mod check;
 mod clients;

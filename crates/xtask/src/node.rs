@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::built::Built;
 use crate::command::Command;
 use crate::workspace;
 
@@ -43,7 +44,7 @@ impl Node {
 
     /// The same with more configuration.
     pub(crate) fn start_with(more: &str) -> Result<Self> {
-        let starling = workspace::starling()?;
+        let starling = Built::now()?.program("starling")?;
         let data = tempfile::tempdir().context("no temporary folder")?;
         let config = data.path().join("starling.toml");
         fs::write(&config, format!("{CONFIGURATION}{more}"))?;

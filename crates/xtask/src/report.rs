@@ -25,6 +25,23 @@ impl Outcome {
     pub(crate) const fn failed(failed: u64) -> Self {
         Self::Counted { passed: 0, failed }
     }
+
+    /// Both together. What was left out adds nothing to what was counted.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (
+                Self::Counted { passed, failed },
+                Self::Counted {
+                    passed: also_passed,
+                    failed: also_failed,
+                },
+            ) => Self::Counted {
+                passed: passed + also_passed,
+                failed: failed + also_failed,
+            },
+            (Self::LeftOut(_), counted) | (counted, Self::LeftOut(_)) => counted,
+        }
+    }
 }
 
 /// The steps so far.

@@ -143,7 +143,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(report.finish())
 }
 
-pub(crate) fn cargo(arguments: &[&str]) -> Command {
+fn cargo(arguments: &[&str]) -> Command {
     Command::new("cargo")
         .args(arguments)
         .folder(&workspace::root())

@@ -1,4 +1,4 @@
-//! Where things are: the root of the workspace, the cache folder, the binary.
+//! Where things are: the root of the workspace, the cache folder, what is built.
 
 use std::path::{Path, PathBuf};
 
@@ -21,13 +21,6 @@ pub(crate) fn cache() -> PathBuf {
     root().join(".cache")
 }
 
-/// Where the program `starling` is that the tests are built with. Asking for
-/// another build of it would compile everything below it once more.
-pub(crate) fn starling() -> Result<PathBuf> {
-    let arguments = ["test", "--workspace", "--locked", "--no-run"];
-    executable(&arguments, "starling")
-}
-
 /// Builds the program `starling` and tells where it is.
 pub(crate) fn starling_alone(is_release: bool) -> Result<PathBuf> {
     let mut arguments = vec!["build", "--locked", "--package", "starling-server"];
@@ -35,7 +28,7 @@ pub(crate) fn starling_alone(is_release: bool) -> Result<PathBuf> {
     if is_release {
         arguments.push("--release");
     }
-    executable(&arguments, "starling")
+    executable(&arguments, "starling", Command::new("cargo"))
 }
 
 /// Builds the program of a package in a profile and tells where it is. What is
@@ -49,28 +42,30 @@ pub(crate) fn program(package: &str, profile: &str) -> Result<PathBuf> {
         "--package",
         package,
     ];
-    built(
+    executable(
         &arguments,
         package,
         Command::new("cargo").env("CARGO_INCREMENTAL", "0"),
     )
 }
 
-fn executable(arguments: &[&str], name: &str) -> Result<PathBuf> {
-    built(arguments, name, Command::new("cargo"))
+fn executable(arguments: &[&str], name: &str, cargo: Command) -> Result<PathBuf> {
+    artifacts(arguments, cargo)?
+        .iter()
+        .filter(|artifact| artifact["target"]["name"] == name)
+        .find_map(|artifact| artifact["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo did not say where it put {name}"))
 }
 
-fn built(arguments: &[&str], name: &str, cargo: Command) -> Result<PathBuf> {
+/// What Cargo says that it built, or found built.
+pub(crate) fn artifacts(arguments: &[&str], cargo: Command) -> Result<Vec<Value>> {
     let messages = cargo
         .args(arguments)
         .args(&["--message-format", "json-render-diagnostics"])
         .folder(&root())
         .output()?;
-    messages
+    Ok(messages
         .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == name)
-        .filter(|message| message["profile"]["test"] == false)
-        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .with_context(|| format!("cargo did not say where it put {name}"))
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .collect())
 }
