@@ -20,6 +20,9 @@ use crate::target::{Role, failed};
 
 /// How long a process may take until it accepts connections, or to end.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// How long a node may take to end: it gives its shards away first, for five
+/// minutes at most unless it is told otherwise.
+const STOP_PATIENCE: Duration = Duration::from_secs(400);
 /// How often it is tried meanwhile.
 const TRY_EVERY: Duration = Duration::from_millis(20);
 /// The exit status of a program that could not go on and has said why.
@@ -156,14 +159,19 @@ impl Node {
         Ok(())
     }
 
-    pub(crate) async fn stop(&mut self) -> Result<(), Error> {
+    /// Asks it to end; true if it did, false if it had to be killed.
+    pub(crate) async fn stop(&mut self) -> Result<bool, Error> {
         self.lives()?;
         self.signal(Signal::TERM);
-        if let Some(mut child) = self.child.take() {
-            let late = |_| Error::Target(format!("{:?} did not end", self.role));
-            timeout(PATIENCE, child.wait()).await.map_err(late)??;
+        let Some(mut child) = self.child.take() else {
+            return Ok(true);
+        };
+        if let Ok(ended) = timeout(STOP_PATIENCE, child.wait()).await {
+            ended?;
+            return Ok(true);
         }
-        Ok(())
+        child.kill().await?;
+        Ok(false)
     }
 
     pub(crate) fn halt(&mut self, is_halted: bool) -> Result<(), Error> {

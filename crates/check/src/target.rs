@@ -149,11 +149,12 @@ impl Target {
         }
     }
 
-    /// Has a process end by itself, as an operator does, and sees it gone.
+    /// Has a process end by itself, as an operator does, and sees it gone. False
+    /// if it did not end and had to be killed.
     ///
     /// # Errors
-    /// If it ended by itself before, or does not end.
-    pub async fn stop(&mut self, role: Role, number: usize) -> Result<(), Error> {
+    /// If it ended by itself before.
+    pub async fn stop(&mut self, role: Role, number: usize) -> Result<bool, Error> {
         self.node(role, number)?.stop().await
     }
 

@@ -20,6 +20,8 @@ use crate::target::{Role, Target};
 const CRASH_MAX: Duration = Duration::from_secs(600);
 /// What the end of a node is called that its cluster gave up.
 const ENDED: &str = "ended by itself";
+/// What it is called that a node did not end though it was asked to.
+const STUCK: &str = "did not end, was killed";
 /// How long a session node that came back has to be given shards, at first.
 const GIVEN_AFTER: Duration = Duration::from_secs(4);
 /// How often it is looked meanwhile.
@@ -81,7 +83,7 @@ pub async fn inject(
         let chosen = usize::try_from(dice.within(0, last as u64 + 1)).unwrap_or(0);
         let fault = left.swap_remove(chosen);
         recorder.record(EVERYBODY, 0, What::FaultBegan(fault.name()));
-        let result = happen(fault, &mut dice, target, passages).await;
+        let result = happen(fault, &mut dice, target, passages, recorder).await;
         recorder.record(EVERYBODY, 0, What::FaultEnded(fault.name()));
         result?;
         happened.send_modify(|count| *count += 1);
@@ -93,6 +95,7 @@ async fn happen(
     dice: &mut Dice,
     target: &mut Target,
     passages: &[Passage],
+    recorder: &Recorder,
 ) -> Result<(), Error> {
     let lasting = Duration::from_millis(dice.within(100, 2_000));
     let victim = |role, dice: &mut Dice| {
@@ -110,7 +113,10 @@ async fn happen(
         }
         Fault::Stop(role) => {
             let number = victim(role, dice);
-            target.stop(role, number).await?;
+            if !target.stop(role, number).await? {
+                recorder.record(EVERYBODY, 0, What::FaultBegan(STUCK));
+                recorder.record(EVERYBODY, 0, What::FaultEnded(STUCK));
+            }
             target.start().await?;
         }
         Fault::Halt(role) => {

@@ -1,6 +1,7 @@
 //! Connecting: the schema, the start-up check, and mistakes with one clear
 //! message each.
 
+use scylla::client::session_builder::SessionBuilder;
 use starling_store::meta::Meta as _;
 use starling_store::{Error, Store};
 use starling_store_scylla::{Config, ConnectError, Finding, Scylla};
@@ -71,6 +72,22 @@ async fn every_mistake_has_a_message() {
     };
     let error = Scylla::connect(&no_file).await.unwrap_err();
     assert!(matches!(error, ConnectError::File { .. }), "{error}");
+}
+
+/// DESIGN §5: shards move as often as nodes are restarted, and each move looks at
+/// the claims. What is gone of them must not pile up in front of those looks.
+#[tokio::test]
+async fn removed_claims_are_soon_forgotten() {
+    let Some(config) = config() else { return };
+    Scylla::connect(&config).await.unwrap();
+    let session = SessionBuilder::new().known_nodes(&config.contact_points);
+    let session = session.build().await.unwrap();
+    let query = "SELECT gc_grace_seconds FROM system_schema.tables \
+         WHERE keyspace_name = ? AND table_name = 'shard_epoch'";
+    let rows = session.query_unpaged(query, (&config.keyspace,)).await;
+    let rows = rows.unwrap().into_rows_result().unwrap();
+    let (seconds,) = rows.single_row::<(i32,)>().unwrap();
+    assert_eq!(seconds, 3_600);
 }
 
 #[tokio::test]

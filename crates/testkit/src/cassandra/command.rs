@@ -7,9 +7,9 @@ use super::settings::Settings;
 /// Heap of one node: it takes about 0.85 GB of memory with it.
 const HEAP_MIB: u32 = 512;
 
-/// The same where every test has a keyspace of its own: each of its tables
-/// takes memory for as long as the node lives.
-const HEAP_MANY_TABLES_MIB: u32 = 2_048;
+/// What it may become: each table of a keyspace takes memory for as long as the
+/// node lives, and so does a little of every partition that is written.
+const HEAP_MAX_MIB: u32 = 2_048;
 
 /// Starts the program that follows, tells its number, and ends it when its own
 /// standard input is closed, with the data: nobody is left who could want it. The
@@ -86,13 +86,9 @@ pub(super) fn alone(settings: &Settings) -> Command {
 fn arguments(settings: &Settings) -> Vec<String> {
     let conf = settings.conf();
     let (jars, folder) = (settings.jars.display(), settings.folder.display());
-    let heap = match settings.is_throwaway {
-        true => HEAP_MANY_TABLES_MIB,
-        false => HEAP_MIB,
-    };
     let mut all = vec![
         format!("-Xms{HEAP_MIB}m"),
-        format!("-Xmx{heap}m"),
+        format!("-Xmx{HEAP_MAX_MIB}m"),
         "-XX:+UseSerialGC".to_owned(),
         "-XX:TieredStopAtLevel=1".to_owned(),
         "-Djdk.attach.allowAttachSelf=true".to_owned(),
