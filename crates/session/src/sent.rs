@@ -166,27 +166,38 @@ pub(crate) fn sender(message: &Stanza, ctx: &Ctx) -> Option<(BareJid, MessageId)
 }
 
 /// Whether the log of the account has a message with the number of the one in
-/// hand, which its sender says once more. What the log says of this sender is
-/// remembered: many more may follow.
+/// hand, which its sender says once more. What the log says is remembered: many
+/// more may follow.
 pub(crate) async fn has_come(message: &Stanza, ctx: &mut Ctx) -> bool {
     let Some((from, id)) = sender(message, ctx) else {
         return false;
     };
     let owner = ctx.account.jid.clone();
-    // However long ago: what an outbox sends again may have waited for days.
-    let latest = Query::before(None, PAGE_ENTRIES_MAX).within_bytes(SEARCH_BYTES_MAX);
-    let of_sender = latest.clone().archived_only().with(from.clone().into());
     let store = ctx.store().await;
-    let mut found = HashSet::new();
-    // In the archive, or only on its way to somebody.
-    for query in [of_sender, latest.unarchived_only()] {
-        let Some(page) = page(&*store, &owner, &query).await else {
+    let latest = Query::before(None, PAGE_ENTRIES_MAX).within_bytes(SEARCH_BYTES_MAX);
+    if !ctx.account.came.has_tail() {
+        // Of all senders, in the archive or only on its way to somebody.
+        let Some(page) = page(&*store, &owner, &latest).await else {
             return false;
         };
-        found.extend(page.iter().map(|entry| MessageId(entry.id)));
+        let bytes: usize = page.iter().map(|entry| entry.stanza.len()).sum();
+        let is_whole = page.len() < PAGE_ENTRIES_MAX && bytes < SEARCH_BYTES_MAX;
+        ctx.account.came.learn_tail(ids(&page), is_whole);
+        if let Some(has_come) = ctx.account.came.note(&from, id, true) {
+            return has_come;
+        }
     }
-    ctx.account.came.learn(from.clone(), found);
-    ctx.account.came.note(&from, id) == Some(true)
+    // However long ago: what an outbox sends again may have waited for days.
+    let of_sender = latest.archived_only().with(from.clone().into());
+    let Some(page) = page(&*store, &owner, &of_sender).await else {
+        return false;
+    };
+    ctx.account.came.learn(from.clone(), ids(&page));
+    ctx.account.came.note(&from, id, true) == Some(true)
+}
+
+fn ids(page: &[Entry]) -> HashSet<MessageId> {
+    page.iter().map(|entry| MessageId(entry.id)).collect()
 }
 
 /// A page of a log. A store that does not answer is asked until it does, because

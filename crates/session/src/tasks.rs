@@ -251,8 +251,8 @@ fn may_have_come(ctx: &mut Ctx, session: SessionId, number: u32) -> bool {
 fn arrived(mut ctx: Box<Ctx>, routed: Routed) -> Handling {
     ctx.id = routed.id;
     let is_known = routed.id.is_some_and(|id| !ctx.account.recent.note(id));
-    let has_come =
-        sent::sender(&routed.stanza, &ctx).and_then(|(from, id)| ctx.account.came.note(&from, id));
+    let has_come = sent::sender(&routed.stanza, &ctx)
+        .and_then(|(from, id)| ctx.account.came.note(&from, id, routed.is_repeated));
     let handling = if is_known || (routed.is_repeated && has_come == Some(true)) {
         // It came again: what it led to is on its way to the store, or there.
         metrics::repeated("memory");

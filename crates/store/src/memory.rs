@@ -9,7 +9,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -32,9 +32,16 @@ use written::{Row, Written};
 pub struct Memory {
     state: Mutex<State>,
     is_silent: AtomicBool,
+    pages_read: AtomicU64,
 }
 
 impl Memory {
+    /// How many pages of logs were read so far: for tests of what must not read
+    /// many.
+    pub fn pages_read(&self) -> u64 {
+        self.pages_read.load(Ordering::Relaxed)
+    }
+
     /// Whether it answers no more who reads accounts and logs, as a database
     /// that is away: for tests of those who have to wait.
     pub fn set_silent(&self, is_silent: bool) {
@@ -286,6 +293,7 @@ impl account::Read for Memory {
 impl archive::Read for Memory {
     async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error> {
         self.answers()?;
+        self.pages_read.fetch_add(1, Ordering::Relaxed);
         Ok(self.read(owner, |space| space.page(query)))
     }
 

@@ -1,6 +1,7 @@
 //! A node's part in its cluster while it runs: the tasks that it has because it
 //! is one of several, how it gives its shards away, how it leaves.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,12 +9,15 @@ use starling_cluster::{Changes, Lost, Membership as _, Role, Shard};
 use starling_cluster_etcd::Cluster;
 use starling_wire::link::GrpcLink;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// After so long in which no shard has left, a node that stops goes without
 /// giving the others away: longer than the table takes to move one to another
 /// controller.
 const DRAIN_PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often a node that stops says how many shards it still has.
+const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What a node has besides its roles because it is one of several.
 pub(crate) struct Joined {
@@ -51,7 +55,9 @@ impl Joined {
             return self.shards();
         }
         let left = || self.has_others().then(|| self.shards().len());
-        match left_after(left, cluster.changes(), DRAIN_PATIENCE, limit).await {
+        tracing::info!(shards = self.shards().len(), "giving the shards away");
+        let left = left_after(left, cluster.changes(), DRAIN_PATIENCE, limit);
+        match telling(left, || self.shards().len()).await {
             0 => Vec::new(),
             _ => self.shards(),
         }
@@ -99,6 +105,18 @@ impl Joined {
                 Ok(Err(error)) => error.into(),
                 Err(panic) => anyhow::anyhow!("the link stopped: {panic}"),
             },
+        }
+    }
+}
+
+/// Says now and then how many shards are left meanwhile, so that nobody takes a
+/// node that drains for one that hangs.
+async fn telling(drain: impl Future<Output = usize>, shards: impl Fn() -> usize) -> usize {
+    let mut drain = pin!(drain);
+    loop {
+        match timeout(TELL_INTERVAL, &mut drain).await {
+            Ok(left) => return left,
+            Err(_) => tracing::info!(shards = shards(), "still giving shards away"),
         }
     }
 }
