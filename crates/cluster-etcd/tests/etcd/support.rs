@@ -140,9 +140,12 @@ async fn serve(cluster: Arc<Cluster>) {
             Change::Release { shard, epoch, .. } => Some((shard, epoch)),
             _ => None,
         });
-        let release: Vec<(Shard, Epoch)> = release.collect();
-        for answer in cluster.hand_over(release).await {
-            assert_ne!(answer, HandOver::Unknown);
+        let mut release: Vec<(Shard, Epoch)> = release.collect();
+        while !release.is_empty() {
+            let answers = cluster.hand_over(release.clone()).await;
+            // What became of it is asked again, as session nodes do.
+            let mut answers = answers.into_iter();
+            release.retain(|_| answers.next() == Some(HandOver::Unknown));
         }
     }
 }
