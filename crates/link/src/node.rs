@@ -120,6 +120,15 @@ pub trait Link: Send + Sync {
         Way::Here
     }
 
+    /// This process does not serve a shard any more, and these frames waited for
+    /// it here: they go to its owner ahead of everything that comes after this.
+    /// Those that nobody can take come back.
+    fn left(&self, shard: Shard, frames: Vec<Frame>) -> Vec<Frame> {
+        let _ = shard;
+        let refused = |frame| self.push(frame).err().map(Refused::into_inner);
+        frames.into_iter().filter_map(refused).collect()
+    }
+
     /// Whether an account may come to be served by another process while its
     /// clients stay connected here, so that an edge keeps what that one needs.
     fn may_move(&self) -> bool {

@@ -138,7 +138,7 @@ impl Worker {
         } else if self.epoch_of(number).is_some() {
             return Some(work);
         } else if !self.is_about_to_own(number) {
-            self.send_after(work);
+            self.send_on(work);
             return None;
         } else {
             Some(Instant::now() + EARLY_TIMEOUT)
@@ -242,27 +242,50 @@ impl Worker {
         }
     }
 
-    /// A shard is another node's: what waited for it follows it there.
-    pub(super) fn send_all_after(&mut self, number: ShardNumber) {
-        for work in self.owned.waiting.take(number) {
-            self.send_after(work);
+    /// A shard is another node's: what waited for it follows it there, ahead of
+    /// what is sent there from now on. Nothing more of it comes in here.
+    pub(super) fn send_after(&mut self, number: ShardNumber) {
+        let mut works: Vec<Work> = self.owned.waiting.take(number).into();
+        works.extend(self.close(number));
+        let mut batch = Vec::new();
+        self.inbox.work.try_drain(&mut batch);
+        for work in batch {
+            match work.shard == number {
+                true => works.push(work),
+                false => self.begin(work),
+            }
+        }
+        let frames = works.into_iter().filter_map(|work| self.sent_on(work));
+        let frames: Vec<Frame> = frames.collect();
+        for refused in self.env.link.left(number, frames) {
+            self.release(reject::unowned(Task::Frame(refused)));
         }
     }
 
-    pub(super) fn send_after(&mut self, work: Work) {
+    /// Work for a shard that this node does not own is sent on.
+    fn send_on(&mut self, work: Work) {
+        let Some(frame) = self.sent_on(work) else {
+            return;
+        };
+        if let Err(refused) = self.env.link.push(frame) {
+            let task = Task::Frame(refused.into_inner());
+            self.release(reject::unowned(task));
+        }
+    }
+
+    /// What is sent on of such work; the rest is dealt with.
+    fn sent_on(&mut self, work: Work) -> Option<Frame> {
         match work.task {
             Task::Frame(Frame::Routed(mut routed)) => {
                 // Whoever sent it may send it to the new owner as well.
                 routed.is_repeated = true;
-                if let Err(refused) = self.env.link.push(Frame::Routed(routed)) {
-                    let task = Task::Frame(refused.into_inner());
-                    self.release(reject::unowned(task));
-                }
+                return Some(Frame::Routed(routed));
             }
             // Their edge sends these again.
             Task::Frame(_) => {}
             task => self.release(reject::unowned(task)),
         }
+        None
     }
 
     /// What has waited for long enough is waited for no longer.
@@ -282,7 +305,7 @@ impl Worker {
             let is_ours = self.is_about_to_own(number);
             for work in self.owned.waiting.take(number) {
                 if !is_ours {
-                    self.send_after(work);
+                    self.send_on(work);
                 } else if work.task.is_kept() {
                     // Its sender may be gone and would never hear of a refusal.
                     self.hold(work, Some(now + EARLY_TIMEOUT));

@@ -85,9 +85,7 @@ impl Worker {
                 self.owned.waiting.forget(number);
                 self.owned.taken.remove(&number);
                 self.shards.remove(&number);
-                let waiting = self.close(number);
-                self.send_all_after(number);
-                waiting.into_iter().for_each(|work| self.send_after(work));
+                self.send_after(number);
             }
             Ownership::Take(number, epoch) => {
                 self.owned.forget(number);

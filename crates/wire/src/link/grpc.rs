@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use starling_cluster::{Incarnation, Membership, Placement};
+use starling_cluster::{Incarnation, Membership, Placement, Shard};
 use starling_link::trace::SpanSink;
 use starling_link::{Error, Frame, Link, Refused, SessionNode, Way};
 use starling_xmpp::BareJid;
@@ -92,6 +92,11 @@ impl Link for GrpcLink {
 
     fn way(&self, account: &BareJid) -> Way {
         self.core.way(self.core.placement.shard_of(account))
+    }
+
+    fn left(&self, shard: Shard, frames: Vec<Frame>) -> Vec<Frame> {
+        self.core.left(shard, frames);
+        Vec::new()
     }
 
     fn may_move(&self) -> bool {

@@ -14,7 +14,7 @@ use starling_cluster::{Membership, NodeId, Owner, Placement, Shard};
 use starling_link::trace::SpanSink;
 use starling_link::{Frame, Outlet, Refused, SessionNode, Way};
 use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::attending::Attending;
 use super::lane::Kept;
@@ -27,6 +27,11 @@ use crate::metrics;
 
 /// Pause between two looks at frames that wait.
 const RETRY_EVERY: Duration = Duration::from_millis(10);
+
+/// How long is waited for this process to say what it had in hand for a shard
+/// that is another's now. It does so as soon as it hears of that; one that was
+/// never told of the shard has nothing to say.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many times the bound of clients holds for stanzas that follow from work
 /// already accepted, as within a node (`link::Mailbox`).
@@ -131,7 +136,10 @@ impl Core {
         // Whoever asks may have heard of the new owner before the keeper has.
         // What the one before has not settled goes ahead of anything newer, and
         // would never go if nobody took it back now.
-        if self.is_waiting(shard, route) || has_left_behind(shard, route) {
+        if self.is_waiting(shard, route)
+            || has_left_behind(shard, route)
+            || self.is_leaving(&owner, route)
+        {
             self.routes.park(shard, route);
             return None;
         }
@@ -146,7 +154,29 @@ impl Core {
             Some(self.peer(&owner.node))
         };
         route.owner = Some(owner.clone());
+        (route.is_left, route.leaving_since) = (false, None);
         Some(owner)
+    }
+
+    /// Whether this process had the shard until now and has not sent on yet what
+    /// waited for it here, which goes ahead of anything newer.
+    fn is_leaving(&self, owner: &Owner, route: &mut Route) -> bool {
+        let before = route.owner.as_ref().filter(|_| route.peer.is_none());
+        let was_here = before.is_some_and(|before| self.is_local(&before.node));
+        if !was_here || route.is_left || self.is_local(&owner.node) || self.local().is_none() {
+            return false;
+        }
+        let since = *route.leaving_since.get_or_insert_with(Instant::now);
+        since.elapsed() < LEAVING_PATIENCE
+    }
+
+    /// This process has let a shard go; what waited for it here goes first.
+    pub(crate) fn left(&self, shard: Shard, frames: Vec<Frame>) {
+        let mut route = self.routes.lock(shard);
+        route.is_left = true;
+        if route.is_parked || !frames.is_empty() {
+            self.routes.park_again(shard, &mut route, frames);
+        }
     }
 
     /// Takes note of where a shard's frames go, as a session is about to be
@@ -319,7 +349,7 @@ impl Core {
             return;
         };
         if !route.is_to(&owner) {
-            if self.is_waiting(shard, &route) {
+            if self.is_waiting(shard, &route) || self.is_leaving(&owner, &mut route) {
                 return;
             }
             self.recall(shard, &mut route);

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use starling_cluster::{NodeId, Owner, SHARDS, Shard};
 use starling_link::Frame;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::peer::Peer;
 
@@ -28,6 +29,10 @@ pub(crate) struct Route {
     pub(crate) peer: Option<Arc<Peer>>,
     /// A newer owner that the one before told of.
     pub(crate) hint: Option<Owner>,
+    /// This process had the shard, and what waited for it here is on its way.
+    pub(crate) is_left: bool,
+    /// Since when frames wait for this process to say so.
+    pub(crate) leaving_since: Option<Instant>,
     /// Frames that wait, oldest first.
     parked: VecDeque<Frame>,
     /// Whether frames have to wait.

@@ -5,7 +5,7 @@ use starling_link::{Error, Frame, Link as _, Refused, Way};
 
 use starling_wire::link::Config;
 
-use crate::support::{OwnerNode, World, config};
+use crate::support::{OwnerNode, World, config, placement};
 
 async fn second(world: &World) -> OwnerNode {
     let second = OwnerNode::start("second", &world.authority, &world.known, 5).await;
@@ -123,6 +123,40 @@ async fn a_frozen_shard_keeps_its_order() {
         found.extend(ids(&world.owner.node.wait_for(1).await));
     }
     assert_eq!(found, sent);
+}
+
+/// DESIGN §3: order holds for senders on the old owner as well: what waited there
+/// goes before what they send to the new one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_in_this_process_goes_first() {
+    let world = World::new().await;
+    let second = second(&world).await;
+    let here = &world.owner.link;
+    push(&**here, routed("1", None)).await;
+    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["1"]);
+    world.known.own_all("second", 2);
+    for id in ["3", "4"] {
+        push(&**here, routed(id, None)).await;
+    }
+    let shard = placement().shard_of(&contract::account());
+    assert!(here.left(shard, vec![routed("2", None)]).is_empty());
+    push(&**here, routed("5", None)).await;
+    let found = second.node.wait_for(4).await;
+    assert_eq!(ids(&found), ["2", "3", "4", "5"]);
+    assert_eq!(world.owner.node.waiting(), 0);
+}
+
+/// A process that was never told that it had a shard never says that it left it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_does_not_say_that_it_left_is_not_waited_for_for_ever() {
+    let world = World::new().await;
+    let second = second(&world).await;
+    let here = &world.owner.link;
+    push(&**here, routed("1", None)).await;
+    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["1"]);
+    world.known.own_all("second", 2);
+    push(&**here, routed("2", None)).await;
+    assert_eq!(ids(&second.node.wait_for(1).await), ["2"]);
 }
 
 /// The old owner had taken it, and the shard moved before it was settled.
