@@ -22,8 +22,9 @@
 //!
 //! Both ScyllaDB, with tablets or without, and Apache Cassandra take every
 //! statement: no counters, views, secondary indexes or change streams, and
-//! nothing is filtered by the database. A step only adds, so that nodes of the
-//! version before work on; each can be repeated.
+//! nothing is filtered by the database. A step only adds, or changes how a
+//! table is kept, so that nodes of the version before work on; each can be
+//! repeated.
 
 /// What leads from one version to the next.
 pub(crate) struct Step {

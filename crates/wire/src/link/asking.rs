@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use starling_link::{Attach, Detached, Frame, SessionId, SessionKey};
+use starling_xmpp::BareJid;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tonic::Status;
@@ -142,14 +143,15 @@ impl Core {
             Ok(Reply::Credentials(_) | Reply::ChangeCredentials(_) | Reply::Refusal(_))
             | Err(_) => return,
         };
-        let Ok(jid) = convert::jid(&jid) else {
-            return;
-        };
+        if let Ok(jid) = convert::jid(&jid) {
+            self.abandon_session(jid.to_bare(), SessionId(id), attach);
+        }
+    }
+
+    /// A session that nobody heard of has lost its stream.
+    pub(super) fn abandon_session(&self, account: BareJid, id: SessionId, attach: Attach) {
         let frame = Frame::Detach {
-            session: SessionKey {
-                account: jid.to_bare(),
-                id: SessionId(id),
-            },
+            session: SessionKey { account, id },
             attach,
             how: Detached::Lost,
             acked: None,

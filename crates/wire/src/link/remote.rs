@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use starling_cluster::Shard;
 use starling_link::{
-    Attach, Bind, BindError, Bound, CredentialChange, Detached, Error, Frame, Outlet, Reattach,
+    Attach, Bind, BindError, Bound, CredentialChange, Error, Frame, Outlet, Reattach,
     ReattachError, Reattached, Refused, Registration, Resume, ResumeError, Resumed, SessionId,
     SessionInfo, SessionKey, SessionNode, Tally,
 };
@@ -100,18 +100,9 @@ impl Attaching {
 
     /// Nobody wants the session any more.
     fn abandon(self, session: SessionId, attach: Attach) {
-        let session = SessionKey {
-            account: self.account.clone(),
-            id: session,
-        };
-        let frame = Frame::Detach {
-            session,
-            attach,
-            how: Detached::Lost,
-            acked: None,
-        };
-        // Refused only without an owner, and so without the session.
-        let _ = self.node.core.push(frame);
+        self.node
+            .core
+            .abandon_session(self.account.clone(), session, attach);
     }
 }
 

@@ -13,6 +13,16 @@ async fn second(world: &World) -> OwnerNode {
     second
 }
 
+/// A frame went to the owner within its process, and then another owns all.
+async fn moved_from_here() -> (World, OwnerNode) {
+    let world = World::new().await;
+    let second = second(&world).await;
+    push(&*world.owner.link, routed("1", None)).await;
+    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["1"]);
+    world.known.own_all("second", 2);
+    (world, second)
+}
+
 fn ids(frames: &[Frame]) -> Vec<String> {
     let id = |frame: &Frame| match frame {
         Frame::Routed(routed) => routed.stanza.head.id.as_deref().unwrap().to_owned(),
@@ -129,12 +139,8 @@ async fn a_frozen_shard_keeps_its_order() {
 /// goes before what they send to the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waited_in_this_process_goes_first() {
-    let world = World::new().await;
-    let second = second(&world).await;
+    let (world, second) = moved_from_here().await;
     let here = &world.owner.link;
-    push(&**here, routed("1", None)).await;
-    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["1"]);
-    world.known.own_all("second", 2);
     for id in ["3", "4"] {
         push(&**here, routed(id, None)).await;
     }
@@ -149,13 +155,8 @@ async fn what_waited_in_this_process_goes_first() {
 /// A process that was never told that it had a shard never says that it left it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_say_that_it_left_is_not_waited_for_for_ever() {
-    let world = World::new().await;
-    let second = second(&world).await;
-    let here = &world.owner.link;
-    push(&**here, routed("1", None)).await;
-    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["1"]);
-    world.known.own_all("second", 2);
-    push(&**here, routed("2", None)).await;
+    let (world, second) = moved_from_here().await;
+    push(&*world.owner.link, routed("2", None)).await;
     assert_eq!(ids(&second.node.wait_for(1).await), ["2"]);
 }
 
