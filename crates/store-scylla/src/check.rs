@@ -170,6 +170,7 @@ async fn commit_log(session: &Session, node: &Arc<Node>) -> Finding {
     }
     Finding::Unknown(format!(
         "how {address} syncs its commit log cannot be read: make sure that its configuration says \
-         commitlog_sync: batch, which is not the default"
+         commitlog_sync: batch, which is not the default. If the user lacks the right to look: \
+         GRANT SELECT ON system_views.settings (Cassandra) or system.config (ScyllaDB)"
     ))
 }

@@ -19,11 +19,12 @@ use scylla::statement::prepared::PreparedStatement;
 use starling_store::Error;
 use tokio::sync::Semaphore;
 
-use crate::Config;
+use crate::connect::schema;
 use crate::error::{ConnectError, corrupt, of_execution};
 use crate::metrics::Metrics;
 use crate::statements::Statements;
 use crate::value::Value;
+use crate::{Config, why};
 
 /// Pause before a statement is issued again after an answer that it failed;
 /// twice as long each time. After a timeout there is none.
@@ -73,9 +74,9 @@ impl Client {
         // Once, and large with every statement.
         let statements = Box::pin(Statements::prepare(&session)).await;
         Ok(Client {
-            statements: statements.map_err(|error| ConnectError::Schema {
-                keyspace: config.keyspace.clone(),
-                reason: error.to_string(),
+            statements: statements.map_err(|error| {
+                let why = why::of_preparation(config, &error);
+                why.unwrap_or_else(|| schema(config, error))
             })?,
             session,
             attempts_max: config.request_attempts.max(1),

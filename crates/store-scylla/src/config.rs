@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls_pki_types::ServerName;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,9 +30,20 @@ pub struct Config {
     #[schemars(example = "/etc/starling/cql.password")]
     pub password_file: Option<PathBuf>,
     /// A file with the certificates, in PEM, that the database's own must be
-    /// signed by. With it connections are encrypted, without it they are not.
+    /// signed by. With it connections are encrypted, without it they are not,
+    /// the password neither.
     #[schemars(example = "/etc/starling/cql-ca.crt")]
     pub ca: Option<PathBuf>,
+    /// A name that the certificates of all nodes of the database have. Empty:
+    /// each must have the IP address at which its node is reached.
+    pub server_name: String,
+    /// A file with this node's certificate (PEM) for the database, if it asks
+    /// for one.
+    #[schemars(example = "/etc/starling/cql.crt")]
+    pub cert: Option<PathBuf>,
+    /// A file with the key (PEM) of that certificate.
+    #[schemars(example = "/etc/starling/cql.key")]
+    pub key: Option<PathBuf>,
     /// How long one statement may take before it is issued again.
     #[serde(with = "humantime_serde")]
     #[schemars(with = "String", extend("format" = "duration"))]
@@ -77,6 +89,9 @@ impl Default for Config {
             username: String::new(),
             password_file: None,
             ca: None,
+            server_name: String::new(),
+            cert: None,
+            key: None,
             request_timeout: Duration::from_secs(2),
             request_attempts: 3,
             speculative_delay: Duration::from_millis(500),
@@ -113,6 +128,7 @@ impl Config {
         if self.username.is_empty() != self.password_file.is_none() {
             problems.push("username and password_file go together".to_owned());
         }
+        self.tls_problems(&mut problems);
         if self.replication.keys().any(|name| name.contains('\'')) {
             problems.push("replication names a datacenter with a quote in it".to_owned());
         }
@@ -120,6 +136,23 @@ impl Config {
             problems.push("a timeout of nothing lets nothing succeed".to_owned());
         }
         problems
+    }
+
+    fn tls_problems(&self, problems: &mut Vec<String>) {
+        if self.cert.is_some() != self.key.is_some() {
+            problems.push("cert and key go together".to_owned());
+        }
+        if self.ca.is_none() && (self.cert.is_some() || !self.server_name.is_empty()) {
+            problems.push(
+                "ca is missing: cert, key and server_name are for encrypted connections, and \
+                 without ca there are none"
+                    .to_owned(),
+            );
+        }
+        let name = ServerName::try_from(self.server_name.as_str());
+        if !self.server_name.is_empty() && name.is_err() {
+            problems.push("server_name is neither a host name nor an IP address".to_owned());
+        }
     }
 }
 
@@ -142,5 +175,25 @@ mod tests {
             ..good
         };
         assert_eq!(bad.problems().len(), 3, "{:?}", bad.problems());
+    }
+
+    #[test]
+    fn what_is_for_encryption_is_of_no_use_without_it() {
+        let mut config = Config {
+            contact_points: vec!["localhost".to_owned()],
+            server_name: "not a name".to_owned(),
+            cert: Some("cql.crt".into()),
+            ..Config::default()
+        };
+        let keys = |config: &Config| {
+            let problems = config.problems().into_iter();
+            let key = |problem: String| problem.split(' ').next().map(str::to_owned);
+            problems.filter_map(key).collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&config), ["cert", "ca", "server_name"]);
+        config.ca = Some("ca.crt".into());
+        config.key = Some("cql.key".into());
+        config.server_name = "db.internal".to_owned();
+        assert_eq!(keys(&config), Vec::<String>::new());
     }
 }

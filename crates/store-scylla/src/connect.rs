@@ -5,8 +5,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
 use scylla::client::execution_profile::ExecutionProfile;
 use scylla::client::session::Session;
 use scylla::client::session_builder::SessionBuilder;
@@ -18,7 +16,7 @@ use scylla::statement::unprepared::Statement;
 use scylla::statement::{Consistency, SerialConsistency};
 
 use crate::config::Consistency as Wanted;
-use crate::{Config, ConnectError};
+use crate::{Config, ConnectError, error, tls, why};
 
 /// How long the nodes of the database may take to agree on a schema.
 pub(crate) const AGREEMENT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -57,18 +55,25 @@ pub(crate) async fn session(config: &Config) -> Result<Session, ConnectError> {
         // Once at the end, not after each table.
         .refresh_metadata_on_auto_schema_agreement(false);
     if let Some(path) = &config.password_file {
-        let password = fs::read_to_string(path).map_err(|error| file(path, error))?;
-        builder = builder.user(&config.username, password.trim_end_matches(['\r', '\n']));
+        builder = builder.user(&config.username, password(path)?);
     }
-    if let Some(path) = &config.ca {
-        builder = builder.tls_context(Some(tls(path)?));
+    if let Some(context) = tls::context(config)? {
+        builder = builder.tls_context(Some(context));
     }
-    let session = builder
-        .build()
-        .await
-        .map_err(|error| unreachable(config, error))?;
+    let session = builder.build().await;
+    let session = session.map_err(|error| why::of_session(config, &error))?;
     keyspace(&session, config).await?;
     Ok(session)
+}
+
+/// What the file says, without the end of its line.
+fn password(path: &Path) -> Result<String, ConnectError> {
+    let file = |reason: &dyn std::fmt::Display| error::file("password_file", path, reason);
+    let text = fs::read_to_string(path).map_err(|error| file(&error))?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(file(&"it is empty")),
+        password => Ok(password.to_owned()),
+    }
 }
 
 fn profile(config: &Config) -> ExecutionProfile {
@@ -93,25 +98,6 @@ fn profile(config: &Config) -> ExecutionProfile {
         .build()
 }
 
-fn tls(path: &Path) -> Result<Arc<rustls::ClientConfig>, ConnectError> {
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| file(path, error))?;
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| file(path, error))?;
-        roots.add(certificate).map_err(|error| file(path, error))?;
-    }
-    if roots.is_empty() {
-        return Err(file(path, "there is no certificate in it"));
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| file(path, error))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
 /// Sees to it that the keyspace is there and used.
 async fn keyspace(session: &Session, config: &Config) -> Result<(), ConnectError> {
     let name = &config.keyspace;
@@ -129,7 +115,8 @@ async fn keyspace(session: &Session, config: &Config) -> Result<(), ConnectError
             "CREATE KEYSPACE IF NOT EXISTS {name} WITH replication = \
              {{'class': 'NetworkTopologyStrategy'{replicas}}} AND durable_writes = true"
         );
-        execute(session, config, &create).await?;
+        let created = execute(session, config, &create).await;
+        created.map_err(|error| may_not_create(config, error))?;
     }
     // One that others create at the same moment is there a moment later.
     let began = SystemTime::now();
@@ -141,6 +128,31 @@ async fn keyspace(session: &Session, config: &Config) -> Result<(), ConnectError
             }
             Err(_) => tokio::time::sleep(KEYSPACE_POLL_INTERVAL).await,
         }
+    }
+}
+
+/// Rights on a keyspace that is not there cannot be given.
+fn may_not_create(config: &Config, error: ConnectError) -> ConnectError {
+    let ConnectError::Forbidden {
+        keyspace,
+        username,
+        reason,
+        ..
+    } = error
+    else {
+        return error;
+    };
+    let remedy = format!(
+        "It does not exist: create it as a superuser of the database and give the user CREATE, \
+         ALTER, SELECT and MODIFY there; or GRANT CREATE ON ALL KEYSPACES TO \"{}\", who then \
+         creates it",
+        config.username
+    );
+    ConnectError::Forbidden {
+        keyspace,
+        username,
+        reason,
+        remedy,
     }
 }
 
@@ -159,6 +171,7 @@ pub(crate) async fn execute(
     loop {
         let error = match session.query_unpaged(statement.clone(), ()).await {
             Ok(result) => return Ok(result),
+            Err(error) if let Some(why) = why::of_execution(config, &error) => return Err(why),
             Err(error) if !is_too_early(&error) => return Err(schema(config, error)),
             Err(error) => error,
         };
@@ -198,27 +211,13 @@ fn is_too_early(error: &ExecutionError) -> bool {
 /// Looks at the cluster as it is now.
 pub(crate) async fn refresh(session: &Session, config: &Config) -> Result<(), ConnectError> {
     let refreshed = session.refresh_metadata().await;
-    refreshed.map_err(|error| unreachable(config, error))
+    refreshed.map_err(|error| why::of_metadata(config, &error))
 }
 
 /// What went wrong with the schema.
 pub(crate) fn schema(config: &Config, reason: impl std::fmt::Display) -> ConnectError {
     ConnectError::Schema {
         keyspace: config.keyspace.clone(),
-        reason: reason.to_string(),
-    }
-}
-
-fn unreachable(config: &Config, reason: impl std::fmt::Display) -> ConnectError {
-    ConnectError::Unreachable {
-        contact_points: config.contact_points.join(", "),
-        reason: reason.to_string(),
-    }
-}
-
-fn file(path: &Path, reason: impl std::fmt::Display) -> ConnectError {
-    ConnectError::File {
-        path: path.to_owned(),
         reason: reason.to_string(),
     }
 }

@@ -1,7 +1,7 @@
 //! What the driver's errors mean: for who starts the server, and for who uses
 //! the store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use scylla::errors::{DbError, ExecutionError, RequestAttemptError};
 use starling_store::Error;
@@ -16,8 +16,10 @@ pub enum ConnectError {
         problems: Vec<String>,
     },
     /// A file that the settings name cannot be used.
-    #[error("{} cannot be used: {reason}", path.display())]
+    #[error("{} (store.cql.{setting}) cannot be used: {reason}", path.display())]
     File {
+        /// The setting that names it.
+        setting: &'static str,
         /// The file.
         path: PathBuf,
         /// Why.
@@ -25,14 +27,46 @@ pub enum ConnectError {
     },
     /// No node of the database could be talked to.
     #[error(
-        "no node of the database answers at {contact_points}: {reason}. Check contact_points, \
-         local_datacenter, username, password_file and ca, and that the database runs"
+        "no node of the database answers at {contact_points}: {reason}. Check \
+         store.cql.contact_points, and that the database runs and speaks CQL there"
     )]
     Unreachable {
         /// Where it was looked for.
         contact_points: String,
         /// What the driver says.
         reason: String,
+    },
+    /// No connection that both sides take to be safe came about.
+    #[error("no connection to the database at {contact_points}: {reason}. {remedy}")]
+    Tls {
+        /// Where it was looked for.
+        contact_points: String,
+        /// What one side does not like of the other.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The user or the password is wrong, or missing.
+    #[error("the database at {contact_points} does not let this node in: {reason}. {remedy}")]
+    Credentials {
+        /// Where it was looked for.
+        contact_points: String,
+        /// What the database says.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The user is known, and may not do what this server has to do.
+    #[error("user \"{username}\" may not use keyspace {keyspace}: {reason}. {remedy}")]
+    Forbidden {
+        /// The keyspace.
+        keyspace: String,
+        /// The user.
+        username: String,
+        /// What the database says.
+        reason: String,
+        /// What to do.
+        remedy: String,
     },
     /// The keyspace is not there.
     #[error(
@@ -46,10 +80,9 @@ pub enum ConnectError {
     },
     /// Tables could not be created or changed.
     #[error(
-        "the schema of keyspace {keyspace} could not be brought up to date: {reason}. The user \
-         needs the right to create and alter tables there. ScyllaDB before 2025.4 has no \
-         lightweight transactions with tablets: create the keyspace there with \
-         tablets = {{'enabled': false}}"
+        "the schema of keyspace {keyspace} could not be brought up to date: {reason}. ScyllaDB \
+         before 2025.4 has no lightweight transactions with tablets: create the keyspace there \
+         with tablets = {{'enabled': false}}"
     )]
     Schema {
         /// Its name.
@@ -81,6 +114,19 @@ pub enum ConnectError {
         /// The newest schema this program knows.
         known: i32,
     },
+}
+
+/// A file that a setting of `[store.cql]` names, and what is wrong with it.
+pub(crate) fn file(
+    setting: &'static str,
+    path: &Path,
+    reason: impl std::fmt::Display,
+) -> ConnectError {
+    ConnectError::File {
+        setting,
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
 }
 
 /// What a failed statement means for who asked for it.

@@ -35,7 +35,9 @@ mod stamp;
 mod state;
 mod statements;
 mod store;
+mod tls;
 mod value;
+mod why;
 
 pub use check::Finding;
 pub use config::Config;

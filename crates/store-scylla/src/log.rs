@@ -4,6 +4,7 @@
 //! - `open`: the bucket that an owner appends to, without asking the database.
 //! - `write`: appending and shortening.
 //! - `page`: reading.
+//! - `waiting`: reading what waits for its owner.
 //! - `sweep`: removing what was kept only until it arrived.
 //!
 //! A bucket is named by the position it begins at and holds the positions of one
@@ -16,6 +17,7 @@ pub(crate) mod index;
 pub(crate) mod open;
 pub(crate) mod page;
 pub(crate) mod sweep;
+mod waiting;
 pub(crate) mod write;
 
 /// The facet of a bucket that holds the entries themselves.

@@ -75,8 +75,9 @@ async fn prepare_bookkeeping(
     config: &Config,
     statement: &str,
 ) -> Result<(), ConnectError> {
-    if execute(session, config, statement).await.is_ok() {
-        return Ok(());
+    match execute(session, config, statement).await {
+        Err(ConnectError::Schema { .. }) => {}
+        done => return done.map(|_| ()),
     }
     let agreed = session.await_schema_agreement().await;
     agreed.map_err(|error| failed(config, error))?;

@@ -11,6 +11,7 @@
 
 mod command;
 mod fetch;
+mod secured;
 mod settings;
 
 use std::fs;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 pub use fetch::fetch;
+pub use secured::Secured;
 use settings::Settings;
 
 /// Names the contact points of a database to use, separated by commas, instead
@@ -102,6 +104,20 @@ impl Cluster {
     }
 
     fn start_as(nodes: u8, is_throwaway: bool) -> io::Result<Self> {
+        let mut cluster = Self::prepare(nodes, is_throwaway)?;
+        // The first is the seed: the others need it to find each other.
+        cluster.start_node(0)?;
+        for n in 1..cluster.settings.len() {
+            cluster.launch(n)?;
+        }
+        for n in 1..cluster.settings.len() {
+            cluster.await_port(n)?;
+        }
+        Ok(cluster)
+    }
+
+    /// Everything but the start.
+    fn prepare(nodes: u8, is_throwaway: bool) -> io::Result<Self> {
         let jars = fetch()?;
         let folder = fresh_folder()?;
         let addresses: Vec<Ipv4Addr> = (1..=nodes).map(|n| Ipv4Addr::new(127, 0, 0, n)).collect();
@@ -119,23 +135,15 @@ impl Cluster {
                 storage,
                 jmx: free_port(&[*address])?,
                 is_throwaway,
+                security: None,
             });
         }
         let nodes = settings.iter().map(|_| None).collect();
-        let mut cluster = Cluster {
+        Ok(Cluster {
             folder,
             settings,
             nodes,
-        };
-        // The first is the seed: the others need it to find each other.
-        cluster.start_node(0)?;
-        for n in 1..cluster.settings.len() {
-            cluster.launch(n)?;
-        }
-        for n in 1..cluster.settings.len() {
-            cluster.await_port(n)?;
-        }
-        Ok(cluster)
+        })
     }
 
     /// Where to connect: `address:port` of every node.
@@ -251,6 +259,7 @@ pub fn standalone(folder: &Path) -> io::Result<(Command, SocketAddr)> {
         storage: free_port(&[address])?,
         jmx: free_port(&[address])?,
         is_throwaway: false,
+        security: None,
     };
     settings.write()?;
     let at = SocketAddr::from((address, settings.cql));

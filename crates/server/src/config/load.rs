@@ -211,6 +211,8 @@ impl Config {
             &mut link.ca,
             &mut cql.password_file,
             &mut cql.ca,
+            &mut cql.cert,
+            &mut cql.key,
         ];
         for path in optional.into_iter().flatten() {
             *path = folder.join(&path);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::FutureExt as _;
-use starling_store::archive::{Entry, Order, Page, Query, TALLY_ENTRIES_MAX, Tally};
+use starling_store::archive::{Entry, Order, Page, Query};
 use starling_store::{Error, Position, record};
 use starling_xmpp::jid::BareJid;
 use starling_xmpp::time::UnixMillis;
@@ -22,25 +22,33 @@ const ROWS_MIN: usize = 32;
 /// Most, where octets are counted: what is read beyond them is for nothing.
 const ROWS_COUNTED_MAX: usize = 64;
 
+/// Buckets that are read at once when the first one had too little: a log that
+/// has often been moved has many small ones, and each by itself would have
+/// whoever waits wait for an answer of the database more.
+const BUCKETS_TOGETHER: usize = 8;
+
 /// Positions that one statement may name: what ScyllaDB takes by default.
 const NAMED_MAX: usize = 100;
 
 /// A reader of one owner's log.
 pub(crate) struct Reader<'a> {
-    client: &'a Client,
-    owner: &'a BareJid,
-    index: &'a Index,
+    pub(super) client: &'a Client,
+    pub(super) owner: &'a BareJid,
+    pub(super) index: &'a Index,
 }
+
+/// Where rows are, and those that can be read.
+type Rows = (Vec<Position>, Vec<Entry>);
 
 /// A stretch of positions, both ends excluded, as the database compares them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Range {
-    behind: Vec<u8>,
-    ahead: Vec<u8>,
+    pub(super) behind: Vec<u8>,
+    pub(super) ahead: Vec<u8>,
 }
 
 impl Range {
-    fn of(query: &Query) -> Self {
+    pub(super) fn of(query: &Query) -> Self {
         Range {
             behind: query.after.unwrap_or(Position::START).to_bytes().to_vec(),
             ahead: query
@@ -92,10 +100,23 @@ impl<'a> Reader<'a> {
             return self.offline(query).await;
         }
         let mut page = Page::of(query);
-        for bucket in self.buckets(query) {
-            self.bucket(query, bucket, &mut page).await?;
-            if page.is_full() {
-                break;
+        let buckets = self.buckets(query);
+        let (mut rest, mut together_max) = (buckets.as_slice(), 1);
+        while !rest.is_empty() {
+            let rows_max = rows_max(query, &page);
+            let (some, others) = rest.split_at(with_rows(rest, rows_max).min(together_max));
+            (rest, together_max) = (others, BUCKETS_TOGETHER);
+            let begun = some.iter().map(|bucket| {
+                let range = self.within(query, bucket);
+                async move { self.rows(query, bucket, &range, rows_max).await }.boxed()
+            });
+            let begun = together(begun.collect()).await?;
+            for (bucket, rows) in some.iter().zip(begun) {
+                self.bucket(query, bucket, (rows, rows_max), &mut page)
+                    .await?;
+                if page.is_full() {
+                    return Ok(page.into_entries());
+                }
             }
         }
         Ok(page.into_entries())
@@ -120,40 +141,57 @@ impl<'a> Reader<'a> {
         buckets
     }
 
-    /// Adds what one bucket has.
+    /// Adds what one bucket has, of which the first rows are there.
     async fn bucket(
         &self,
         query: &Query,
         bucket: &Bucket,
+        ((mut places, mut entries), mut rows_asked): (Rows, usize),
         page: &mut Page<'_>,
     ) -> Result<(), Error> {
         let mut range = self.within(query, bucket);
-        while !page.is_full() && !range.is_empty() {
-            let rows_max = rows_max(query, page);
-            let (places, entries) = match &query.with {
-                // Only what is archived has pointers.
-                Some(with) if query.is_archived_only => {
-                    let facet = with.bare_str();
-                    let places = self
-                        .places(query.order, bucket, facet, &range, rows_max)
-                        .await?;
-                    let entries = self.at(query.order, &places).await?;
-                    (places, entries)
-                }
-                _ => self.entries(query.order, bucket, &range, rows_max).await?,
-            };
+        loop {
             let is_beyond = entries
                 .last()
                 .is_some_and(|last| is_beyond(query, last.stored_at));
             page.extend(entries);
             match places.last() {
-                Some(last) if places.len() == rows_max && !is_beyond => {
+                Some(last) if places.len() == rows_asked && !is_beyond => {
                     range.go_on(query.order, *last);
                 }
-                _ => break,
+                _ => return Ok(()),
             }
+            if page.is_full() || range.is_empty() {
+                return Ok(());
+            }
+            rows_asked = rows_max(query, page);
+            (places, entries) = self.rows(query, bucket, &range, rows_asked).await?;
         }
-        Ok(())
+    }
+
+    /// Rows of a bucket that may be asked for: where they are, and what they say.
+    async fn rows(
+        &self,
+        query: &Query,
+        bucket: &Bucket,
+        range: &Range,
+        rows_max: usize,
+    ) -> Result<Rows, Error> {
+        if range.is_empty() {
+            return Ok(Rows::default());
+        }
+        match &query.with {
+            // Only what is archived has pointers.
+            Some(with) if query.is_archived_only => {
+                let facet = with.bare_str();
+                let places = self
+                    .places(query.order, bucket, facet, range, rows_max)
+                    .await?;
+                let entries = self.at(query.order, &places).await?;
+                Ok((places, entries))
+            }
+            _ => self.entries(query.order, bucket, range, rows_max).await,
+        }
     }
 
     /// The part of a bucket that the query asks for and that counts.
@@ -233,66 +271,6 @@ impl<'a> Reader<'a> {
         ]
     }
 
-    /// What waits for the owner.
-    async fn offline(&self, query: &Query) -> Result<Vec<Entry>, Error> {
-        let (mut page, mut range) = (Page::of(query), Range::of(query));
-        while !page.is_full() && !range.is_empty() {
-            let rows_max = rows_max(query, &page);
-            let waiting = self.waiting(query.order, &range, rows_max).await?;
-            let places: Vec<Position> = waiting.iter().map(|(at, _)| *at).collect();
-            let entries = self.at(query.order, &places).await?;
-            page.extend(entries);
-            match places.last() {
-                Some(last) if places.len() == rows_max => range.go_on(query.order, *last),
-                _ => break,
-            }
-        }
-        Ok(page.into_entries())
-    }
-
-    /// Which entries wait, and how large they are.
-    async fn waiting(
-        &self,
-        order: Order,
-        range: &Range,
-        rows_max: usize,
-    ) -> Result<Vec<(Position, usize)>, Error> {
-        let all = &self.client.statements;
-        let statement = match order {
-            Order::Ascending => &all.offline_up,
-            Order::Descending => &all.offline_down,
-        };
-        let values = values![
-            self.owner.as_str(),
-            range.behind.clone(),
-            range.ahead.clone(),
-            i32::try_from(rows_max).unwrap_or(i32::MAX),
-        ];
-        let read = |(at, bytes): (Vec<u8>, Option<i32>)| {
-            let bytes = usize::try_from(bytes.unwrap_or_default()).unwrap_or(0);
-            Ok(position(&at).map(|at| (at, bytes)))
-        };
-        let rows = self
-            .client
-            .rows::<(Vec<u8>, Option<i32>), _>(statement, values, read)
-            .await?;
-        Ok(rows.into_iter().flatten().collect())
-    }
-
-    /// How much waits behind a position.
-    pub(crate) async fn tally(&self, after: Position) -> Result<Tally, Error> {
-        let range = Range::of(&Query::after(after, 0));
-        let rows_max = usize::try_from(TALLY_ENTRIES_MAX).unwrap_or(usize::MAX);
-        let waiting = self.waiting(Order::Ascending, &range, rows_max).await?;
-        let mut tally = Tally::default();
-        for (at, bytes) in waiting {
-            if !self.index.is_void(at) {
-                tally.add(bytes);
-            }
-        }
-        Ok(tally)
-    }
-
     /// The last entry that counts.
     pub(crate) async fn last(&self) -> Result<Option<Position>, Error> {
         let query = Query::before(None, 1);
@@ -363,12 +341,24 @@ impl<'a> Reader<'a> {
 }
 
 /// How many rows the next statement reads.
-fn rows_max(query: &Query, page: &Page<'_>) -> usize {
+pub(super) fn rows_max(query: &Query, page: &Page<'_>) -> usize {
     let most = match query.bytes_max {
         Some(_) => ROWS_COUNTED_MAX,
         None => ROWS_MAX,
     };
     page.room().clamp(ROWS_MIN, most)
+}
+
+/// How many of these buckets have so many rows, by what is noted of them: none is
+/// read for what those before it have.
+fn with_rows(buckets: &[&Bucket], rows: usize) -> usize {
+    let mut sum = 0;
+    let before = buckets.iter().take_while(|bucket| {
+        let is_short = sum < rows as u64;
+        sum += bucket.entries;
+        is_short
+    });
+    before.count()
 }
 
 /// Whether nothing behind an entry of this time, in the order of the query, can

@@ -2,7 +2,8 @@
 
 use starling_store::archive::{Change, Query, Read as _};
 use starling_store::contract::sample::{bare, entry};
-use starling_store::{Position, Stamp, Store, Write};
+use starling_store::fence::Fence as _;
+use starling_store::{Position, Seal, Stamp, Store, Write};
 
 use crate::database::{config, connect};
 
@@ -75,4 +76,44 @@ async fn a_new_owner_finds_what_the_old_one_wrote_and_back() {
         .unwrap();
     let newest = places(&one, Query::before(None, 2)).await;
     assert_eq!(newest, [(3, 5), (3, 4)]);
+}
+
+/// Every move of its owner's shard begins a bucket, so a log that is read from
+/// its end reaches far more of them than are read at once.
+#[tokio::test]
+async fn a_log_that_has_often_been_moved_is_one_log() {
+    let Some(config) = config() else { return };
+    let store = connect(&config).await;
+    const MOVES: u32 = 30;
+    let mut all = Vec::new();
+    for epoch in 1..=MOVES {
+        // Some owners wrote nothing, and some a little more.
+        for seq in 0..u64::from(epoch % 4) {
+            let at = u64::from(epoch) * 10 + seq;
+            store.commit(vec![append(epoch, at)]).await.unwrap();
+            all.push((epoch, at));
+        }
+        let last = all.last().copied().unwrap_or_default();
+        let last = Position::new(last.0, last.1);
+        let seal = Seal {
+            epoch: epoch + 1,
+            last,
+        };
+        store.seal(&bare(OWNER), seal).await.unwrap();
+        // It came too late.
+        let late = append(epoch, u64::from(epoch) * 10 + 9);
+        store.commit(vec![late]).await.unwrap();
+    }
+    for limit in [1, 7, 20, 200] {
+        let oldest = all.iter().take(limit).copied();
+        let found = places(&store, Query::after(Position::START, limit)).await;
+        assert!(found.into_iter().eq(oldest), "the first {limit}");
+        let newest = all.iter().rev().take(limit).copied();
+        let found = places(&store, Query::before(None, limit)).await;
+        assert!(found.into_iter().eq(newest), "the last {limit}");
+    }
+    let middle = all.len() / 2;
+    let behind = Query::after(Position::new(all[middle].0, all[middle].1), 9);
+    let expected = &all[middle + 1..middle + 10];
+    assert_eq!(places(&store, behind).await, expected);
 }

@@ -14,4 +14,5 @@ mod contract;
 mod database;
 mod log;
 mod schema;
+mod secured;
 mod stamps;

@@ -66,6 +66,14 @@ async fn every_mistake_has_a_message() {
     let error = Scylla::connect(&Config::default()).await.unwrap_err();
     assert!(matches!(error, ConnectError::Config { .. }), "{error}");
 
+    let elsewhere = Config {
+        local_datacenter: "elsewhere".to_owned(),
+        ..config.clone()
+    };
+    let error = Scylla::connect(&elsewhere).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Config { .. }), "{error}");
+    assert!(error.to_string().contains("local_datacenter"), "{error}");
+
     let no_file = Config {
         ca: Some("/nonexistent/ca.pem".into()),
         ..config

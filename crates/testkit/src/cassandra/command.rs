@@ -11,6 +11,9 @@ const HEAP_MIB: u32 = 512;
 /// node lives, and so does a little of every partition that is written.
 const HEAP_MAX_MIB: u32 = 2_048;
 
+/// All that one gets that is only there to be logged in to.
+const HEAP_SECURED_MIB: u32 = 512;
+
 /// Starts the program that follows, tells its number, and ends it when its own
 /// standard input is closed, with the data: nobody is left who could want it. The
 /// background half needs that input by another number, because a shell gives its
@@ -86,9 +89,13 @@ pub(super) fn alone(settings: &Settings) -> Command {
 fn arguments(settings: &Settings) -> Vec<String> {
     let conf = settings.conf();
     let (jars, folder) = (settings.jars.display(), settings.folder.display());
+    let (heap, heap_max) = match settings.security {
+        None => (HEAP_MIB, HEAP_MAX_MIB),
+        Some(_) => (HEAP_SECURED_MIB / 2, HEAP_SECURED_MIB),
+    };
     let mut all = vec![
-        format!("-Xms{HEAP_MIB}m"),
-        format!("-Xmx{HEAP_MAX_MIB}m"),
+        format!("-Xms{heap}m"),
+        format!("-Xmx{heap_max}m"),
         "-XX:+UseSerialGC".to_owned(),
         "-XX:TieredStopAtLevel=1".to_owned(),
         "-Djdk.attach.allowAttachSelf=true".to_owned(),
@@ -113,6 +120,11 @@ fn arguments(settings: &Settings) -> Vec<String> {
     if settings.is_throwaway {
         // Does not write its system tables to disk at every change of a schema.
         all.push("-Dcassandra.unsafesystem=true".to_owned());
+    }
+    if settings.security.is_some() {
+        // The first user is there at once, and passwords are checked quickly.
+        all.push("-Dcassandra.superuser_setup_delay_ms=0".to_owned());
+        all.push("-Dcassandra.auth_bcrypt_gensalt_log2_rounds=4".to_owned());
     }
     all.push("-cp".to_owned());
     all.push(format!("{}:{jars}/*", conf.display()));

@@ -7,6 +7,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use super::secured::Security;
 use super::write;
 
 /// One node.
@@ -24,6 +25,8 @@ pub(super) struct Settings {
     pub(super) jmx: u16,
     /// Whether its schema need not survive it.
     pub(super) is_throwaway: bool,
+    /// Whom it lets in; everybody without it.
+    pub(super) security: Option<Security>,
 }
 
 impl Settings {
@@ -54,6 +57,8 @@ impl Settings {
             ..
         } = self;
         let folder = self.folder.display();
+        let security = self.security.as_ref().map(Security::yaml);
+        let security = security.unwrap_or_default();
         format!(
             "cluster_name: '{name}'
 num_tokens: 16
@@ -79,7 +84,7 @@ memtable_offheap_space: 128MiB
 file_cache_size: 32MiB
 auto_snapshot: false
 auto_bootstrap: false
-"
+{security}"
         )
     }
 }
