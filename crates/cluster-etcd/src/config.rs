@@ -159,6 +159,7 @@ impl Config {
             moves_max: self.moves_max,
             moves_per_node_max: self.moves_per_node_max,
             fences_percent: self.fences_percent,
+            ..Limits::default()
         }
     }
 }

@@ -13,6 +13,7 @@ use etcd_client::{Compare, CompareOp, PutOptions, Txn, TxnOp};
 use starling_cluster::{Epoch, Fence, Instance, Limits, Shard, Situation, State, plan};
 use tokio::time::{Instant, sleep};
 
+use crate::calm::Calm;
 use crate::error::Error;
 use crate::execute::{self, Office};
 use crate::keys::Key;
@@ -52,6 +53,7 @@ pub(crate) struct Controller {
     epochs: Option<(i64, BTreeMap<Shard, Epoch>)>,
     moving_since: BTreeMap<Shard, (Epoch, Instant)>,
     resting_until: BTreeMap<Shard, Instant>,
+    calm: Calm,
     /// Who was told to be held back, and what was told to be wrong: told once.
     held_back: Vec<Instance>,
     trouble: Option<String>,
@@ -72,6 +74,7 @@ impl Controller {
             epochs: None,
             moving_since: BTreeMap::new(),
             resting_until: BTreeMap::new(),
+            calm: Calm::default(),
             held_back: Vec::new(),
             trouble: None,
         }
@@ -135,6 +138,8 @@ impl Controller {
 
     /// One look at the world, and what follows from it.
     async fn look(&mut self, mirror: &Mirror) -> Result<(), Error> {
+        let now = Instant::now();
+        self.calm.look(mirror.table(), &mirror.nodes(), now);
         let leader = mirror.leader();
         let lease = *self.shared.lease.borrow();
         let ours = leader
@@ -246,6 +251,8 @@ impl Controller {
                 .map(|(_, epochs)| epochs.clone())
                 .unwrap_or_default(),
             resting: self.resting_until.keys().copied().collect(),
+            arrived: self.calm.arrived(),
+            newcomers: self.calm.newcomers(now),
             overdue: overdue.map(|(shard, _)| *shard).collect(),
             is_settling: now < *self.shared.settled_at.borrow(),
         }

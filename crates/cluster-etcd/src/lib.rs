@@ -10,6 +10,7 @@
 
 mod assignments;
 mod birth;
+mod calm;
 mod cluster;
 mod config;
 mod controller;

@@ -3,6 +3,7 @@
 //! Rendezvous hashing suggests a node, bounded load corrects it. Pure functions
 //! of names and counts; what may be done now, and in which order, is `plan`'s.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::Hasher;
 
@@ -104,23 +105,22 @@ impl Loads {
     ) -> Option<(Shard, Instance, Instance)> {
         let Bounds { min, max } = bounds(self.shards.len());
         let least = self.shards.keys().min_by_key(|node| self.count(node))?;
-        let most = self
-            .shards
-            .keys()
-            .rev()
-            .max_by_key(|node| self.count(node))?;
+        let is_lacking = self.count(least) < min;
         // Giving what is too much to whoever has least also fills whoever has
-        // too little, so no more moves than the greater of the two.
-        if self.count(most) <= max && self.count(least) >= min {
-            return None;
-        }
-        let shards = self.shards.get(most)?;
-        let shard = shards
-            .iter()
-            .copied()
-            .filter(|shard| movable(*shard))
-            .max_by_key(|shard| score(*shard, &least.node))?;
-        Some((shard, most.clone(), least.clone()))
+        // too little, so no more moves than the greater of the two, as long as
+        // whoever has most can give it.
+        let has_enough =
+            |node: &&Instance| self.count(node) > max || is_lacking && self.count(node) > min;
+        let mut givers: Vec<_> = self.shards.keys().filter(has_enough).collect();
+        givers.sort_by_key(|node| Reverse(self.count(node)));
+        // Whoever has most may have nothing that can be moved now.
+        givers.into_iter().find_map(|giver| {
+            let shards = self.shards.get(giver)?.iter().copied();
+            let shard = shards
+                .filter(|shard| movable(*shard))
+                .max_by_key(|shard| score(*shard, &least.node))?;
+            Some((shard, giver.clone(), least.clone()))
+        })
     }
 }
 

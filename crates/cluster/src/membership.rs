@@ -72,20 +72,11 @@ pub struct SingleNode {
 impl SingleNode {
     /// The only node, under this name.
     pub fn new(local: NodeId) -> Self {
-        let local = NodeInfo {
-            instance: Instance {
-                node: local,
-                incarnation: Incarnation(0),
-            },
-            roles: Role::ALL.to_vec(),
-            version: String::new(),
-            link: None,
-            started: 0,
-            is_draining: false,
-            clients_at: None,
-            clients: None,
-            is_store_lost: false,
+        let instance = Instance {
+            node: local,
+            incarnation: Incarnation(0),
         };
+        let local = NodeInfo::new(instance, Role::ALL.to_vec());
         let (changed, _) = watch::channel(0);
         Self {
             local: Arc::new(local),

@@ -119,6 +119,22 @@ pub struct NodeInfo {
 }
 
 impl NodeInfo {
+    /// A node that has said nothing more of itself: it accepts no link and no
+    /// clients, and asks for nothing.
+    pub fn new(instance: Instance, roles: Vec<Role>) -> Self {
+        Self {
+            instance,
+            roles,
+            version: String::new(),
+            link: None,
+            started: 0,
+            is_draining: false,
+            clients_at: None,
+            clients: None,
+            is_store_lost: false,
+        }
+    }
+
     /// The node's name.
     pub fn id(&self) -> &NodeId {
         &self.instance.node

@@ -45,6 +45,11 @@ pub struct Situation {
     pub epochs: BTreeMap<Shard, Epoch>,
     /// Shards whose move failed a short while ago.
     pub resting: BTreeSet<Shard>,
+    /// Shards that came to their owner from another a short while ago, in the
+    /// order in which they came. Whoever uses them has just waited.
+    pub arrived: Vec<Shard>,
+    /// Runs of nodes that have been there for a short while only.
+    pub newcomers: BTreeSet<Instance>,
     /// Shards whose move takes too long.
     pub overdue: BTreeSet<Shard>,
     /// Whether etcd was away until a moment ago, so that a node may be missing
@@ -59,6 +64,9 @@ pub struct Limits {
     pub moves_max: usize,
     /// Shards that may be moving from or to one node.
     pub moves_per_node_max: usize,
+    /// Shards that may be moving to one newcomer for the load to be even: its
+    /// caches are cold, and whoever comes to it waits longer.
+    pub moves_to_newcomer_max: usize,
     /// Session nodes that may be fenced automatically within the window, in
     /// percent of all; one always may.
     pub fences_percent: usize,
@@ -69,6 +77,7 @@ impl Default for Limits {
         Self {
             moves_max: 32,
             moves_per_node_max: 16,
+            moves_to_newcomer_max: 4,
             fences_percent: 34,
         }
     }

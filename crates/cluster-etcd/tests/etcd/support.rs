@@ -99,19 +99,14 @@ impl Plan {
     pub(crate) async fn try_join(&self, name: &str) -> Result<Node, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let link = listener.local_addr().unwrap().to_string();
+        let instance = Instance {
+            node: NodeId::new(name),
+            incarnation: Incarnation(rand::random()),
+        };
         let info = NodeInfo {
-            instance: Instance {
-                node: NodeId::new(name),
-                incarnation: Incarnation(rand::random()),
-            },
-            roles: self.roles.clone(),
             version: "test".to_owned(),
             link: Some(link.into()),
-            started: 0,
-            is_draining: false,
-            clients_at: None,
-            clients: None,
-            is_store_lost: false,
+            ..NodeInfo::new(instance, self.roles.clone())
         };
         let is_session = self.roles.contains(&Role::Session);
         let fence = is_session.then(|| Arc::clone(&self.rows) as Arc<dyn Fence>);

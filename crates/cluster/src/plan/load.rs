@@ -1,5 +1,7 @@
 //! The part of a plan that moves shards while everybody is there.
 
+use std::collections::BTreeMap;
+
 use super::{Planner, Step, is_alive, is_draining, targets};
 use crate::{Instance, Shard, State};
 
@@ -27,10 +29,14 @@ impl Planner<'_> {
         }
     }
 
-    /// Moves everything away from nodes that are to own nothing.
+    /// Moves everything away from nodes that are to own nothing, and last what
+    /// has just come to them.
     pub(super) fn drain(&mut self) {
         let targets = targets(self.now);
-        for (shard, row) in self.now.table.iter() {
+        let came: BTreeMap<Shard, usize> = self.now.arrived.iter().copied().zip(1..).collect();
+        let mut rows: Vec<_> = self.now.table.iter().collect();
+        rows.sort_by_key(|(shard, _)| came.get(shard).copied().unwrap_or_default());
+        for (shard, row) in rows {
             let State::Owned(owner) = &row.state else {
                 continue;
             };
@@ -55,6 +61,10 @@ impl Planner<'_> {
             let Some((shard, from, to)) = next else {
                 return;
             };
+            let is_newcomer = self.now.newcomers.contains(&to);
+            if is_newcomer && self.moves_to(&to) >= self.limits.moves_to_newcomer_max {
+                return;
+            }
             let started = self.plan.steps.len();
             self.start(shard, &from, &to);
             if self.plan.steps.len() == started {
@@ -69,7 +79,27 @@ impl Planner<'_> {
         is_served
             && !self.touched.contains(&shard)
             && !self.now.resting.contains(&shard)
+            && !self.now.arrived.contains(&shard)
             && !self.now.requests.moves.contains_key(&shard)
+    }
+
+    /// The moves under way, those of this plan included: from where, and to where.
+    fn moves(&self) -> impl Iterator<Item = (&Instance, &Instance)> {
+        let standing = self.now.table.iter();
+        let standing = standing.filter(|(shard, _)| !self.touched.contains(shard));
+        let standing = standing.map(|(_, row)| &row.state);
+        let planned = self.plan.steps.iter().filter_map(|step| match step {
+            Step::Write { row, .. } => Some(&row.state),
+            _ => None,
+        });
+        standing.chain(planned).filter_map(|state| match state {
+            State::Moving { from, to, .. } => Some((from, to)),
+            State::Unassigned | State::Owned(_) => None,
+        })
+    }
+
+    fn moves_to(&self, node: &Instance) -> usize {
+        self.moves().filter(|(_, to)| *to == node).count()
     }
 
     /// Starts a move, if the limits allow one more.
@@ -79,25 +109,10 @@ impl Planner<'_> {
             return;
         }
         let (mut all, mut of_from, mut of_to) = (0, 0, 0);
-        let mut count = |state: &State| {
-            if let State::Moving {
-                from: source,
-                to: target,
-                ..
-            } = state
-            {
-                all += 1;
-                of_from += usize::from(source == from || target == from);
-                of_to += usize::from(source == to || target == to);
-            }
-        };
-        let standing = now.table.iter();
-        let standing = standing.filter(|(shard, _)| !self.touched.contains(shard));
-        standing.for_each(|(_, row)| count(&row.state));
-        for step in &self.plan.steps {
-            if let Step::Write { row, .. } = step {
-                count(&row.state);
-            }
+        for (source, target) in self.moves() {
+            all += 1;
+            of_from += usize::from(source == from || target == from);
+            of_to += usize::from(source == to || target == to);
         }
         let per_node = self.limits.moves_per_node_max;
         if all >= self.limits.moves_max || of_from >= per_node || of_to >= per_node {

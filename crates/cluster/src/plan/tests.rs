@@ -36,15 +36,8 @@ impl World {
 
     fn join(&mut self, n: u8, run: u64) {
         let info = NodeInfo {
-            instance: instance(n, run),
-            roles: vec![Role::Session],
             version: "1".to_owned(),
-            link: None,
-            started: 0,
-            is_draining: false,
-            clients_at: None,
-            clients: None,
-            is_store_lost: false,
+            ..NodeInfo::new(instance(n, run), vec![Role::Session])
         };
         self.now.nodes.insert(info.id().clone(), Arc::new(info));
     }
@@ -231,6 +224,66 @@ fn a_new_node_gets_its_share_by_few_moves_at_a_time() {
         "every move went to the new node"
     );
     assert!(world.count(3) >= bounds.min);
+}
+
+/// Its people have just waited for it: whoever is to have more gets other shards.
+#[test]
+fn what_has_just_come_stays_where_it_is() {
+    let mut world = World::with_nodes(2);
+    world.settle();
+    world.join(2, 1);
+    let mine = |world: &World, n| -> Vec<Shard> {
+        let owner = instance(n, 1);
+        world.now.table.owned_by(&owner).collect()
+    };
+    // All but five of each have.
+    let came = [0, 1].map(|n| mine(&world, n)[5..].to_vec());
+    world.now.arrived = came.concat();
+    world.settle();
+    assert_eq!(world.count(2), 10, "no more than what has been there");
+    world.now.arrived.clear();
+    world.settle();
+    assert!(world.count(2) >= balance::bounds(3).min);
+}
+
+/// A node that leaves cannot keep what has just come, but it can give it away last.
+#[test]
+fn a_node_that_leaves_gives_away_last_what_has_just_come() {
+    let mut world = World::with_nodes(2);
+    world.settle();
+    let owner = instance(0, 1);
+    let mine: Vec<Shard> = world.now.table.owned_by(&owner).collect();
+    // The first ones came last.
+    world.now.arrived = mine[..20].iter().rev().copied().collect();
+    world.now.requests.draining.insert(owner.node);
+    let mut left = Vec::new();
+    while world.count(0) > 0 {
+        let steps = world.plan().steps;
+        left.extend(steps.iter().filter_map(|step| match step {
+            Step::Write { shard, .. } => Some(*shard),
+            _ => None,
+        }));
+        assert!(world.round());
+    }
+    assert_eq!(left.len(), mine.len());
+    let last: Vec<Shard> = left[mine.len() - 20..].to_vec();
+    assert_eq!(last, world.now.arrived);
+}
+
+#[test]
+fn a_newcomer_gets_its_first_shards_by_fewer_moves_at_a_time() {
+    let mut world = World::with_nodes(3);
+    world.settle();
+    world.join(3, 1);
+    world.now.newcomers.insert(instance(3, 1));
+    let limits = Limits::default();
+    let steps = world.plan().steps;
+    assert_eq!(steps.len(), limits.moves_to_newcomer_max);
+    steps.iter().for_each(|step| world.apply(step));
+    assert_eq!(world.plan(), Plan::default(), "those are under way");
+    // Whoever leaves does not wait for it.
+    world.now.requests.draining.insert(NodeId::new("node0"));
+    assert!(world.plan().steps.len() > limits.moves_to_newcomer_max);
 }
 
 #[test]

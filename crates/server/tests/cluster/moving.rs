@@ -68,20 +68,11 @@ async fn observe(nodes: &Nodes) -> Cluster {
         prefix: format!("/{}", site.name),
         ..starling_cluster_etcd::Config::default()
     };
-    let info = NodeInfo {
-        instance: Instance {
-            node: NodeId::new("observer"),
-            incarnation: Incarnation(1),
-        },
-        roles: vec![Role::Api],
-        version: String::new(),
-        link: None,
-        started: 0,
-        is_draining: false,
-        clients_at: None,
-        clients: None,
-        is_store_lost: false,
+    let instance = Instance {
+        node: NodeId::new("observer"),
+        incarnation: Incarnation(1),
     };
+    let info = NodeInfo::new(instance, vec![Role::Api]);
     Cluster::join(config, info, None).await.unwrap()
 }
 
