@@ -213,7 +213,7 @@ fn marked<'a>(message: &'a Stanza, ctx: &mut Ctx) -> Cow<'a, Stanza> {
     let owner = &ctx.account.jid;
     let id = ctx.env().entry_ids.id_of(owner, position);
     let mut marked = message.clone();
-    marked.push(&StanzaId::new(id, owner.clone()).to_element());
+    StanzaId::new(id, owner.clone()).mark(&mut marked);
     Cow::Owned(marked)
 }
 

@@ -6,12 +6,21 @@ use starling_xmpp::{Stanza, Type, ns};
 
 /// Whether a message is kept for an account that cannot take it now.
 pub(crate) fn is_kept(message: &Stanza) -> bool {
+    is_kept_unless(message, |hints| hints.is_no_store)
+}
+
+/// Whether a message is kept in archives.
+pub(crate) fn is_archived(message: &Stanza) -> bool {
+    is_kept_unless(message, Hints::forbids_archive)
+}
+
+fn is_kept_unless(message: &Stanza, is_forbidden: impl FnOnce(Hints) -> bool) -> bool {
     if !matches!(message.head.type_, Type::Normal | Type::Chat) {
         return false; // XEP-0160 §3.
     }
     let hints = Hints::of(message);
-    // XEP-0334 §4.2, §4.4.
-    !hints.is_no_store && (hints.is_store || says_something(message))
+    // XEP-0334 §4.1, §4.2, §4.4.
+    !is_forbidden(hints) && (hints.is_store || says_something(message))
 }
 
 /// Whether a message has anything that still matters later: typing

@@ -28,7 +28,6 @@ use starling_session::{
     BoxFuture, Ctx, Event, EventKind, Feature, Hook, Kept, Manifest, Origin, Outcome, Phase,
     Session, SessionId, Side, Spec, To,
 };
-use starling_xmpp::payload::hints::Hints;
 use starling_xmpp::{Condition, Element, Jid, Stanza, StanzaError, Type, ns};
 
 pub(crate) use prefs::Scope;
@@ -207,7 +206,7 @@ impl Archive {
 
     /// §6.1.1: what the user said and was told, once.
     fn is_archived(&self, message: &Stanza, ctx: &mut Ctx) -> bool {
-        if !content::is_kept(message) || Hints::of(message).forbids_archive() {
+        if !content::is_archived(message) {
             return false;
         }
         let peer = match ctx.side() {

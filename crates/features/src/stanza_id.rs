@@ -43,7 +43,7 @@ impl Feature for StanzaIds {
         }
         let place = ctx.place();
         let id = ctx.env().entry_ids.id_of(&ctx.account.jid, place.position);
-        message.push(&StanzaId::new(id, ctx.account.jid.clone()).to_element());
+        StanzaId::new(id, ctx.account.jid.clone()).mark(message);
         Outcome::Pass
     }
 }

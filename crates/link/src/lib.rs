@@ -7,11 +7,6 @@
 //! protobuf, and nothing here knows which one is in use. [`trace`] is how a
 //! stanza is watched on its way through all of them.
 
-#![expect(
-    clippy::result_large_err,
-    reason = "a refused frame is handed back whole so that nothing is lost; refusals are rare"
-)]
-
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod error;

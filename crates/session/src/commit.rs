@@ -26,6 +26,10 @@ use crate::{OwnFence, metrics, reject};
 const RETRY_PAUSE_FIRST: Duration = Duration::from_millis(100);
 const RETRY_PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// Shares, writes and effects for which a cycle has room from the beginning, if
+/// the one before had as many.
+const ROOM_MAX: usize = 1_024;
+
 /// Where batches go: the store's `commit`.
 pub(crate) type Sink = Arc<dyn Fn(Vec<Write>) -> Storing + Send + Sync>;
 type Storing = BoxFuture<'static, Result<(), Error>>;
@@ -102,24 +106,49 @@ impl Progress {
     }
 }
 
-/// What one handling at one account leaves behind.
+/// Whose handling at one account leaves something behind.
 pub(crate) struct Share {
     pub(crate) owner: BareJid,
     /// The head of the stanza that led to it, if somebody else sent it.
     pub(crate) head: Option<Head>,
-    pub(crate) writes: Vec<Write>,
-    pub(crate) releases: Vec<Effect>,
     /// Its way to the store, if the stanza is watched.
     pub(crate) watched: Option<Box<ActiveSpan>>,
 }
 
 impl Share {
-    /// It is durable: what it held back.
-    fn released(self) -> Vec<Effect> {
+    /// It is durable.
+    fn end(self) {
         if let Some(watched) = self.watched {
             watched.end();
         }
-        self.releases
+    }
+}
+
+/// What becomes durable together: what all shares leave behind, one behind the
+/// other, so that it is handed on as it is.
+#[derive(Default)]
+struct Cycle {
+    shares: Vec<Part>,
+    writes: Vec<Write>,
+    releases: Vec<Effect>,
+}
+
+/// A share, and how much of its cycle it has.
+struct Part {
+    share: Share,
+    writes: usize,
+    releases: usize,
+}
+
+impl Cycle {
+    /// An empty one with room for as much as another has.
+    fn like(other: &Self) -> Self {
+        let room = |len: usize| len.min(ROOM_MAX);
+        Self {
+            shares: Vec::with_capacity(room(other.shares.len())),
+            writes: Vec::with_capacity(room(other.writes.len())),
+            releases: Vec::with_capacity(room(other.releases.len())),
+        }
     }
 }
 
@@ -139,7 +168,7 @@ pub(crate) struct Commits {
     /// How long the store may fail before new work is refused.
     patience: Duration,
     /// What is being collected, and its number.
-    shares: Vec<Share>,
+    cycle: Cycle,
     current: CycleNumber,
     /// Everything up to here is durable and released.
     progress: Arc<Progress>,
@@ -153,7 +182,7 @@ impl Commits {
         Self {
             sink,
             patience,
-            shares: Vec::new(),
+            cycle: Cycle::default(),
             current: CycleNumber(1),
             progress: Arc::default(),
             in_flight: None,
@@ -169,28 +198,47 @@ impl Commits {
     /// The last cycle that has anything in it: what is read after it contains
     /// all that was ever collected.
     pub(crate) fn newest(&self) -> CycleNumber {
-        CycleNumber(self.current.0 - u64::from(self.shares.is_empty()))
+        CycleNumber(self.current.0 - u64::from(self.cycle.shares.is_empty()))
     }
 
-    /// Adds to the cycle that is being collected and tells its number.
-    pub(crate) fn collect(&mut self, share: Share) -> CycleNumber {
-        self.shares.push(share);
+    /// Adds to the cycle that is being collected and tells its number. The
+    /// effects are taken out of where they are.
+    pub(crate) fn collect(
+        &mut self,
+        share: Share,
+        writes: impl IntoIterator<Item = Write>,
+        releases: &mut Vec<Effect>,
+    ) -> CycleNumber {
+        let Cycle {
+            shares,
+            writes: all,
+            releases: held_back,
+        } = &mut self.cycle;
+        let (before, releases_count) = (all.len(), releases.len());
+        all.extend(writes);
+        held_back.append(releases);
+        shares.push(Part {
+            share,
+            writes: all.len() - before,
+            releases: releases_count,
+        });
         self.current
     }
 
     /// Sends what was collected on its way, unless the one before still is.
     pub(crate) fn start(&mut self) {
-        if self.shares.is_empty() || self.in_flight.is_some() {
+        if self.cycle.shares.is_empty() || self.in_flight.is_some() {
             return;
         }
-        let shares = std::mem::take(&mut self.shares);
+        let empty = Cycle::like(&self.cycle);
+        let cycle = std::mem::replace(&mut self.cycle, empty);
         self.sent_at = Instant::now();
         let way = Way {
             sink: Arc::clone(&self.sink),
             progress: Arc::clone(&self.progress),
             patience: self.patience,
         };
-        self.in_flight = Some(Box::pin(commit(way, shares)));
+        self.in_flight = Some(Box::pin(commit(way, cycle)));
         self.current = CycleNumber(self.current.0 + 1);
     }
 
@@ -231,43 +279,47 @@ struct Way {
     patience: Duration,
 }
 
-async fn commit(way: Way, shares: Vec<Share>) -> Result<Committed, Error> {
-    let batch: Vec<Write> = shares
-        .iter()
-        .flat_map(|share| share.writes.clone())
-        .collect();
-    let started = metrics::commit_started(batch.len());
-    let stored = way.store_all(batch).await;
+async fn commit(way: Way, cycle: Cycle) -> Result<Committed, Error> {
+    let started = metrics::commit_started(cycle.writes.len());
+    let stored = way.store_all(&cycle.writes).await;
     metrics::commit_ended(started);
     match stored {
-        Ok(()) => Ok(Committed {
-            releases: shares.into_iter().flat_map(Share::released).collect(),
-            failed: Vec::new(),
-        }),
+        Ok(()) => {
+            cycle.shares.into_iter().for_each(|part| part.share.end());
+            Ok(Committed {
+                releases: cycle.releases,
+                failed: Vec::new(),
+            })
+        }
         Err(error) if error.is_fatal() => Err(error),
-        Err(_) => commit_apart(&way, shares).await,
+        Err(_) => commit_apart(&way, cycle).await,
     }
 }
 
 /// Something in the batch cannot be stored. It is tried share by share, so
 /// that one account's damage stays with that account.
-async fn commit_apart(way: &Way, shares: Vec<Share>) -> Result<Committed, Error> {
+async fn commit_apart(way: &Way, cycle: Cycle) -> Result<Committed, Error> {
     let mut committed = Committed::default();
-    for mut share in shares {
+    let (mut writes, mut releases) = (cycle.writes.into_iter(), cycle.releases.into_iter());
+    for part in cycle.shares {
+        let share = part.share;
+        let its_writes: Vec<_> = writes.by_ref().take(part.writes).collect();
+        let its_releases = releases.by_ref().take(part.releases);
         if committed.failed.contains(&share.owner) {
-            committed
-                .releases
-                .extend(refusal(share.head, share.releases));
+            let settled = refusal(share.head, its_releases);
+            committed.releases.extend(settled);
             continue;
         }
-        match way.store_all(std::mem::take(&mut share.writes)).await {
-            Ok(()) => committed.releases.extend(share.released()),
+        match way.store_all(&its_writes).await {
+            Ok(()) => {
+                share.end();
+                committed.releases.extend(its_releases);
+            }
             Err(error) if error.is_fatal() => return Err(error),
             Err(error) => {
                 tracing::error!(account = %share.owner, %error, "a change cannot be stored");
-                committed
-                    .releases
-                    .extend(refusal(share.head, share.releases));
+                let settled = refusal(share.head, its_releases);
+                committed.releases.extend(settled);
                 committed.failed.push(share.owner);
             }
         }
@@ -277,11 +329,9 @@ async fn commit_apart(way: &Way, shares: Vec<Share>) -> Result<Committed, Error>
 
 /// What is left of a share that cannot be stored: its sender is told, and does
 /// not wait any longer.
-fn refusal(head: Option<Head>, releases: Vec<Effect>) -> Vec<Effect> {
+fn refusal(head: Option<Head>, releases: impl Iterator<Item = Effect>) -> Vec<Effect> {
     let told = head.map(reject::failed).unwrap_or_default();
-    let settled = releases
-        .into_iter()
-        .filter(|effect| matches!(effect, Effect::Settle(_)));
+    let settled = releases.filter(|effect| matches!(effect, Effect::Settle(_)));
     told.into_iter().chain(settled).collect()
 }
 
@@ -291,14 +341,14 @@ impl Way {
     /// itself once the store answers or has room again. Giving it up would be
     /// worse: whether it was written is not known, and a sender who is told that
     /// it was not sends it twice.
-    async fn store_all(&self, batch: Vec<Write>) -> Result<(), Error> {
+    async fn store_all(&self, batch: &[Write]) -> Result<(), Error> {
         if batch.is_empty() {
             return Ok(());
         }
         let mut pause = RETRY_PAUSE_FIRST;
         let began = Instant::now();
         loop {
-            match (self.sink)(batch.clone()).await {
+            match (self.sink)(batch.to_vec()).await {
                 Err(error @ (Error::Unavailable { .. } | Error::Full { .. })) => {
                     metrics::commit_retried();
                     tracing::error!(%error, "nothing can be stored, so senders wait; trying the same again");

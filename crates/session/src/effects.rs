@@ -103,7 +103,22 @@ pub(crate) struct Effects {
     pub(crate) alarms: Vec<(Duration, Alarm)>,
 }
 
+/// Effects of a kind for which room is kept from one handling to the next: more
+/// than a message leaves behind.
+const ROOM_MAX: usize = 16;
+
 impl Effects {
+    /// What was carried out, to be used for the next handling, unless it has
+    /// become large.
+    pub(crate) fn reused(self) -> Self {
+        debug_assert!(self.at_once.is_empty() && self.writes.is_empty());
+        debug_assert!(self.releases.is_empty() && self.alarms.is_empty());
+        if self.writes.capacity() > ROOM_MAX || self.releases.capacity() > ROOM_MAX {
+            return Self::default();
+        }
+        self
+    }
+
     /// The stanza in hand has been handled: what follows from it is watched
     /// under the span of its handling, which ends here.
     pub(crate) fn follow(&mut self, handled: ActiveSpan) -> TraceContext {

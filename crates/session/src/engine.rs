@@ -109,8 +109,9 @@ impl Engine {
         self.own(shard, Ownership::Take(shard, epoch));
     }
 
-    /// Writes down how far the accounts of a shard are, while they are served;
-    /// then finishes everything that was begun, tells the edges of its sessions
+    /// Writes down how far the accounts of a shard are, while they are served, and
+    /// waits for a moment in which nothing of it is in hand, for half a second at
+    /// most; what has only just come is served first. Then finishes everything that was begun, tells the edges of its sessions
     /// to bring them elsewhere, and lets what comes after wait. It begins with
     /// this call. True when nothing of the shard is written any more until
     /// [`Engine::keep`] or [`Engine::take`]; false if one of them came first, or

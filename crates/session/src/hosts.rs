@@ -1,6 +1,6 @@
 //! The domains that this node serves: hosts with users, and components.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use starling_xmpp::BareJid;
@@ -19,11 +19,12 @@ pub struct Host {
     pub title: Option<String>,
 }
 
-/// Every domain of the node.
+/// Every domain of the node. They are looked up for each stanza, and few: in
+/// order they are found without a hash.
 #[derive(Clone, Default)]
 pub struct Hosts {
-    hosts: HashMap<String, Host>,
-    components: HashMap<String, Arc<dyn Component>>,
+    hosts: BTreeMap<String, Host>,
+    components: BTreeMap<String, Arc<dyn Component>>,
 }
 
 /// Who serves a domain.

@@ -160,6 +160,15 @@ impl Shard {
         accounts.any(|slot| matches!(slot, Slot::Away(_)))
     }
 
+    /// Whether every account is here, and has released everything.
+    pub(crate) fn is_at_rest(&self, is_settled: impl Fn(&Account) -> bool) -> bool {
+        let mut accounts = self.accounts.values();
+        accounts.all(|slot| match slot {
+            Slot::Ready(account) => is_settled(account),
+            Slot::Away(_) => false,
+        })
+    }
+
     /// The names of the accounts that are here.
     pub(crate) fn ready_names(&self) -> Vec<BareJid> {
         self.ready().map(|account| account.jid.clone()).collect()
@@ -174,8 +183,7 @@ impl Shard {
     /// is here and has released everything, so that what is in no log reaches its
     /// client before; whether it did. The accounts stay, in case the shard does.
     pub(crate) fn move_away(&self, is_settled: impl Fn(&Account) -> bool) -> bool {
-        let settled = self.ready().filter(|account| is_settled(account));
-        let is_complete = settled.count() == self.accounts.len();
+        let is_complete = self.is_at_rest(is_settled);
         if is_complete {
             let sessions = self.ready().flat_map(|account| &account.sessions);
             sessions.for_each(crate::Session::move_away);

@@ -118,7 +118,7 @@ impl Task {
     /// What is needed to answer a stanza should its handler not live to do so.
     pub(crate) fn head(&self) -> Option<Head> {
         match self {
-            Self::Frame(Frame::Routed(routed)) => Some(routed.stanza.head.clone()),
+            Self::Frame(Frame::Routed(routed)) => Some(Head::clone(&routed.stanza.head)),
             _ => None,
         }
     }

@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument as _, Span};
 
 use crate::commit::{self, Commits, Committed, CycleNumber, Share};
-use crate::effects::Effect;
+use crate::effects::{Effect, Effects};
 use crate::failpoint::{Step, reach};
 use crate::feature::BoxFuture;
 use crate::shard::{Found as InShard, Shard};
@@ -72,6 +72,8 @@ pub(crate) struct Worker {
     sweep_at: Instant,
     /// Accounts whose memory is ahead of the store, in the hands of a handler.
     spoilt: HashSet<BareJid>,
+    /// Room for the effects of the next handling.
+    spare: Effects,
     /// Counts the writes of this worker, for their stamps.
     writes: u64,
     /// Counts the work it began, so that a drain can tell rest from a pause.
@@ -95,6 +97,7 @@ impl Worker {
             opening: HashMap::new(),
             sweep_at: Instant::now(),
             spoilt: HashSet::new(),
+            spare: Effects::default(),
             writes: 0,
             begun: 0,
         }
@@ -132,6 +135,9 @@ impl Worker {
             self.finish_leaving();
             self.residence
                 .unload(&mut self.shards, self.commits.progress());
+            // One that always finds something to do lets others have a turn:
+            // those who wait on this thread include who would end it.
+            tokio::task::coop::consume_budget().await;
         }
     }
 
@@ -202,6 +208,7 @@ impl Worker {
             let (name, head) = (account.jid.clone(), task.head());
             let mut ctx = Ctx::new(Arc::clone(&self.env), progress, epoch, account);
             ctx.watched = task.watch();
+            ctx.effects = std::mem::take(&mut self.spare);
             let log = log_span(ctx.watched.as_deref());
             // A fault in one account stays in that account.
             match catch_unwind(AssertUnwindSafe(|| log.in_scope(|| tasks::run(ctx, task)))) {
@@ -250,9 +257,9 @@ impl Worker {
         if !effects.writes.is_empty() || is_behind {
             // Invariant: what an account releases never overtakes what it
             // released earlier and is not durable yet.
-            let owner = account.jid.clone();
+            let owner = &account.jid;
             let written = &mut self.writes;
-            let stamped = effects.writes.into_iter().map(|change| {
+            let stamped = effects.writes.drain(..).map(|change| {
                 *written += 1;
                 Write {
                     owner: owner.clone(),
@@ -260,16 +267,16 @@ impl Worker {
                     change,
                 }
             });
-            account.cycle = self.commits.collect(Share {
-                writes: stamped.collect(),
+            let share = Share {
                 owner: owner.clone(),
                 head,
-                releases: effects.releases,
                 watched: trace.map(|trace| Box::new(trace.start("commit"))),
-            });
+            };
+            account.cycle = self.commits.collect(share, stamped, &mut effects.releases);
         } else {
-            self.release(effects.releases);
+            self.release(effects.releases.drain(..));
         }
+        self.spare = effects.reused();
         self.put_back(number, account)
     }
 
@@ -293,7 +300,7 @@ impl Worker {
         }
     }
 
-    fn release(&self, effects: Vec<Effect>) {
+    fn release(&self, effects: impl IntoIterator<Item = Effect>) {
         for effect in effects {
             router::release(&self.env, &self.inbox, effect);
         }

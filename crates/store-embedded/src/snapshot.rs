@@ -9,7 +9,7 @@ mod pep;
 use std::ops::Range;
 
 use bytes::Bytes;
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 use smol_str::SmolStr;
 use starling_store::archive::Order;
 use starling_store::blocklist::Blocklist;
@@ -24,13 +24,13 @@ use crate::fault::Fault;
 use crate::key;
 use crate::layers::{Layers, Levels};
 use crate::record::{self, RosterRow};
-use crate::table::Name;
+use crate::table::{File, Name};
 use crate::view::View;
 
 /// One state of the store, not disturbed by later writes.
 pub(crate) struct Snapshot {
     levels: Levels,
-    tables: ReadTransaction,
+    tables: File,
 }
 
 impl Snapshot {
@@ -41,7 +41,7 @@ impl Snapshot {
         let (levels, tables) = layers.now_with(|| database.begin_read());
         Ok(Snapshot {
             levels,
-            tables: tables?,
+            tables: File::new(tables?),
         })
     }
 

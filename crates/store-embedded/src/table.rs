@@ -1,8 +1,10 @@
 //! The tables of the file, all from bytes to bytes. Keys are made in `key`,
 //! values in `record`.
 
+use std::cell::OnceCell;
+
 use bytes::Bytes;
-use redb::{ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, WriteTransaction};
 use starling_store::archive::Order;
 
 use crate::fault::Fault;
@@ -138,13 +140,26 @@ impl<'a> Tables<'a> {
     }
 
     /// A copy of one value.
-    pub(crate) fn value(&mut self, name: Name, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        self.now().value(name, key, <[u8]>::to_vec)
+    pub(crate) fn value(&self, name: Name, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        self.look(name, key, <[u8]>::to_vec)
     }
 
     /// Whether there is such a row.
     pub(crate) fn has(&self, name: Name, key: &[u8]) -> Result<bool, Fault> {
-        Ok(self.now().value(name, key, |_| ())?.is_some())
+        Ok(self.look(name, key, |_| ())?.is_some())
+    }
+
+    /// Gives a value, as it is after what is changed so far, to `read`.
+    fn look<T>(
+        &self,
+        name: Name,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> T,
+    ) -> Result<Option<T>, Fault> {
+        match self.changes.get(name, key) {
+            Some(said) => Ok(said.as_deref().map(read)),
+            None => self.before.value(name, key, read),
+        }
     }
 
     /// Puts a value.
@@ -158,11 +173,11 @@ impl<'a> Tables<'a> {
     pub(crate) fn replace(
         &mut self,
         name: Name,
-        key: &[u8],
-        value: &[u8],
+        key: Vec<u8>,
+        value: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let old = self.value(name, key)?;
-        self.put(name, key, value)?;
+        let old = self.value(name, &key)?;
+        self.changes.set(name, key.into(), Some(value.into()));
         Ok(old)
     }
 
@@ -218,6 +233,37 @@ pub(crate) fn settle(transaction: &WriteTransaction, layer: &Layer) -> Result<()
     Ok(())
 }
 
+/// The tables of the file at one moment.
+///
+/// Each is opened when it is first looked at, and stays open: opening one takes
+/// longer than finding a row in it, and a batch looks for many.
+pub(crate) struct File {
+    transaction: ReadTransaction,
+    opened: [OnceCell<Box<Opened>>; Name::COUNT],
+}
+
+/// A table for reading.
+pub(crate) type Opened = ReadOnlyTable<&'static [u8], &'static [u8]>;
+
+impl File {
+    pub(crate) fn new(transaction: ReadTransaction) -> Self {
+        File {
+            transaction,
+            opened: [const { OnceCell::new() }; Name::COUNT],
+        }
+    }
+
+    /// One of them.
+    pub(crate) fn table(&self, name: Name) -> Result<&Opened, Fault> {
+        let place = &self.opened[name as usize];
+        if let Some(table) = place.get() {
+            return Ok(table);
+        }
+        let table = read(&self.transaction, name)?;
+        Ok(place.get_or_init(|| Box::new(table)))
+    }
+}
+
 /// Creates every table that is not there, so that readers always find them.
 pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), Fault> {
     for name in Name::ALL {
@@ -227,9 +273,6 @@ pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), Fault> {
 }
 
 /// A table for reading.
-pub(crate) fn read(
-    transaction: &ReadTransaction,
-    name: Name,
-) -> Result<redb::ReadOnlyTable<&'static [u8], &'static [u8]>, Fault> {
+pub(crate) fn read(transaction: &ReadTransaction, name: Name) -> Result<Opened, Fault> {
     Ok(transaction.open_table(name.definition())?)
 }

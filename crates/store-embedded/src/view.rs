@@ -4,12 +4,12 @@
 use std::iter::Peekable;
 use std::ops::Range;
 
-use redb::{AccessGuard, ReadTransaction};
+use redb::AccessGuard;
 use starling_store::archive::Order;
 
 use crate::fault::Fault;
 use crate::layers::{Layer, Value};
-use crate::table::{self, Name};
+use crate::table::{File, Name};
 
 /// The rows of a layer within a range.
 type Rows<'a> = Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Value)> + 'a>>;
@@ -24,7 +24,7 @@ type Row = (
 pub(crate) struct View<'a> {
     /// From the newest to the oldest.
     pub(crate) layers: Vec<&'a Layer>,
-    pub(crate) tables: &'a ReadTransaction,
+    pub(crate) tables: &'a File,
 }
 
 impl View<'_> {
@@ -39,8 +39,7 @@ impl View<'_> {
         if let Some(said) = said {
             return Ok(said.as_deref().map(read));
         }
-        let table = table::read(self.tables, name)?;
-        let value = table.get(key)?;
+        let value = self.tables.table(name)?.get(key)?;
         Ok(value.map(|value| read(value.value())))
     }
 
@@ -60,7 +59,7 @@ impl View<'_> {
             Order::Descending => one > other,
         };
         let mut layers = self.rows(name, range, order);
-        let table = table::read(self.tables, name)?;
+        let table = self.tables.table(name)?;
         let mut rows = table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())?;
         let mut next = || -> Result<Option<Row>, Fault> {
             let row = match order {
@@ -144,6 +143,7 @@ mod tests {
     use redb::{Database, ReadableDatabase as _};
 
     use super::*;
+    use crate::table;
 
     /// Rows from the oldest level to the newest: keys of one or two octets, and
     /// values, or that there is none.
@@ -181,7 +181,7 @@ mod tests {
             transaction.commit().unwrap();
             let view = View {
                 layers: layers[1..].iter().rev().collect(),
-                tables: &database.begin_read().unwrap(),
+                tables: &File::new(database.begin_read().unwrap()),
             };
             let mut model = BTreeMap::new();
             for (key, value) in levels.iter().flatten() {

@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::pulse::Pulse;
 use crate::settle::Settler;
 use crate::space::Space;
-use crate::table::{Name, Tables};
+use crate::table::{File, Name, Tables};
 use crate::view::View;
 use crate::{apply, key, pulse, settle, size};
 
@@ -328,10 +328,10 @@ impl Writer {
         change: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
     ) -> Result<(T, Layer), Stop> {
         let (levels, transaction) = self.layers.now_with(|| self.database.begin_read());
-        let transaction = transaction.map_err(|error| Stop::Store(error.into()))?;
+        let file = File::new(transaction.map_err(|error| Stop::Store(error.into()))?);
         let mut tables = Tables::new(View {
             layers: levels.newest_first().collect(),
-            tables: &transaction,
+            tables: &file,
         });
         let result = change(&mut tables)?;
         Ok((result, tables.into_changes()))

@@ -6,7 +6,7 @@ mod outbox_rows;
 mod pep;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -60,8 +60,7 @@ impl Memory {
 
 #[derive(Debug, Default)]
 struct State {
-    /// By host, then by local part: the order in which accounts are listed.
-    spaces: BTreeMap<(String, String), Space>,
+    spaces: HashMap<BareJid, Space>,
     meta: BTreeMap<String, Bytes>,
     outbox: BTreeMap<(outbox::Bucket, Position), outbox::Row>,
     outlines: BTreeMap<u16, outbox::Outline>,
@@ -98,19 +97,8 @@ impl Memory {
     }
 
     fn read<T: Default>(&self, owner: &BareJid, read: impl FnOnce(&Space) -> T) -> T {
-        self.state()
-            .spaces
-            .get(&key(owner))
-            .map(read)
-            .unwrap_or_default()
+        self.state().spaces.get(owner).map(read).unwrap_or_default()
     }
-}
-
-fn key(owner: &BareJid) -> (String, String) {
-    (
-        owner.domain().to_owned(),
-        owner.local().unwrap_or_default().to_owned(),
-    )
 }
 
 impl Space {
@@ -212,12 +200,12 @@ impl Store for Memory {
     async fn commit(&self, batch: Vec<Write>) -> Result<(), Error> {
         let mut state = self.state();
         for write in batch {
-            let (key, stamp) = (key(&write.owner), write.stamp);
+            let (owner, stamp) = (write.owner, write.stamp);
             match write.change {
-                Change::Account(account::Change::Remove) => drop(state.spaces.remove(&key)),
+                Change::Account(account::Change::Remove) => drop(state.spaces.remove(&owner)),
                 change @ Change::Outbox(_) if !state.written.admits(&change, stamp) => {}
                 Change::Outbox(change) => state.put_out(change),
-                change => state.spaces.entry(key).or_default().apply(change, stamp),
+                change => state.spaces.entry(owner).or_default().apply(change, stamp),
             }
         }
         Ok(())
@@ -225,7 +213,7 @@ impl Store for Memory {
 
     async fn create_account(&self, account: Account) -> Result<Creation, Error> {
         let mut state = self.state();
-        let slot = &mut state.spaces.entry(key(&account.jid)).or_default().account;
+        let slot = &mut state.spaces.entry(account.jid.clone()).or_default().account;
         if slot.is_some() {
             return Ok(Creation::AlreadyExists);
         }
@@ -266,17 +254,18 @@ impl account::Read for Memory {
         after: Option<&BareJid>,
         limit: usize,
     ) -> Result<Vec<Account>, Error> {
-        let from = match after {
-            Some(after) => Bound::Excluded(key(after)),
-            None => Bound::Included((host.to_owned(), String::new())),
-        };
         let state = self.state();
-        let spaces = state.spaces.range((from, Bound::Unbounded));
-        Ok(spaces
-            .take_while(|((domain, _), _)| domain == host)
-            .filter_map(|(_, space)| space.account.clone())
-            .take(limit.min(account::LIST_ACCOUNTS_MAX))
-            .collect())
+        let accounts = state
+            .spaces
+            .values()
+            .filter_map(|space| space.account.as_ref());
+        let after = after.and_then(|after| after.local());
+        let mut listed: Vec<_> = accounts
+            .filter(|account| account.jid.domain() == host && account.jid.local() > after)
+            .collect();
+        listed.sort_unstable_by(|one, other| one.jid.local().cmp(&other.jid.local()));
+        let limit = limit.min(account::LIST_ACCOUNTS_MAX);
+        Ok(listed.into_iter().take(limit).cloned().collect())
     }
 
     async fn account_count(&self, host: &str) -> Result<u64, Error> {
@@ -284,7 +273,7 @@ impl account::Read for Memory {
         let accounts = state
             .spaces
             .iter()
-            .filter(|((domain, _), space)| domain == host && space.account.is_some());
+            .filter(|(owner, space)| owner.domain() == host && space.account.is_some());
         Ok(accounts.count() as u64)
     }
 }
@@ -328,7 +317,7 @@ impl cursor::Read for Memory {
 impl Fence for Memory {
     async fn seal(&self, owner: &BareJid, seal: Seal) -> Result<(), Error> {
         let mut state = self.state();
-        let space = state.spaces.entry(key(owner)).or_default();
+        let space = state.spaces.entry(owner.clone()).or_default();
         space.archive.retain(|position, _| !seal.is_void(*position));
         space.seals.push(seal);
         Ok(())

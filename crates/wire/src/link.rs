@@ -32,7 +32,7 @@ mod news;
 mod outbox;
 mod outlets;
 mod own;
-mod pb;
+pub(crate) mod pb;
 mod peer;
 mod peers;
 mod questions;

@@ -8,6 +8,7 @@ use prost::Message as _;
 use starling_link::{BindError, Error, ReattachError, ResumeError};
 use tonic::{Code, Status};
 
+use crate::link::pb::Malformed;
 use crate::link::v1::failure::Kind;
 use crate::link::v1::{Failure, Refusal, Reply, reply};
 
@@ -236,6 +237,26 @@ fn of_transport(status: &Status) -> Error {
         | Code::Internal
         | Code::DataLoss
         | Code::Unauthenticated => Error::Store(format!("the other node refused: {status}")),
+    }
+}
+
+/// The status of what another node sent and nobody can read.
+pub(crate) fn malformed(why: Malformed) -> Status {
+    Status::data_loss(why.to_string())
+}
+
+/// An error with its causes, for a log.
+pub(crate) struct Chain<'a>(pub(crate) &'a Status);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.message())?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(why) = source {
+            write!(f, ": {why}")?;
+            source = why.source();
+        }
+        Ok(())
     }
 }
 

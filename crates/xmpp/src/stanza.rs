@@ -40,10 +40,10 @@ use body::Body;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stanza {
     /// What is on the stanza's own element. Changing it never touches the
-    /// content.
-    pub head: Head,
-    /// Shared by clones, and behind a pointer because a stanza is moved from
-    /// hand to hand some forty times on its way through a node.
+    /// content. Both are behind pointers because a stanza is moved from hand to
+    /// hand some forty times on its way through a node.
+    pub head: Box<Head>,
+    /// Shared by clones.
     body: Arc<Body>,
 }
 
@@ -69,9 +69,9 @@ impl Stanza {
     /// A stanza with this head and nothing in it: enough to answer one whose
     /// content is gone.
     #[must_use]
-    pub fn of_head(head: Head) -> Self {
+    pub fn of_head(head: impl Into<Box<Head>>) -> Self {
         Self {
-            head,
+            head: head.into(),
             body: Arc::default(),
         }
     }
@@ -79,7 +79,7 @@ impl Stanza {
     fn new(kind: Kind, type_: Type) -> Self {
         debug_assert!(type_.is_of(kind), "{type_:?} is no type of {kind:?}");
         Self {
-            head: Head::new(kind, type_),
+            head: Box::new(Head::new(kind, type_)),
             body: Arc::default(),
         }
     }
@@ -173,6 +173,17 @@ impl Stanza {
     /// Adds a payload at the end. The other payloads keep their bytes.
     pub fn push(&mut self, payload: &Element) {
         Arc::make_mut(&mut self.body).push(payload);
+    }
+
+    /// The same for an element with attributes and nothing within, in a namespace
+    /// of its own. No tree is built: this is for marks on every message.
+    pub(crate) fn push_flat(
+        &mut self,
+        ns: &'static str,
+        name: &'static str,
+        attributes: &[(&str, &str)],
+    ) {
+        Arc::make_mut(&mut self.body).push_flat(ns, name, attributes);
     }
 
     /// Takes out the payloads `is_unwanted` picks; the others, and the text

@@ -101,20 +101,11 @@ pub(crate) fn node_id(number: usize) -> NodeId {
 }
 
 fn info(number: usize, run: u64) -> Arc<NodeInfo> {
-    Arc::new(NodeInfo {
-        instance: Instance {
-            node: edge_id(number),
-            incarnation: Incarnation(run),
-        },
-        roles: vec![Role::Edge],
-        version: String::new(),
-        link: None,
-        started: 0,
-        is_draining: false,
-        clients_at: None,
-        clients: None,
-        is_store_lost: false,
-    })
+    let instance = Instance {
+        node: edge_id(number),
+        incarnation: Incarnation(run),
+    };
+    Arc::new(NodeInfo::new(instance, vec![Role::Edge]))
 }
 
 /// What one process knows.

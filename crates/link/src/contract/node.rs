@@ -29,6 +29,7 @@ pub struct ScriptedNode {
     drained: Notify,
     frames_max: AtomicUsize,
     is_frozen: AtomicBool,
+    refused: watch::Sender<u64>,
     outlets: Mutex<HashMap<SessionId, Arc<dyn Outlet>>>,
     brought: Mutex<Option<Reattach>>,
     last: AtomicU64,
@@ -46,6 +47,7 @@ impl ScriptedNode {
             drained: Notify::new(),
             frames_max: AtomicUsize::new(usize::MAX),
             is_frozen: AtomicBool::new(false),
+            refused: watch::Sender::new(0),
             outlets: Mutex::default(),
             brought: Mutex::default(),
             last: AtomicU64::new(0),
@@ -62,6 +64,13 @@ impl ScriptedNode {
     /// Whether it refuses everything, as a node that gives its shards away.
     pub fn freeze(&self, is_frozen: bool) {
         self.is_frozen.store(is_frozen, Ordering::Relaxed);
+    }
+
+    /// Waits until it has refused so many frames as such a node.
+    pub async fn wait_for_refused(&self, count: u64) {
+        let mut refused = self.refused.subscribe();
+        let waited = timeout(DEADLINE, refused.wait_for(|refused| *refused >= count)).await;
+        assert!(waited.is_ok(), "only {} of {count}", *self.refused.borrow());
     }
 
     /// Whether it keeps those waiting who want credentials or a session.
@@ -174,6 +183,7 @@ impl ScriptedNode {
 impl SessionNode for ScriptedNode {
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
         if self.is_frozen.load(Ordering::Relaxed) {
+            self.refused.send_modify(|refused| *refused += 1);
             return Err(Refused::Unavailable(frame));
         }
         let mut frames = self.frames.lock().unwrap();

@@ -50,22 +50,42 @@ impl Script {
     }
 }
 
-fn share(owner: &str, text: &'static str, released: &Arc<Mutex<Vec<&'static str>>>) -> Share {
+/// One write, and one effect that says so.
+fn collect(
+    commits: &mut Commits,
+    owner: &str,
+    text: &'static str,
+    released: &Arc<Mutex<Vec<&'static str>>>,
+) -> CycleNumber {
+    collect_all(commits, owner, (&[text], &[text]), released)
+}
+
+/// These writes, and effects that say these words.
+fn collect_all(
+    commits: &mut Commits,
+    owner: &str,
+    (writes, effects): (&[&'static str], &[&'static str]),
+    released: &Arc<Mutex<Vec<&'static str>>>,
+) -> CycleNumber {
     let owner = BareJid::parse(owner).unwrap();
-    let released = Arc::clone(released);
-    Share {
-        writes: vec![Write::new(
-            owner.clone(),
-            Stamp::default(),
-            vcard::Change::Put(text.into()),
-        )],
+    let writes: Vec<_> = writes
+        .iter()
+        .map(|text| {
+            let change = vcard::Change::Put((*text).into());
+            Write::new(owner.clone(), Stamp::default(), change)
+        })
+        .collect();
+    let tell = |text: &&'static str| {
+        let (text, released) = (*text, Arc::clone(released));
+        Effect::Tell(Box::new(move || released.lock().unwrap().push(text)))
+    };
+    let mut releases: Vec<_> = effects.iter().map(tell).collect();
+    let share = Share {
         owner,
         head: None,
         watched: None,
-        releases: vec![Effect::Tell(Box::new(move || {
-            released.lock().unwrap().push(text);
-        }))],
-    }
+    };
+    commits.collect(share, writes, &mut releases)
 }
 
 fn carry_out(releases: Vec<Effect>) {
@@ -73,6 +93,13 @@ fn carry_out(releases: Vec<Effect>) {
         if let Effect::Tell(tell) = effect {
             tell();
         }
+    }
+}
+
+fn corrupt() -> Error {
+    Error::Corrupt {
+        place: "vcard".into(),
+        reason: "as asked".into(),
     }
 }
 
@@ -89,9 +116,9 @@ async fn a_batch_that_is_tried_again_is_not_overtaken() {
     let script = Script::new([unavailable(), unavailable()]);
     let mut commits = Commits::new(script.sink(), PATIENCE);
     let released = Arc::default();
-    commits.collect(share("a@localhost", "older", &released));
+    collect(&mut commits, "a@localhost", "older", &released);
     commits.start();
-    commits.collect(share("a@localhost", "newer", &released));
+    collect(&mut commits, "a@localhost", "newer", &released);
     commits.start();
     carry_out(commits.next().await.unwrap().releases);
     commits.start();
@@ -102,21 +129,40 @@ async fn a_batch_that_is_tried_again_is_not_overtaken() {
 
 #[tokio::test(start_paused = true)]
 async fn one_accounts_damage_stays_with_that_account() {
-    let corrupt = || Error::Corrupt {
-        place: "vcard".into(),
-        reason: "as asked".into(),
-    };
     // The whole batch is refused, then the share of the first account.
     let script = Script::new([corrupt(), corrupt()]);
     let mut commits = Commits::new(script.sink(), PATIENCE);
     let released = Arc::default();
-    commits.collect(share("bad@localhost", "lost", &released));
-    commits.collect(share("good@localhost", "kept", &released));
-    commits.collect(share("bad@localhost", "after", &released));
+    collect(&mut commits, "bad@localhost", "lost", &released);
+    collect(&mut commits, "good@localhost", "kept", &released);
+    collect(&mut commits, "bad@localhost", "after", &released);
     commits.start();
     let committed = commits.next().await.unwrap();
     carry_out(committed.releases);
     assert_eq!(*released.lock().unwrap(), ["kept"]);
+    assert_eq!(committed.failed, [BareJid::parse("bad@localhost").unwrap()]);
+}
+
+/// What is stored apart is what each has, however much that is.
+#[tokio::test(start_paused = true)]
+async fn shares_of_any_size_are_told_apart() {
+    let script = Script::new([corrupt(), corrupt()]);
+    let mut commits = Commits::new(script.sink(), PATIENCE);
+    let released = Arc::default();
+    let shares: [(&str, &[&'static str], &[&'static str]); 4] = [
+        ("bad@localhost", &["b1", "b2"], &["lost", "lost too"]),
+        ("idle@localhost", &[], &["told"]),
+        ("silent@localhost", &["s"], &[]),
+        ("good@localhost", &["g1", "g2", "g3"], &["kept"]),
+    ];
+    for (owner, writes, effects) in shares {
+        collect_all(&mut commits, owner, (writes, effects), &released);
+    }
+    commits.start();
+    let committed = commits.next().await.unwrap();
+    carry_out(committed.releases);
+    assert_eq!(*released.lock().unwrap(), ["told", "kept"]);
+    assert_eq!(script.stored(), ["s", "g1", "g2", "g3"]);
     assert_eq!(committed.failed, [BareJid::parse("bad@localhost").unwrap()]);
 }
 
@@ -128,7 +174,7 @@ async fn a_store_that_stopped_releases_nothing() {
     };
     let mut commits = Commits::new(Script::new([failed.clone()]).sink(), PATIENCE);
     let released = Arc::default();
-    let cycle = commits.collect(share("a@localhost", "x", &released));
+    let cycle = collect(&mut commits, "a@localhost", "x", &released);
     commits.start();
     assert_eq!(commits.next().await.err(), Some(failed));
     assert!(released.lock().unwrap().is_empty());
@@ -138,7 +184,7 @@ async fn a_store_that_stopped_releases_nothing() {
 #[tokio::test]
 async fn who_waits_for_a_cycle_goes_on_when_it_is_durable() {
     let mut commits = Commits::new(Script::new([]).sink(), PATIENCE);
-    let cycle = commits.collect(share("a@localhost", "x", &Arc::default()));
+    let cycle = collect(&mut commits, "a@localhost", "x", &Arc::default());
     assert_eq!(commits.newest(), cycle);
     let progress = Arc::clone(commits.progress());
     let is_there = Arc::new(AtomicBool::new(false));
@@ -162,7 +208,7 @@ async fn a_store_that_fails_for_long_is_told_of_and_mends_by_itself() {
     // With growing pauses, far beyond the patience.
     let failures = std::iter::repeat_with(unavailable).take(12);
     let mut commits = Commits::new(Script::new(failures).sink(), PATIENCE);
-    commits.collect(share("a@localhost", "x", &Arc::default()));
+    collect(&mut commits, "a@localhost", "x", &Arc::default());
     commits.start();
     let progress = Arc::clone(commits.progress());
     let early = tokio::time::timeout(PATIENCE / 2, commits.next()).await;

@@ -10,7 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use starling_cluster::{Epoch, NodeId, Role, Shard as ShardNumber};
-use starling_link::Frame;
+use starling_link::{Frame, Way};
+use starling_xmpp::BareJid;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::Worker;
@@ -23,8 +24,8 @@ use crate::{metrics, reject};
 /// other accounts are refused; the rest is bounded by the credit of its clients.
 const HELD_MAX: usize = 65_536;
 
-/// How long work for a shard waits that the table says is ours, until this node
-/// is told to take it. What was promised waits on: the table may name an earlier
+/// How long work for a shard waits that the table or the link says is ours, until
+/// this node is told to take it. What was promised waits on: the table may name an earlier
 /// run of this node, for as long as nobody can place the shard.
 const EARLY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -116,7 +117,8 @@ impl Owned {
     /// Waits until something has waited for long enough; for ever if nothing
     /// does. Safe to cancel.
     pub(super) async fn overdue(&self) {
-        match self.waiting.due() {
+        let due = self.waiting.due().into_iter().chain(self.moment_due());
+        match due.min() {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
         }
@@ -137,7 +139,7 @@ impl Worker {
             None
         } else if self.epoch_of(number).is_some() {
             return Some(work);
-        } else if !self.is_about_to_own(number) {
+        } else if !self.is_about_to_own(number, &work.target) {
             self.send_on(work);
             return None;
         } else {
@@ -154,11 +156,14 @@ impl Worker {
         }
     }
 
-    /// Whether the table says so, and this run will be told in a moment.
-    fn is_about_to_own(&self, number: ShardNumber) -> bool {
+    /// Whether the table says so, and this run will be told in a moment; or the
+    /// link has heard so from another node, before the table has come here. What
+    /// it sends to this node must not be given back to it, again and again.
+    fn is_about_to_own(&self, number: ShardNumber, target: &BareJid) -> bool {
         let membership = &self.env.membership;
         let owner = membership.owner(number);
-        owner.is_some_and(|owner| owner.node == *membership.local())
+        let is_ours = owner.is_some_and(|owner| owner.node == *membership.local());
+        is_ours || self.env.link.way(target) == Way::Here
     }
 
     /// A shard is this node's from now on. If another had it before, its
@@ -302,8 +307,11 @@ impl Worker {
             self.gathered(number);
         }
         for number in given_up {
-            let is_ours = self.is_about_to_own(number);
-            for work in self.owned.waiting.take(number) {
+            let works = self.owned.waiting.take(number);
+            // Once for all, so that none overtakes another.
+            let first = works.front().map(|work| work.target.clone());
+            let is_ours = first.is_some_and(|target| self.is_about_to_own(number, &target));
+            for work in works {
                 if !is_ours {
                     self.send_on(work);
                 } else if work.task.is_kept() {

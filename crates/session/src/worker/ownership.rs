@@ -2,10 +2,11 @@
 //! to this node, or to another.
 //!
 //! A shard that is to go writes down first how far it is, while it is served:
-//! its clients wait for as little as possible. Then it is frozen: new work waits,
-//! and once nothing of it is with a handler or on its way to the store, its edges
-//! are told to bring their clients to the new owner. Who decides, and tells the
-//! others, is the caller; what waits, and for what, is in `gathering`.
+//! its clients wait for as little as possible. Then it is frozen, if it can be
+//! when nothing of it is in hand: new work waits, and once nothing of it is with
+//! a handler or on its way to the store, its edges are told to bring their
+//! clients to the new owner. Who decides, and tells the others, is the caller;
+//! what waits, and for what, is in `gathering`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -14,7 +15,7 @@ use starling_store::fence::Seal;
 use starling_store::{Error, LoginBundle, Position, Store};
 use starling_xmpp::BareJid;
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Duration, Instant};
 
 use super::Worker;
 use super::gathering::Waiting;
@@ -22,6 +23,10 @@ use crate::Account;
 use crate::commit::CycleNumber;
 use crate::shard::Shard;
 use crate::work::{Alarm, Ownership, Task, Work};
+
+/// How long a moment is looked for in which nothing of a shard is in hand, so
+/// that it is frozen without anybody waiting for the store.
+const MOMENT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The shards that this run of the node was given, and those it is about to
 /// lose.
@@ -43,6 +48,8 @@ struct Settling {
     /// What must be stored before.
     cycle: CycleNumber,
     since: Instant,
+    /// When that was stored, and its sessions were there.
+    served: Option<Instant>,
     told: oneshot::Sender<()>,
 }
 
@@ -57,6 +64,12 @@ impl Owned {
         self.settling.remove(&number);
         self.frozen.remove(&number);
         self.unfinished.remove(&number);
+    }
+
+    /// When a shard has waited for long enough for a moment to be frozen in.
+    pub(super) fn moment_due(&self) -> Option<Instant> {
+        let served = self.settling.values().filter_map(|of| of.served);
+        served.min().map(|served| served + MOMENT_TIMEOUT)
     }
 }
 
@@ -107,7 +120,8 @@ impl Worker {
 
     /// Writes down how far the accounts of a shard are. What is left to write
     /// then, when nobody is served, is what happens in the meantime: how far an
-    /// account is in less than a cycle its new owner learns from the edges.
+    /// account is in the moment that is looked for its new owner learns from the
+    /// edges.
     fn freeze(&mut self, number: ShardNumber, told: oneshot::Sender<()>) {
         let names = self.shards.get(&number).map(Shard::ready_names);
         for target in names.unwrap_or_default() {
@@ -121,7 +135,12 @@ impl Worker {
         let cycle = ready.map(|account| account.cycle).max();
         let cycle = cycle.unwrap_or_default();
         let since = Instant::now();
-        let settling = Settling { cycle, since, told };
+        let settling = Settling {
+            cycle,
+            since,
+            served: None,
+            told,
+        };
         self.owned.settling.insert(number, settling);
         self.finish_leaving();
     }
@@ -129,6 +148,8 @@ impl Worker {
     /// Looks how far the shards are that are to go.
     pub(super) fn finish_leaving(&mut self) {
         if !self.owned.settling.is_empty() {
+            // A worker that always has work never hears that it is late.
+            self.expire();
             self.freeze_settled();
         }
         if self.owned.unfinished.is_empty() {
@@ -152,11 +173,24 @@ impl Worker {
         }
     }
 
-    /// Freezes what has written down how far it is.
+    /// Freezes what has written down how far it is, in a moment in which nothing
+    /// of it is in hand if there is one soon. What has just come is served first:
+    /// else its clients would wait for two moves in a row.
     fn freeze_settled(&mut self) {
         let progress = self.commits.progress();
+        let (shards, opening) = (&self.shards, &self.opening);
+        let waiting = &self.owned.waiting;
+        let is_settled = |account: &Account| progress.is_completed(account.cycle);
         let settling = &mut self.owned.settling;
-        let done = settling.extract_if(.., |_, settling| progress.is_completed(settling.cycle));
+        let done = settling.extract_if(.., |number, settling| {
+            if waiting.is_gathering(*number) || !progress.is_completed(settling.cycle) {
+                return false;
+            }
+            let served = *settling.served.get_or_insert_with(Instant::now);
+            let at_rest = |shard: &Shard| shard.is_at_rest(is_settled);
+            let is_at_rest = shards.get(number).is_none_or(at_rest);
+            is_at_rest && !opening.contains_key(number) || served.elapsed() >= MOMENT_TIMEOUT
+        });
         let done: Vec<_> = done.collect();
         for (number, Settling { since, told, .. }) in done {
             let elapsed = since.elapsed();
@@ -184,4 +218,68 @@ pub(super) async fn seal(
     }
     let epoch = epoch.0;
     store.seal(owner, Seal { epoch, last }).await
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::testing::Scene;
+    use crate::worker::Inbox;
+
+    /// A worker that has a shard with one account, which somebody has in hand.
+    fn busy() -> (Worker, ShardNumber, BareJid) {
+        let (scene, name) = (
+            Scene::new("juliet@example.com"),
+            BareJid::parse("juliet@example.com").unwrap(),
+        );
+        let mut worker = Worker::new(Arc::clone(scene.env()), Arc::new(Inbox::new(1, 0, 1)));
+        let number = ShardNumber::all().next().unwrap();
+        let mut shard = Shard::new(Epoch(2));
+        shard.expect(&name, [].into());
+        worker.shards.insert(number, shard);
+        (worker, number, name)
+    }
+
+    fn settling(served: Option<Instant>) -> (Settling, oneshot::Receiver<()>) {
+        let (told, frozen) = oneshot::channel();
+        let settling = Settling {
+            cycle: CycleNumber::default(),
+            since: Instant::now(),
+            served,
+            told,
+        };
+        (settling, frozen)
+    }
+
+    /// Whoever waits for the store is served here meanwhile, but not for ever:
+    /// somebody always may.
+    #[test]
+    fn a_shard_is_frozen_when_nothing_of_it_is_in_hand_or_after_a_while() {
+        let (mut worker, number, name) = busy();
+        let (settling_now, mut told) = settling(None);
+        worker.owned.settling.insert(number, settling_now);
+        worker.finish_leaving();
+        assert!(!worker.is_frozen(number), "its account is in hand");
+        assert!(
+            worker.owned.moment_due().is_some(),
+            "nobody else may wake it"
+        );
+        let long_ago = Instant::now() - MOMENT_TIMEOUT;
+        worker.owned.settling.get_mut(&number).unwrap().served = Some(long_ago);
+        worker.finish_leaving();
+        assert!(worker.is_frozen(number));
+        assert!(told.try_recv().is_err(), "its account still is");
+        // Where nobody waits there is nothing to wait for.
+        worker.owned.forget(number);
+        worker.shards.get_mut(&number).unwrap().forget(&name);
+        let (settling_now, mut told) = settling(None);
+        worker.owned.settling.insert(number, settling_now);
+        worker.finish_leaving();
+        assert!(worker.is_frozen(number));
+        assert_eq!(told.try_recv(), Ok(()));
+        assert_eq!(worker.owned.moment_due(), None);
+    }
 }

@@ -9,7 +9,7 @@ use starling_cluster::{Epoch, NodeId, Owner};
 use starling_link::{Bound, Frame, Link, Receipt, Settle};
 use starling_session::Config;
 use starling_xmpp::{Element, Stanza, Type};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::stream::Stream;
 use super::support::*;
@@ -91,4 +91,23 @@ async fn a_message_follows_the_shard_that_did_not_come() {
     };
     at_juliet.has(&["p", "late"]).await;
     assert_eq!(at_romeo.ids(), ["p"], "nothing was refused");
+}
+
+/// Its link heard from another node that the shard is its own, and the table has
+/// not come yet: what the link brings waits, and is not handed round in a circle
+/// that leaves no time for anything else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_waits_for_a_node_whose_link_heard_of_the_shard_first() {
+    let world = World::start(&Config::default());
+    let [(romeo, at_romeo), (juliet, at_juliet)] = both(&world).await;
+    let second = Owner {
+        node: NodeId::new("second"),
+        epoch: Epoch(2),
+    };
+    *world.table.heard.lock().unwrap() = Some(second);
+    send_on(&world, &romeo, message(&juliet, "early"), &juliet);
+    timeout(DEADLINE, settled_all(&world.second)).await.unwrap();
+    let both = [(&romeo, &at_romeo), (&juliet, &at_juliet)];
+    world.move_both(both).await;
+    at_juliet.has(&["p", "early"]).await;
 }

@@ -59,6 +59,38 @@ async fn a_session_that_comes_before_its_shard_is_not_left_behind() {
     assert_eq!(sessions.len(), 1);
 }
 
+/// A shard that is to go on as soon as it has come: whoever waited for the first
+/// move is served before the second.
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_has_just_come_is_served_before_it_goes_on() {
+    let world = World::start(&Config::default());
+    let (romeo, at_romeo) = world.online("romeo@localhost").await;
+    let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    for shard in Shard::all() {
+        assert!(world.first.freeze(shard).await);
+    }
+    world.turn();
+    Shard::all().for_each(|shard| world.first.give_up(shard));
+    world.send(&romeo, &juliet, "meanwhile");
+    world.take();
+    world.bring(&juliet, &at_juliet).await.unwrap();
+    let leaving = Shard::all().map(|shard| world.second.freeze(shard));
+    let mut leaving = pin!(futures_util::future::join_all(leaving));
+    assert!(leaving.as_mut().now_or_never().is_none());
+    settled_all(&world.second).await;
+    assert!(
+        leaving.as_mut().now_or_never().is_none(),
+        "romeo is not there"
+    );
+    world.bring(&romeo, &at_romeo).await.unwrap();
+    assert_eq!(at_juliet.ids(), ["p"], "nothing before all are there");
+    world.attended();
+    at_juliet.has(&["p", "meanwhile"]).await;
+    let left = timeout(DEADLINE, leaving).await.unwrap();
+    assert!(left.into_iter().all(|is_frozen| is_frozen));
+    at_juliet.until("it is told", |state| state.is_lost).await;
+}
+
 /// A planned move that is called off when the shard is frozen already: the
 /// clients were told to look for its new owner, which is the old one.
 #[tokio::test(start_paused = true)]

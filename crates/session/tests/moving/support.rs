@@ -11,8 +11,8 @@ use starling_cluster::{
     Shard,
 };
 use starling_link::{
-    Attach, Bind, Bound, Client, ConflictPolicy, Downstream, Enable, Error, Frame, Link, Reattach,
-    ReattachError, Refused, Registration, SessionKey, SessionNode,
+    self as link, Attach, Bind, Bound, Client, ConflictPolicy, Downstream, Enable, Error, Frame,
+    Link, Reattach, ReattachError, Refused, Registration, SessionKey, SessionNode,
 };
 use starling_session::{
     Config, Engine, EntryIds, Env, Host, Hosts, OwnFence, PasswordDeriver, Registry, Software,
@@ -38,6 +38,8 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// Who owns everything, as everybody sees it at once.
 pub(crate) struct Table {
     pub(crate) owner: Mutex<Owner>,
+    /// A newer owner that links have heard of before the table says so.
+    pub(crate) heard: Mutex<Option<Owner>>,
     pub(crate) engines: Mutex<Vec<(NodeId, Arc<Engine>)>>,
     pub(crate) changed: watch::Sender<u64>,
 }
@@ -47,8 +49,14 @@ impl Table {
         self.owner.lock().unwrap().clone()
     }
 
+    /// To whom links send.
+    fn heard(&self) -> Owner {
+        let heard = self.heard.lock().unwrap().clone();
+        heard.unwrap_or_else(|| self.owner())
+    }
+
     pub(crate) fn engine(&self) -> Option<Arc<Engine>> {
-        let owner = self.owner();
+        let owner = self.heard();
         let engines = self.engines.lock().unwrap();
         let found = engines.iter().find(|(node, _)| *node == owner.node);
         found.map(|(_, engine)| Arc::clone(engine))
@@ -75,20 +83,11 @@ impl Membership for Member {
     }
 
     fn nodes(&self) -> Vec<Arc<NodeInfo>> {
-        vec![Arc::new(NodeInfo {
-            instance: Instance {
-                node: edge(),
-                incarnation: Incarnation(0),
-            },
-            roles: vec![Role::Edge],
-            version: String::new(),
-            link: None,
-            started: 0,
-            is_draining: false,
-            clients_at: None,
-            clients: None,
-            is_store_lost: false,
-        })]
+        let instance = Instance {
+            node: edge(),
+            incarnation: Incarnation(0),
+        };
+        vec![Arc::new(NodeInfo::new(instance, vec![Role::Edge]))]
     }
 
     fn changes(&self) -> Changes {
@@ -101,18 +100,29 @@ pub(crate) fn edge() -> NodeId {
 }
 
 /// Always to whoever owns everything.
-pub(crate) struct Way(pub(crate) Arc<Table>);
+pub(crate) struct Way {
+    /// Whose link it is, if it is a session node's.
+    node: Option<NodeId>,
+    table: Arc<Table>,
+}
 
 impl Link for Way {
+    fn way(&self, _account: &BareJid) -> link::Way {
+        match self.node.as_ref() == Some(&self.table.heard().node) {
+            true => link::Way::Here,
+            false => link::Way::There,
+        }
+    }
+
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
-        match self.0.engine() {
+        match self.table.engine() {
             Some(engine) => engine.push(frame),
             None => Err(Refused::Unavailable(frame)),
         }
     }
 
     fn owner(&self, _account: &BareJid) -> Result<Arc<dyn SessionNode>, Error> {
-        let engine = self.0.engine().ok_or(Error::Unavailable)?;
+        let engine = self.table.engine().ok_or(Error::Unavailable)?;
         Ok(engine)
     }
 
@@ -147,6 +157,7 @@ impl World {
         };
         let table = Arc::new(Table {
             owner: Mutex::new(owner),
+            heard: Mutex::default(),
             engines: Mutex::default(),
             changed: watch::channel(0).0,
         });
@@ -159,7 +170,10 @@ impl World {
             engine
         });
         Shard::all().for_each(|shard| first.take(shard, Epoch::FIRST));
-        let way = Arc::new(Way(Arc::clone(&table)));
+        let way = Arc::new(Way {
+            node: None,
+            table: Arc::clone(&table),
+        });
         Self {
             store,
             table,
@@ -317,7 +331,10 @@ pub(crate) fn engine(
         config,
         hosts: ArcSwap::from_pointee(hosts),
         store,
-        link: Arc::new(Way(Arc::clone(table))),
+        link: Arc::new(Way {
+            node: Some(node.clone()),
+            table: Arc::clone(table),
+        }),
         placement: Placement::new([1; 16]),
         membership: Arc::new(Member(node.clone(), Arc::clone(table))),
         clock: Arc::new(SystemClock),

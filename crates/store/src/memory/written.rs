@@ -1,14 +1,14 @@
 //! Under which epoch rows were written last: what an earlier owner writes late
 //! loses, as [`Stamp`] promises. Within one epoch the order of commits counts.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use smol_str::SmolStr;
 
 use crate::{Change, Position, Stamp, archive, cursor, outbox, private_xml};
 
 /// Rows of which a late write may meet a newer one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Row {
     Entry(Position),
     Offline,
@@ -47,7 +47,7 @@ impl Row {
 
 /// The epochs of rows.
 #[derive(Debug, Default)]
-pub(super) struct Written(BTreeMap<Row, u32>);
+pub(super) struct Written(HashMap<Row, u32>);
 
 impl Written {
     /// Whether a change counts, by its stamp. It is noted if it does.

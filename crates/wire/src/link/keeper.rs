@@ -111,7 +111,7 @@ impl Core {
         let mut route = self.routes.lock(shard);
         if !route.is_parked {
             match self.turn(shard, &mut route) {
-                Some(owner) => return self.send(&route, shard, &owner, false, frame),
+                Some(owner) => return self.send(&mut route, shard, &owner, frame),
                 None if matches!(frame, Frame::FromClient { .. }) => {
                     return Err(Refused::Unavailable(frame));
                 }
@@ -155,6 +155,7 @@ impl Core {
         };
         route.owner = Some(owner.clone());
         (route.is_left, route.leaving_since) = (false, None);
+        route.is_to_restart = true;
         Some(owner)
     }
 
@@ -248,10 +249,9 @@ impl Core {
 
     fn send(
         &self,
-        route: &Route,
+        route: &mut Route,
         shard: Shard,
         owner: &Owner,
-        is_restart: bool,
         frame: Frame,
     ) -> Result<(), Refused<Frame>> {
         let Some(peer) = &route.peer else {
@@ -279,11 +279,13 @@ impl Core {
         let address = Address {
             shard,
             epoch: owner.epoch,
-            is_restart,
+            is_restart: route.is_to_restart,
         };
         peer.lane(shard)
             .push(bytes_max, Kept { frame, address })
-            .map_err(|kept| Refused::Full(kept.frame))
+            .map_err(|kept| Refused::Full(kept.frame))?;
+        route.is_to_restart = false;
+        Ok(())
     }
 
     /// Looks after frames that wait, until the link is dropped.
@@ -357,15 +359,11 @@ impl Core {
         let Some(owner) = self.turn(shard, &mut route) else {
             return;
         };
-        let mut is_restart = true;
         while let Some(frame) = self.routes.next(&mut route) {
-            match self.send(&route, shard, &owner, is_restart, frame) {
-                Ok(()) => is_restart = false,
-                Err(refused) => {
-                    let frame = refused.into_inner();
-                    self.routes.park_again(shard, &mut route, vec![frame]);
-                    return;
-                }
+            if let Err(refused) = self.send(&mut route, shard, &owner, frame) {
+                let frame = refused.into_inner();
+                self.routes.park_again(shard, &mut route, vec![frame]);
+                return;
             }
         }
         self.routes.unpark(shard, &mut route);
@@ -376,12 +374,16 @@ impl Core {
         let Some(peer) = route.peer.clone() else {
             return;
         };
-        let lane = peer.lane(shard);
-        let mut frames = lane.take_unsettled(shard);
-        frames.extend(lane.take_frames(shard));
+        let frames = peer.lane(shard).take_all(shard);
+        self.replay(shard, route, frames);
+    }
+
+    /// Sends again, ahead of everything newer, what an earlier owner or an
+    /// earlier run of it had and did not settle.
+    pub(super) fn replay(&self, shard: Shard, route: &mut Route, mut frames: Vec<Frame>) {
         for frame in &mut frames {
             if let Frame::Routed(routed) = frame {
-                // Whoever had the shard may have stored it and could not say so.
+                // It may have stored it and could not say so.
                 routed.is_repeated = true;
             }
         }

@@ -143,13 +143,16 @@ impl Lane {
         unsettled.values().any(is_it) || self.outbox.has(is_it)
     }
 
-    /// Takes back frames for a shard that were taken and are not settled.
-    pub(crate) fn take_unsettled(&self, shard: Shard) -> Vec<Frame> {
+    /// Takes back all frames for a shard that are not settled, taken or not, in
+    /// their order.
+    pub(crate) fn take_all(&self, shard: Shard) -> Vec<Frame> {
+        // Held all the while, as in `taken`: what is taken meanwhile would be
+        // left behind, and come back ahead of what was sent before it.
         let mut unsettled = self.unsettled();
-        unsettled
-            .extract_if(.., |_, kept| kept.address.shard == shard)
-            .map(|(_, kept)| kept.frame)
-            .collect()
+        let taken = unsettled.extract_if(.., |_, kept| kept.address.shard == shard);
+        let mut frames: Vec<Frame> = taken.map(|(_, kept)| kept.frame).collect();
+        frames.extend(self.take_frames(shard));
+        frames
     }
 
     /// Takes back frames for a shard that are not taken.
@@ -197,7 +200,7 @@ impl Lane {
             metrics::lane_broken();
             if let Err(why) = result {
                 let node = connector.node.as_str();
-                tracing::warn!(node, lane = self.index, error = %Chain(&why), "a lane is broken");
+                tracing::warn!(node, lane = self.index, error = %status::Chain(&why), "a lane is broken");
             }
             sleep(pause).await;
             pause = (pause * 2).min(RETRY_MAX);
@@ -224,7 +227,7 @@ impl Lane {
         let first = first.ok_or_else(|| Status::aborted("it ended without a greeting"))?;
         let welcome = Envelope::read(&first.frames)
             .and_then(|envelope| envelope.welcome())
-            .map_err(malformed)?;
+            .map_err(status::malformed)?;
         self.greet(welcome, known, received, events);
         events.reachable(true);
         let result = self.receive(&mut down, received, events).await;
@@ -271,7 +274,8 @@ impl Lane {
             };
             let batch = message.frames;
             let before = *received;
-            self.batch(&batch, received, events).map_err(malformed)?;
+            self.batch(&batch, received, events)
+                .map_err(status::malformed)?;
             if *received > before {
                 self.outbox.tell_taken(*received, debt.grow(batch.len()));
             }
@@ -363,7 +367,10 @@ impl Lane {
             }
             Incoming::Answer(asked) => {
                 let id = asked.id;
-                let answer = asked.decode().map_err(malformed).and_then(status::of_reply);
+                let answer = asked
+                    .decode()
+                    .map_err(status::malformed)
+                    .and_then(status::of_reply);
                 if let Some(unwanted) = self.questions.answer(id, answer) {
                     events.unwanted(unwanted);
                 }
@@ -376,24 +383,5 @@ impl Lane {
         self.unsettled
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn malformed(why: super::pb::Malformed) -> Status {
-    Status::data_loss(why.to_string())
-}
-
-/// An error with its causes, for a log.
-struct Chain<'a>(&'a Status);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.message())?;
-        let mut source = std::error::Error::source(self.0);
-        while let Some(why) = source {
-            write!(f, ": {why}")?;
-            source = why.source();
-        }
-        Ok(())
     }
 }

@@ -13,7 +13,6 @@ use super::lane::{Events, Lane};
 use super::peer::Peer;
 use super::questions::Answer;
 use super::trace::Sink;
-use crate::metrics;
 
 /// What the lanes of one peer have to say.
 pub(super) struct News {
@@ -33,6 +32,9 @@ impl Events for News {
         }
         // All that is on its way will be refused too, so that the order stays.
         let frames = lane.take_frames(shard);
+        if route.is_by(&self.node) {
+            route.is_to_restart = true;
+        }
         core.routes.park_again(shard, &mut route, frames);
     }
 
@@ -74,26 +76,21 @@ impl Events for News {
 impl Core {
     /// A lane forgot everything: what was on it finds its way again.
     fn forgotten(&self, peer: &Peer, lane: &Lane) {
-        let shards: Vec<Shard> = Shard::all()
-            .filter(|shard| peer.uses(*shard, lane.index))
-            .collect();
-        // First nothing more may go into it, so that nothing overtakes what
-        // comes back.
-        for shard in &shards {
-            let mut route = self.routes.lock(*shard);
-            if route.is_by(peer.node()) {
-                self.routes.park(*shard, &mut route);
-            }
-        }
+        // All at once, so that nothing newer finds a way before what comes back.
+        let mut routes = self.routes.lock_all();
         let mut back: BTreeMap<Shard, Vec<Frame>> = BTreeMap::new();
         for kept in lane.reset() {
             back.entry(kept.address.shard).or_default().push(kept.frame);
         }
-        for (shard, frames) in back {
-            metrics::replayed(frames.len());
-            let mut route = self.routes.lock(shard);
-            self.routes.park_again(shard, &mut route, frames);
+        for (shard, route) in Shard::all().zip(&mut routes) {
+            if peer.uses(shard, lane.index) && route.is_by(peer.node()) {
+                self.routes.park(shard, route);
+            }
+            if let Some(frames) = back.remove(&shard) {
+                self.replay(shard, route, frames);
+            }
         }
+        drop(routes);
         self.lose(lane.outlets.take(|_| true));
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, Weak};
 
-use starling_cluster::{NodeId, Shard};
+use starling_cluster::NodeId;
 
 use super::connect::Connector;
 use super::envelope::Hello;
@@ -57,10 +57,12 @@ impl Core {
 
     /// Lets go of nodes that are no longer there and that no shard needs.
     pub(super) fn forget_peers(&self) {
+        // Before `adding`, as whoever turns to a new owner has it.
+        let routes = self.routes.lock_all();
         let _adding = self.adding.lock().unwrap_or_else(PoisonError::into_inner);
         let mut peers = HashMap::clone(&self.peers.load());
         peers.retain(|node, _| {
-            let is_used = || Shard::all().any(|shard| self.routes.lock(shard).is_by(node));
+            let is_used = || routes.iter().any(|route| route.is_by(node));
             self.membership.address(node).is_some() || is_used()
         });
         self.peers.store(Arc::new(peers));

@@ -33,6 +33,10 @@ pub(crate) struct Route {
     pub(crate) is_left: bool,
     /// Since when frames wait for this process to say so.
     pub(crate) leaving_since: Option<Instant>,
+    /// The owner may refuse what comes until it is told that the order begins
+    /// anew. Set only while nothing of the shard is on its way to it: else what
+    /// it takes then would overtake what it refuses before.
+    pub(crate) is_to_restart: bool,
     /// Frames that wait, oldest first.
     parked: VecDeque<Frame>,
     /// Whether frames have to wait.
@@ -63,6 +67,12 @@ impl Routes {
         // Invariant: there is one for every shard.
         let route = &self.routes[usize::from(shard.number())];
         route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The ways of all shards at once, in the order in which whoever needs more
+    /// than one has to lock them.
+    pub(crate) fn lock_all(&self) -> Vec<MutexGuard<'_, Route>> {
+        Shard::all().map(|shard| self.lock(shard)).collect()
     }
 
     /// Shards with frames that wait.

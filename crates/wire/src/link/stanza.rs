@@ -195,7 +195,7 @@ fn head(kind: u32, type_: u32) -> Result<Head, Malformed> {
     if !type_.is_of(kind) {
         return Err(Malformed("a stanza cannot have this type"));
     }
-    Ok(match kind {
+    Ok(*match kind {
         Kind::Message => Stanza::message(type_).head,
         Kind::Presence => Stanza::presence(type_).head,
         Kind::Iq => Stanza::iq(type_, "").head,

@@ -119,6 +119,7 @@ async fn a_node_that_died_gets_again_what_it_had_not_settled() {
         };
         let number: u32 = number;
         assert_eq!(frame.stanza.head.id.as_deref(), Some(&*number.to_string()));
+        assert!(frame.is_repeated, "the one that died may have stored it");
         frame.receipt.unwrap().settle();
     }
     told.wait_until(|events| events.last() == Some(&Event::Committed(3)))

@@ -135,6 +135,32 @@ async fn a_frozen_shard_keeps_its_order() {
     assert_eq!(found, sent);
 }
 
+/// The edge heard of the owner from another node, and each change of the table
+/// has it look again whether that is still so. What it sends then is no new
+/// beginning to an owner whose refusals are still on their way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_is_not_overtaken_by_who_looks_again() {
+    let world = World::new().await;
+    let _second = second(&world).await;
+    world.known.own_all("owner", 2);
+    world.known.believe("edge", "second", 1);
+    push(&*world.edge, routed("0", None)).await;
+    assert_eq!(ids(&world.owner.node.wait_for(1).await), ["0"]);
+    world.proxy.mute(true);
+    world.owner.node.freeze(true);
+    push(&*world.edge, routed("1", None)).await;
+    world.owner.node.wait_for_refused(1).await;
+    world.owner.node.freeze(false);
+    let sent: Vec<String> = (1..=2_000).map(|n| n.to_string()).collect();
+    for id in &sent[1..] {
+        world.known.changed();
+        push(&*world.edge, routed(id, None)).await;
+        tokio::task::yield_now().await;
+    }
+    world.proxy.mute(false);
+    assert_eq!(ids(&world.owner.node.wait_for(sent.len()).await), sent);
+}
+
 /// DESIGN §3: order holds for senders on the old owner as well: what waited there
 /// goes before what they send to the new one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

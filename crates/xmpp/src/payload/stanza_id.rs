@@ -42,6 +42,12 @@ impl StanzaId {
         })
     }
 
+    /// Marks a message with it. What is added is [`StanzaId::to_element`].
+    pub fn mark(&self, message: &mut Stanza) {
+        let attributes = [("id", self.id.as_str()), ("by", self.by.as_str())];
+        message.push_flat(ns::SID, "stanza-id", &attributes);
+    }
+
     /// Writes `<stanza-id/>`.
     #[must_use]
     pub fn to_element(&self) -> Element {
@@ -115,6 +121,24 @@ mod tests {
         assert!(!is_taken(
             &Element::new(ns::SID, "origin-id").attr("id", "x")
         ));
+    }
+
+    /// Without a tree, a mark is what it is with one.
+    #[test]
+    fn a_mark_is_the_element() {
+        let by = Jid::parse("juliet@capulet.lit/it's <her> & \u{1d49c}").unwrap();
+        let id = StanzaId::new("de305d54", by);
+        let mut marked = message(&claimed("a@b"));
+        let other = marked.clone().child(&id.to_element());
+        id.mark(&mut marked);
+        assert_eq!(marked.to_bytes(), other.to_bytes());
+        let payloads = marked.payloads().map(|payload| payload.element());
+        assert!(payloads.eq(other.payloads().map(|payload| payload.element())));
+        assert!(
+            marked
+                .payloads()
+                .all(|payload| payload.is(ns::SID, "stanza-id"))
+        );
     }
 
     /// XEP-0359 §3 rules 5 and 6.

@@ -6,15 +6,19 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 use smallvec::SmallVec;
 use smol_str::SmolStr;
 
 use crate::element::Element;
 use crate::ns;
+use crate::xml::escape;
 
 /// Payloads a stanza can have before its index needs memory of its own.
 const PAYLOADS_INLINE: usize = 4;
+
+/// Room for the names, quotes and spaces of two attributes and a namespace.
+const FLAT_BYTES: usize = 32;
 
 /// Where a payload stands in the content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +84,24 @@ impl Body {
         self.content = out.freeze();
     }
 
+    /// The same for an element that has attributes and nothing else.
+    pub(super) fn push_flat(
+        &mut self,
+        ns: &'static str,
+        name: &'static str,
+        attributes: &[(&str, &str)],
+    ) {
+        let room = attributes
+            .iter()
+            .map(|(name, value)| name.len() + value.len());
+        let room = FLAT_BYTES + ns.len() + name.len() + room.sum::<usize>();
+        let mut out = BytesMut::with_capacity(self.content.len() + room);
+        out.extend_from_slice(&self.content);
+        self.entries
+            .push(Entry::write_flat(ns, name, attributes, &mut out));
+        self.content = out.freeze();
+    }
+
     /// Removes the entries whose flag is set.
     pub(super) fn remove(&mut self, unwanted: &[bool]) {
         let mut out = BytesMut::with_capacity(self.content.len());
@@ -115,6 +137,31 @@ impl Entry {
             ns: match element.ns() {
                 ns::CLIENT => Ns::Client,
                 other => Ns::Owned(other.into()),
+            },
+        }
+    }
+
+    /// The same without a tree.
+    fn write_flat(
+        ns: &'static str,
+        name: &'static str,
+        attributes: &[(&str, &str)],
+        out: &mut BytesMut,
+    ) -> Self {
+        let start = to_u32(out.len());
+        out.put_slice(b"<");
+        out.put_slice(name.as_bytes());
+        escape::write_attribute("xmlns", ns, out);
+        for (name, value) in attributes {
+            escape::write_attribute(name, value, out);
+        }
+        out.put_slice(b"/>");
+        Self {
+            range: start..to_u32(out.len()),
+            name: start + 1..start + 1 + to_u32(name.len()),
+            ns: match ns {
+                ns::CLIENT => Ns::Client,
+                other => Ns::Owned(SmolStr::new_static(other)),
             },
         }
     }

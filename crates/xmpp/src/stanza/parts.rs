@@ -95,7 +95,7 @@ impl Stanza {
             return None;
         }
         let stanza = Self {
-            head,
+            head: Box::new(head),
             body: Arc::new(Body::new(content, entries)),
         };
         // The answer to what could not be read has its address, or no id, and
@@ -148,7 +148,7 @@ mod tests {
 
     fn rebuilt(from: &Stanza) -> Stanza {
         let head = from.head.clone();
-        Stanza::of_parts(head, from.content().clone(), from.places()).unwrap()
+        Stanza::of_parts(*head, from.content().clone(), from.places()).unwrap()
     }
 
     #[test]
@@ -190,7 +190,7 @@ mod tests {
         let places: Vec<Place<'_>> = whole.places().collect();
         let of = |places: &[Place<'static>]| {
             let content = whole.content().clone();
-            Stanza::of_parts(whole.head.clone(), content, places.iter().cloned())
+            Stanza::of_parts((*whole.head).clone(), content, places.iter().cloned())
         };
         let place = |range: Range<u32>, name: Range<u32>| Place {
             range,

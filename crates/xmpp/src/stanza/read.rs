@@ -149,7 +149,7 @@ fn read_plain(source: &Source<'_>, reader: &mut Reader<'_>, kind: Kind) -> Resul
         Source::Borrowed(bytes) => Bytes::copy_from_slice(&bytes[range]),
     };
     Ok(Found::Stanza(Stanza {
-        head,
+        head: Box::new(head),
         body: Arc::new(Body::new(content, entries)),
     }))
 }
@@ -212,7 +212,7 @@ fn normalise(mut element: Element, kind: Kind, content_ns: &str) -> Found {
         }
     }
     Found::Stanza(Stanza {
-        head,
+        head: Box::new(head),
         body: Arc::new(Body::new(content.freeze(), entries)),
     })
 }

@@ -50,7 +50,7 @@ impl Stanza {
         head.to.clone_from(&self.head.from);
         head.from.clone_from(&self.head.to);
         Stanza {
-            head,
+            head: Box::new(head),
             body: std::sync::Arc::default(),
         }
     }

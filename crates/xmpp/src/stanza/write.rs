@@ -6,7 +6,7 @@ use std::fmt;
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
-use super::Stanza;
+use super::{Kind, Stanza};
 use crate::ns;
 use crate::xml::escape;
 
@@ -51,32 +51,39 @@ impl Stanza {
     fn write_as(&self, ns: Option<&str>, out: &mut BytesMut) {
         out.reserve(self.len_estimate());
         let head = &self.head;
-        let name = head.kind.as_str();
-        out.put_u8(b'<');
-        out.put_slice(name.as_bytes());
+        let (start, end): (&[u8], &[u8]) = match head.kind {
+            Kind::Message => (b"<message", b"</message>"),
+            Kind::Presence => (b"<presence", b"</presence>"),
+            Kind::Iq => (b"<iq", b"</iq>"),
+        };
+        out.put_slice(start);
+        // Names together with what stands around them: a stanza is written for
+        // each log that keeps it, in pieces as large as they can be.
         let values = [
-            ("xmlns", ns),
-            ("type", head.type_.as_str()),
-            ("id", head.id.as_deref()),
-            ("to", head.to.as_ref().map(|to| to.as_str())),
-            ("from", head.from.as_ref().map(|from| from.as_str())),
-            ("xml:lang", head.lang.as_deref()),
+            (" xmlns='", ns),
+            (" type='", head.type_.as_str()),
+            (" id='", head.id.as_deref()),
+            (" to='", head.to.as_ref().map(|to| to.as_str())),
+            (" from='", head.from.as_ref().map(|from| from.as_str())),
+            (" xml:lang='", head.lang.as_deref()),
         ];
-        for (name, value) in values {
+        for (before, value) in values {
             if let Some(value) = value {
-                escape::write_attribute(name, value, out);
+                out.put_slice(before.as_bytes());
+                escape::write_value(value, out);
+                out.put_slice(b"'");
             }
         }
-        out.put_slice(head.extra().as_bytes());
+        if !head.extra().is_empty() {
+            out.put_slice(head.extra().as_bytes());
+        }
         if self.content().is_empty() {
             out.put_slice(b"/>");
             return;
         }
-        out.put_u8(b'>');
+        out.put_slice(b">");
         out.put_slice(self.content());
-        out.put_slice(b"</");
-        out.put_slice(name.as_bytes());
-        out.put_u8(b'>');
+        out.put_slice(end);
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use starling_link::contract::DEADLINE;
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, copy};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -23,6 +23,7 @@ struct State {
     /// Everything that is open ends when this changes.
     cuts: watch::Sender<u64>,
     is_open: watch::Sender<bool>,
+    is_mute: watch::Sender<bool>,
 }
 
 impl Proxy {
@@ -34,6 +35,7 @@ impl Proxy {
             connections: watch::Sender::new(0),
             cuts: watch::Sender::new(0),
             is_open: watch::Sender::new(true),
+            is_mute: watch::Sender::new(false),
         });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&state)));
         Self {
@@ -75,6 +77,11 @@ impl Proxy {
         }
     }
 
+    /// Whether what the other side says is held back; what is said to it is not.
+    pub(crate) fn mute(&self, is_mute: bool) {
+        self.state.is_mute.send_replace(is_mute);
+    }
+
     /// Where connections go from now on.
     pub(crate) fn lead_to(&self, target: &str) {
         *self.state.target.lock().unwrap() = target.to_owned();
@@ -90,23 +97,43 @@ impl Drop for Proxy {
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
     loop {
-        let (mut here, _) = listener.accept().await.unwrap();
+        let (here, _) = listener.accept().await.unwrap();
         if !*state.is_open.borrow() {
             continue;
         }
-        let mut cuts = state.cuts.subscribe();
+        let (mut cuts, is_mute) = (state.cuts.subscribe(), state.is_mute.subscribe());
         state
             .connections
             .send_modify(|connections| *connections += 1);
         let target = state.target.lock().unwrap().clone();
         tokio::spawn(async move {
-            let Ok(mut there) = TcpStream::connect(target).await else {
+            let Ok(there) = TcpStream::connect(target).await else {
                 return;
             };
+            let (mut from_here, to_here) = here.into_split();
+            let (from_there, mut to_there) = there.into_split();
             tokio::select! {
-                _ = copy_bidirectional(&mut here, &mut there) => {}
+                _ = copy(&mut from_here, &mut to_there) => {}
+                _ = answers(from_there, to_here, is_mute) => {}
                 _ = cuts.changed() => {}
             }
         });
+    }
+}
+
+async fn answers(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut is_mute: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let mut buffer = [0; 16 * 1_024];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        // An error: the proxy is gone.
+        let _ = is_mute.wait_for(|is_mute| !is_mute).await;
+        to.write_all(&buffer[..count]).await?;
     }
 }
