@@ -1,6 +1,7 @@
 //! The commands: what they are called with, and which part does the work.
 
 use std::io::{Write as _, stdout};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -65,6 +66,10 @@ struct RunArguments {
     /// The same, by name.
     #[arg(long, value_name = "NAME")]
     server_name: Option<String>,
+    /// Where the server serves its metrics (those that Prometheus reads, under
+    /// "/metrics"): reports then tell of its queues.
+    #[arg(long, value_name = "ADDRESS:PORT", value_delimiter = ',')]
+    metrics: Vec<SocketAddr>,
     /// CPUs for the load, so that it does not take those of the server.
     #[arg(long, value_name = "CPU", value_delimiter = ',')]
     load_cpus: Vec<usize>,
@@ -127,7 +132,7 @@ async fn several(arguments: &RunArguments) -> Result<bool> {
     }
     let parts = match server.is_empty() {
         true => Vec::new(),
-        false => vec![Part::server(server)],
+        false => vec![Part::server(server, arguments.metrics.clone())],
     };
     let progress = Progress::new();
     let mut is_clean = true;
@@ -139,6 +144,7 @@ async fn several(arguments: &RunArguments) -> Result<bool> {
             label: &arguments.label,
             server: parts.as_slice(),
             cpus: &arguments.load_cpus,
+            kill: None,
             progress: &progress,
         };
         let report = Box::pin(run::run(&plan))

@@ -5,9 +5,9 @@
 //! - `run`: one run: `run/crew.rs` the worker processes, `run/watch.rs` the
 //!   processes under observation; `worker`: what a worker process does.
 //! - `load`: what clients do, one kind a file.
-//! - `session`, `negotiate`, `scram`, `tls`, `connection`, `scan`: a client.
+//! - `session`, `negotiate`, `route`, `scram`, `tls`, `connection`, `scan`: a client.
 //! - `mark`, `pace`, `timer`, `clock`: what is sent when, and how it is known.
-//! - `record`, `histogram`, `process`: what is measured.
+//! - `record`, `histogram`, `process`, `gauges`: what is measured.
 //! - `report`, `html`, `progress`: how it is told.
 //! - `compare`: several servers side by side, and clusters of Starling beside one
 //!   node; `relay`: the floor below them.
@@ -19,6 +19,7 @@ pub mod cli;
 mod clock;
 mod compare;
 mod connection;
+mod gauges;
 mod histogram;
 mod html;
 mod load;
@@ -30,6 +31,7 @@ mod progress;
 mod record;
 mod relay;
 mod report;
+mod route;
 mod run;
 mod scan;
 mod scenario;

@@ -3,6 +3,7 @@
 
 mod archive;
 mod chat;
+mod contacts;
 mod crowd;
 mod group;
 mod idle;
@@ -11,6 +12,9 @@ mod presence;
 mod pubsub;
 mod reconnect;
 mod room;
+
+pub(crate) use archive::MADE;
+pub(crate) use reconnect::{BEGUN_ANEW, CUT_OFF, IN_VAIN, RESUMED};
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -107,6 +111,11 @@ impl Load {
             Self::Reconnect(load) => load.users(),
             Self::Room(load) => load.users(),
         }
+    }
+
+    /// Whether its users have the target's first address for themselves.
+    pub(crate) fn is_apart(&self) -> bool {
+        matches!(self, Self::Reconnect(load) if load.is_apart())
     }
 
     /// The count whose events are what CPU time is divided by.

@@ -6,10 +6,12 @@ mod sasl;
 mod sasl2;
 
 use std::net::SocketAddr;
+use std::{fmt, io};
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::connection::Connection;
+use crate::route;
 use crate::scan;
 use crate::scenario::Mechanism;
 use crate::session::{Resumption, Session};
@@ -22,6 +24,18 @@ pub(crate) struct Memory {
     pub(crate) token: Option<String>,
     pub(crate) resumption: Option<Resumption>,
 }
+
+/// The server has no session that could go on: it is to begin anew.
+#[derive(Debug)]
+pub(crate) struct NotResumed(String);
+
+impl fmt::Display for NotResumed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not resumed: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotResumed {}
 
 /// A session of that user, new or resumed.
 pub(crate) async fn session(worker: &Worker, user: u64, memory: &Memory) -> Result<Session> {
@@ -54,9 +68,7 @@ pub(crate) async fn session(worker: &Worker, user: u64, memory: &Memory) -> Resu
 /// A stream whose features have been read.
 async fn connect(worker: &Worker, user: u64) -> Result<Connection> {
     let target = &worker.target;
-    let address = *pick(&target.addresses, user).context("no target")?;
-    let source = pick(&target.sources, user).map(|source| SocketAddr::new(*source, 0));
-    let mut connection = Connection::open(address, source).await?;
+    let mut connection = reach(worker, user).await?;
     if target.tls == Tls::Direct {
         connection
             .encrypt(&worker.tls.of(user), &target.host)
@@ -83,9 +95,28 @@ async fn connect(worker: &Worker, user: u64) -> Result<Connection> {
     Ok(connection)
 }
 
-fn pick<T>(all: &[T], user: u64) -> Option<&T> {
-    let count = u64::try_from(all.len()).ok().filter(|count| *count > 0)?;
-    all.get(usize::try_from(user % count).ok()?)
+/// A connection to the first address of the user's that does not refuse it.
+async fn reach(worker: &Worker, user: u64) -> Result<Connection> {
+    let sources = &worker.target.sources;
+    let source = route::turn(sources, user).map(|source| SocketAddr::new(*source, 0));
+    let mut last = None;
+    for address in worker.route.of(user) {
+        match Connection::open(address, source).await {
+            Err(error) if is_refused(&error) => last = Some(error),
+            reached => {
+                if last.is_some() {
+                    worker.recorder.total("times at another address").add(1);
+                }
+                return reached;
+            }
+        }
+    }
+    Err(last.context("no target")?)
+}
+
+fn is_refused(error: &anyhow::Error) -> bool {
+    let error = error.downcast_ref::<io::Error>();
+    error.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Opens a stream and reads its features.
@@ -157,7 +188,7 @@ async fn resume(mut connection: Connection, user: u64, from: &Resumption) -> Res
     connection.output().extend_from_slice(resume.as_bytes());
     let answer = connection.element().await?;
     if !answer.starts_with(b"<resumed") {
-        bail!("not resumed: {}", text(&answer));
+        return Err(NotResumed(text(&answer)).into());
     }
     let mut session = Session::new(connection, user, String::new());
     session.resume(from);

@@ -2,6 +2,8 @@
 //! work of `html`.
 
 pub(crate) mod figures;
+mod growth;
+mod memory;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,6 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::gauges::Gauge;
 use crate::histogram::Histogram;
 use crate::process::Usage;
 use crate::record::{Count, Record};
@@ -52,6 +55,20 @@ pub(crate) struct Report {
     pub(crate) failures: BTreeMap<String, u64>,
     pub(crate) processes: Vec<Process>,
     /// The server before anybody came, and when everybody was there.
+    pub(crate) before: Usage,
+    pub(crate) ready: Usage,
+    /// The same by part, if the server is more than one thing.
+    #[serde(default)]
+    pub(crate) parts: BTreeMap<String, Stages>,
+    /// What the server says of itself.
+    #[serde(default)]
+    pub(crate) gauges: BTreeMap<String, Gauge>,
+}
+
+/// What a part of the server used before anybody came, and when everybody was
+/// there.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Stages {
     pub(crate) before: Usage,
     pub(crate) ready: Usage,
 }
@@ -117,9 +134,11 @@ pub(crate) struct Run<'a> {
     pub(crate) label: &'a str,
     pub(crate) workers: usize,
     pub(crate) prepared: u64,
-    pub(crate) before: Usage,
-    pub(crate) ready: Usage,
+    /// By part.
+    pub(crate) before: BTreeMap<String, Usage>,
+    pub(crate) ready: BTreeMap<String, Usage>,
     pub(crate) watched: Vec<Process>,
+    pub(crate) gauges: BTreeMap<String, Gauge>,
     pub(crate) record: Record,
 }
 
@@ -129,6 +148,7 @@ impl Report {
             scenario, record, ..
         } = run;
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let none = Usage::default();
         let latencies = record
             .series
             .into_iter()
@@ -154,8 +174,10 @@ impl Report {
             totals: record.totals,
             failures: record.failures,
             processes: run.watched,
-            before: run.before,
-            ready: run.ready,
+            before: run.before.values().copied().fold(none, Usage::plus),
+            ready: run.ready.values().copied().fold(none, Usage::plus),
+            parts: stages(&run.before, &run.ready),
+            gauges: run.gauges,
         };
         report.figures = figures::of(&report, scenario);
         report
@@ -208,6 +230,20 @@ impl Report {
         }
         parts
     }
+}
+
+/// By part, if there is more than one.
+fn stages(
+    before: &BTreeMap<String, Usage>,
+    ready: &BTreeMap<String, Usage>,
+) -> BTreeMap<String, Stages> {
+    let stages = |(part, ready): (&String, &Usage)| {
+        let before = before.get(part).copied().unwrap_or_default();
+        let ready = *ready;
+        (part.clone(), Stages { before, ready })
+    };
+    let all = ready.iter().filter(|_| ready.len() > 1);
+    all.map(stages).collect()
 }
 
 impl Latency {

@@ -5,13 +5,17 @@
 mod crew;
 mod watch;
 
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::clock::{nanos, now};
+use crate::gauges;
 use crate::load::Phases;
-use crate::process;
+use crate::process::{self, Usage};
 use crate::progress::Progress;
 use crate::record::Window;
 use crate::report::{Report, Role, Run};
@@ -19,6 +23,7 @@ use crate::scenario::Scenario;
 use crate::target::Target;
 use crew::Crew;
 use watch::Watch;
+pub(crate) use watch::until;
 
 /// From telling the workers to the beginning: they all have to hear of it.
 const NOTICE: Duration = Duration::from_millis(300);
@@ -35,7 +40,16 @@ pub(crate) struct Plan<'a> {
     pub(crate) server: &'a [Part],
     /// The CPUs that workers may use; empty for any.
     pub(crate) cpus: &'a [usize],
+    /// A process that is not to live as long as the load.
+    pub(crate) kill: Option<Kill>,
     pub(crate) progress: &'a Progress,
+}
+
+/// A process that dies without a word, that long into the time that counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kill {
+    pub(crate) after: Duration,
+    pub(crate) pid: u32,
 }
 
 /// Processes that are told of together, with those they started.
@@ -44,15 +58,18 @@ pub(crate) struct Part {
     pub(crate) name: String,
     pub(crate) role: Role,
     pub(crate) pids: Vec<u32>,
+    /// Where they serve their metrics, if they do.
+    pub(crate) metrics: Vec<SocketAddr>,
 }
 
 impl Part {
     /// A server of one kind of process.
-    pub(crate) fn server(pids: Vec<u32>) -> Self {
+    pub(crate) fn server(pids: Vec<u32>, metrics: Vec<SocketAddr>) -> Self {
         Self {
             name: "server".to_owned(),
             role: Role::Server,
             pids,
+            metrics,
         }
     }
 }
@@ -63,16 +80,24 @@ pub(crate) async fn run(plan: &Plan<'_>) -> Result<Report> {
     scenario.check()?;
     let needed = usize::try_from(scenario.users().div_ceil(SESSIONS_PER_WORKER_MAX))?;
     let workers = scenario.run.workers.max(needed);
-    let before = process_usage(plan.server);
+    let before = usage(plan.server);
     let mut crew = Crew::start(plan, workers).await?;
     let prepared = crew.ready(plan.progress).await?;
     tokio::time::sleep(scenario.run.settle).await;
-    let ready = process_usage(plan.server);
+    let ready = usage(plan.server);
     let phases = phases(scenario);
     crew.begin(&phases).await?;
     let watch = Watch::new(plan.server, crew.pids());
-    let (watched, record) = tokio::join!(watch.run(phases.window), crew.done(plan.progress));
-    let record = record?;
+    let metrics = plan.server.iter().flat_map(|part| part.metrics.clone());
+    let metrics: Vec<SocketAddr> = metrics.collect();
+    let (watched, gauges, record, killed) = tokio::join!(
+        watch.run(phases.window),
+        gauges::watch(&metrics, phases.window),
+        crew.done(plan.progress),
+        kill(plan.kill, phases.window),
+    );
+    killed?;
+    let (gauges, record) = (gauges?, record?);
     Ok(Report::new(Run {
         scenario,
         label: plan.label,
@@ -81,6 +106,7 @@ pub(crate) async fn run(plan: &Plan<'_>) -> Result<Report> {
         before,
         ready,
         watched,
+        gauges,
         record,
     }))
 }
@@ -96,10 +122,23 @@ fn phases(scenario: &Scenario) -> Phases {
     }
 }
 
-/// What the server itself uses.
-fn process_usage(parts: &[Part]) -> process::Usage {
+/// What the server itself uses, by part.
+fn usage(parts: &[Part]) -> BTreeMap<String, Usage> {
     let server = parts.iter().filter(|part| part.role == Role::Server);
-    let all = server.flat_map(|part| process::with_children(&part.pids));
-    let usages = all.filter_map(|pid| process::usage(pid, true));
-    usages.fold(process::Usage::default(), process::Usage::plus)
+    let usage = |part: &Part| {
+        let all = process::with_children(&part.pids).into_iter();
+        let usages = all.filter_map(|pid| process::usage(pid, true));
+        let usage = usages.fold(Usage::default(), Usage::plus);
+        (part.name.clone(), usage)
+    };
+    server.map(usage).collect()
+}
+
+async fn kill(kill: Option<Kill>, window: Window) -> Result<()> {
+    let Some(Kill { after, pid }) = kill else {
+        return Ok(());
+    };
+    until(window.begin + nanos(after)).await;
+    let pid = Pid::from_raw(i32::try_from(pid)?).context("no process to kill")?;
+    Ok(kill_process(pid, Signal::KILL)?)
 }

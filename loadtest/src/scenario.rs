@@ -3,6 +3,7 @@
 //! of it, so that one scenario serves for every server.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ const SESSIONS_MAX: u64 = 1_000_000;
 const LOADS_MAX: usize = 16;
 const WORKERS_MAX: usize = 256;
 const LOGINS_AT_ONCE_MAX: usize = 10_000;
+const ROSTER_ENTRIES_MAX: usize = 100_000;
 
 /// What a run does.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,12 +49,20 @@ pub(crate) struct Scenario {
 pub(crate) struct Compare {
     /// Whether users' messages are archived; both, if they are to be compared.
     pub(crate) archive: Vec<bool>,
+    /// Whether it goes on with the server of the scenario before, and all that is
+    /// stored there, instead of a fresh one.
+    pub(crate) continues: bool,
+    /// Whether Starling counts and serves its metrics, so that reports tell of its
+    /// queues.
+    pub(crate) metrics: bool,
 }
 
 impl Default for Compare {
     fn default() -> Self {
         Self {
             archive: vec![false],
+            continues: false,
+            metrics: false,
         }
     }
 }
@@ -103,6 +113,8 @@ pub(crate) struct Login {
     pub(crate) stream_management: bool,
     /// Whether the roster is fetched.
     pub(crate) roster: bool,
+    /// Contacts that every user has before the load begins; missing ones are added.
+    pub(crate) roster_entries: usize,
     /// Whether presence is sent.
     pub(crate) presence: bool,
     /// Log-ins under way at a time, of all workers.
@@ -117,6 +129,7 @@ impl Default for Login {
             mechanism: Mechanism::ScramSha1,
             stream_management: true,
             roster: true,
+            roster_entries: 0,
             presence: true,
             at_once: 32,
             tls_tickets: false,
@@ -219,6 +232,12 @@ impl Scenario {
         );
         mistakes.range("run.workers", *workers, 1, WORKERS_MAX);
         mistakes.range("login.at_once", self.login.at_once, 1, LOGINS_AT_ONCE_MAX);
+        mistakes.range(
+            "login.roster_entries",
+            self.login.roster_entries,
+            0,
+            ROSTER_ENTRIES_MAX,
+        );
         mistakes.range("the number of [[load]]", self.load.len(), 1, LOADS_MAX);
         mistakes.range(
             "the length of compare.archive",
@@ -230,6 +249,9 @@ impl Scenario {
             load.check(&mut mistakes);
         }
         mistakes.range("the number of users", self.users(), 1, SESSIONS_MAX);
+        if self.load.iter().filter(|load| load.is_apart()).count() > 1 {
+            mistakes.note("only one load can have apart = true");
+        }
         if mistakes.0.is_empty() {
             return Ok(());
         }
@@ -244,6 +266,19 @@ impl Scenario {
     pub(crate) fn users(&self) -> u64 {
         let users = self.load.iter().map(Load::users);
         users.fold(0, u64::saturating_add)
+    }
+
+    /// The users who have the target's first address for themselves.
+    pub(crate) fn apart(&self) -> Option<Range<u64>> {
+        let mut first = 0;
+        for load in &self.load {
+            let next = first + load.users();
+            if load.is_apart() {
+                return Some(first..next);
+            }
+            first = next;
+        }
+        None
     }
 }
 
@@ -274,18 +309,29 @@ mod tests {
     }
 
     #[test]
+    fn one_load_alone_can_be_apart() {
+        let chat = "[[load]]\nkind = 'chat'\npairs = 4\n";
+        let apart = "[[load]]\nkind = 'reconnect'\nsessions = 5\napart = true\n";
+        let scenario = Scenario::parse("one", &format!("{chat}{apart}{chat}")).unwrap();
+        assert_eq!(scenario.apart(), Some(8..13));
+        let error = Scenario::parse("two", &apart.repeat(2)).unwrap_err();
+        assert!(error.to_string().contains("only one load"), "{error}");
+    }
+
+    #[test]
     fn every_scenario_of_ours_can_be_run() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios");
-        let mut count = 0;
-        for file in std::fs::read_dir(folder).unwrap() {
-            let path = file.unwrap().path();
-            if path
-                .extension()
-                .is_some_and(|extension| extension == "toml")
-            {
-                let scenario = Scenario::read(&path).unwrap();
-                assert!(!scenario.about.is_empty(), "{}", path.display());
-                count += 1;
+        let (mut folders, mut count) = (vec![folder], 0);
+        while let Some(folder) = folders.pop() {
+            for file in std::fs::read_dir(folder).unwrap() {
+                let path = file.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|ending| ending == "toml") {
+                    let scenario = Scenario::read(&path).unwrap();
+                    assert!(!scenario.about.is_empty(), "{}", path.display());
+                    count += 1;
+                }
             }
         }
         assert!(count > 0);

@@ -15,6 +15,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::load::{Phases, Prepared, Share};
 use crate::record::{self, Record, Recorder};
+use crate::route::Route;
 use crate::scenario::{Login, Scenario};
 use crate::target::Target;
 use crate::timer::Timer;
@@ -25,6 +26,7 @@ const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// What all loads of a worker share.
 pub(crate) struct Worker {
     pub(crate) target: Target,
+    pub(crate) route: Route,
     pub(crate) login: Login,
     pub(crate) tls: tls::Connectors,
     pub(crate) salted: scram::Cache,
@@ -96,6 +98,7 @@ async fn work() -> Result<()> {
     let at_once = scenario.login.at_once.div_ceil(usize::try_from(of)?);
     let worker = Rc::new(Worker {
         tls: tls::Connectors::new(target.ca.as_deref(), scenario.login.tls_tickets)?,
+        route: Route::new(target.addresses.clone(), scenario.apart())?,
         target,
         login: scenario.login.clone(),
         salted: scram::Cache::default(),

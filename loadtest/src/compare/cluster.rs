@@ -4,44 +4,53 @@
 //!
 //! - [`beneath`]: etcd and the database, started once for all sizes.
 //! - [`nodes`]: the nodes of one size.
+//! - [`size`]: how many of each kind.
 //! - [`table`]: what it comes to.
 
 mod beneath;
 mod nodes;
+mod size;
 mod table;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail, ensure};
 
-use super::common::{self, Common};
+use super::common::{self, Common, Wants};
 use super::server::{self, Ground, Server};
 use super::summary::{self, Outcome};
 use super::{file, starling, suite};
 use crate::progress::Progress;
-use crate::run::{self, Part, Plan};
+use crate::run::{self, Kill, Part, Plan};
 use crate::scenario::Scenario;
 use crate::target::Target;
 use beneath::Beneath;
 use nodes::Cluster;
+use size::Size;
 use table::SINGLE;
-
-/// Edges, and as many session nodes.
-const SIZE_MAX: i64 = 32;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     common: Common,
-    /// How many edges, and as many session nodes, each cluster has.
+    /// How many nodes each cluster has: 2 for two edges and two session nodes, 6+2
+    /// for six edges and two session nodes.
     #[arg(
         long,
         value_name = "NODES",
         value_delimiter = ',',
-        default_value = "1,2,4",
-        value_parser = clap::value_parser!(u8).range(1..=SIZE_MAX)
+        default_value = "1,2,4"
     )]
-    sizes: Vec<u8>,
+    sizes: Vec<Size>,
+    /// Leaves out the one node that clusters are measured beside: where it could
+    /// not hold all sessions.
+    #[arg(long)]
+    no_single: bool,
+    /// Kills the first edge without a word, that long into the time that counts.
+    /// For one scenario; there is no single node then.
+    #[arg(long, value_name = "TIME", value_parser = common::duration)]
+    kill_edge: Option<Duration>,
     /// How often everything is run, each time with new nodes; the median is told.
     #[arg(long, default_value_t = 1, value_parser = common::rounds())]
     rounds: u32,
@@ -59,6 +68,7 @@ enum Deployment {
 /// Measures; whether nothing failed anywhere.
 pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     let scenarios = arguments.common.scenarios(suite::of_clusters)?;
+    arguments.check(&scenarios)?;
     let ground = arguments.common.ground(true)?;
     server::allow_files();
     let progress = Progress::new();
@@ -71,7 +81,8 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     std::fs::create_dir_all(&reports)?;
     let mut outcome = Outcome::default();
     let sizes = arguments.sizes.iter().copied().map(Some);
-    let sizes: Vec<Option<u8>> = std::iter::once(None).chain(sizes).collect();
+    let single = (!arguments.no_single && arguments.kill_edge.is_none()).then_some(None);
+    let sizes: Vec<Option<Size>> = single.into_iter().chain(sizes).collect();
     for round in 1..=arguments.rounds {
         for size in &sizes {
             let label = table::label(*size);
@@ -94,6 +105,10 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
                     label: &label,
                     server: &deployment.parts(&beneath)?,
                     cpus: &ground.load_cpus,
+                    kill: match arguments.kill_edge {
+                        Some(after) => Some(deployment.kill(after)?),
+                        None => None,
+                    },
                     progress: &progress,
                 };
                 match Box::pin(run::run(&plan)).await {
@@ -119,24 +134,40 @@ pub(crate) async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(outcome.is_clean())
 }
 
+impl Arguments {
+    /// Refuses what would measure something else.
+    fn check(&self, scenarios: &[Scenario]) -> Result<()> {
+        if self.kill_edge.is_some() {
+            ensure!(
+                scenarios.len() == 1,
+                "--kill-edge is for one scenario: what comes after it would lack the edge"
+            );
+            ensure!(
+                self.sizes.iter().all(|size| size.edges > 1),
+                "--kill-edge needs another edge that clients can go to: --sizes 2+1 or more"
+            );
+        }
+        Ok(())
+    }
+}
+
 impl Deployment {
     /// Starts what is measured, with the users that the scenarios need.
     async fn start(
-        size: Option<u8>,
+        size: Option<Size>,
         round: u32,
         ground: &Ground,
         beneath: &Beneath,
         scenarios: &[Scenario],
     ) -> Result<Self> {
-        let users = scenarios.iter().map(Scenario::users).max();
-        let users = users.unwrap_or_default();
+        let wants = Wants::of(scenarios);
         let Some(size) = size else {
-            let server = starling::start(ground, users, true).await;
+            let server = starling::start(ground, wants, true).await;
             let server = server.with_context(|| format!("{SINGLE} cannot be started"))?;
             return Ok(Self::Single(server));
         };
-        let name = format!("load{round}of{size}");
-        let cluster = Cluster::start(ground, beneath, &name, size, users).await;
+        let name = format!("load{round}of{}and{}", size.edges, size.sessions);
+        let cluster = Cluster::start(ground, beneath, &name, size, wants).await;
         cluster.map(Self::Cluster)
     }
 
@@ -149,12 +180,23 @@ impl Deployment {
 
     fn parts(&self, beneath: &Beneath) -> Result<Vec<Part>> {
         match self {
-            Self::Single(server) => Ok(vec![Part::server(vec![server.pid()?])]),
+            Self::Single(server) => Ok(vec![server.part()?]),
             Self::Cluster(cluster) => {
                 let mut parts = cluster.parts()?;
                 parts.extend(beneath.parts());
                 Ok(parts)
             }
+        }
+    }
+
+    /// That the first edge is to die.
+    fn kill(&self, after: Duration) -> Result<Kill> {
+        match self {
+            Self::Single(_) => bail!("a node that is alone has no edge to kill"),
+            Self::Cluster(cluster) => Ok(Kill {
+                after,
+                pid: cluster.first_edge()?,
+            }),
         }
     }
 

@@ -37,12 +37,32 @@ pub(super) struct Common {
     keep: bool,
 }
 
+/// What scenarios want of the server that they are run on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wants {
+    /// Accounts.
+    pub(super) users: u64,
+    /// Whether it is to tell of its queues.
+    pub(super) metrics: bool,
+}
+
+impl Wants {
+    pub(super) fn of(scenarios: &[Scenario]) -> Self {
+        let users = scenarios.iter().map(Scenario::users);
+        Self {
+            users: users.max().unwrap_or_default(),
+            metrics: scenarios.iter().any(|scenario| scenario.compare.metrics),
+        }
+    }
+}
+
 /// How often everything is run; each command has a default of its own.
 pub(super) fn rounds() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(ROUNDS_MAX))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+/// A time as scenarios have it: "5s".
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let deserializer = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
     humantime_serde::deserialize(deserializer).map_err(|error| error.to_string())
 }

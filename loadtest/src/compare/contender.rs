@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
+use super::common::Wants;
 use super::server::{Ground, Server};
 use super::{ejabberd, prosody, relay, starling};
 use crate::load::Load;
@@ -55,7 +56,8 @@ impl Contender {
             Load::Room(_) | Load::Pubsub(_) => matches!(self, Self::Prosody | Self::Ejabberd),
             _ => self != Self::Relay,
         };
-        has_mechanism && scenario.load.iter().all(can_load)
+        let has_rosters = self != Self::Relay || scenario.login.roster_entries == 0;
+        has_mechanism && has_rosters && scenario.load.iter().all(can_load)
     }
 }
 
@@ -72,9 +74,10 @@ impl Setting {
         )
     }
 
-    pub(super) async fn start(self, ground: &Ground, users: u64) -> Result<Server> {
+    pub(super) async fn start(self, ground: &Ground, wants: Wants) -> Result<Server> {
+        let users = wants.users;
         match self.contender {
-            Contender::Starling => starling::start(ground, users, self.archive).await,
+            Contender::Starling => starling::start(ground, wants, self.archive).await,
             Contender::Prosody => prosody::start(ground, users, self.archive).await,
             Contender::Ejabberd => ejabberd::start(ground, users, self.archive).await,
             Contender::Relay => relay::start(ground).await,

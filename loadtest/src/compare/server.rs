@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
 use crate::clock::{nanos, now};
+use crate::run::Part;
 use crate::scram::{self, Verifier};
 use crate::target::{Protocol, Target, Tls, Users};
 
@@ -47,6 +48,8 @@ pub(super) struct Server {
     child: Child,
     folder: TempDir,
     pub(super) target: Target,
+    /// Where it serves its metrics.
+    pub(super) metrics: Option<SocketAddr>,
 }
 
 /// What all accounts have: the verifier of one password, in base64.
@@ -153,6 +156,7 @@ impl Server {
             child,
             folder,
             target,
+            metrics: None,
         };
         server
             .wait_for(|| async move { TcpStream::connect(address).await.is_ok() })
@@ -189,6 +193,14 @@ impl Server {
         self.child.id().context("the server has ended")
     }
 
+    /// It alone.
+    pub(super) fn part(&self) -> Result<Part> {
+        Ok(Part::server(
+            vec![self.pid()?],
+            self.metrics.into_iter().collect(),
+        ))
+    }
+
     /// The end of its log.
     pub(super) fn last_words(&self) -> String {
         let mut text = String::new();
@@ -202,6 +214,9 @@ impl Server {
 
     /// Ends it; what it kept goes with it.
     pub(super) async fn end(mut self) -> Result<()> {
-        Ok(self.child.kill().await?)
+        if self.child.try_wait()?.is_none() {
+            self.child.kill().await?;
+        }
+        Ok(())
     }
 }

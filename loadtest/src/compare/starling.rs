@@ -2,10 +2,12 @@
 //! would meet.
 
 use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::common::Wants;
 use super::server::{self, Ground, HOST, ROUNDS, Server, account};
 
 /// What is configured of an edge: where clients come, and no limit that the
@@ -18,21 +20,32 @@ pub(super) fn clients(port: u16) -> String {
     )
 }
 
-pub(super) async fn start(ground: &Ground, users: u64, archive: bool) -> Result<Server> {
+/// Where a node is to serve its metrics, if it is to, and how that is configured.
+pub(super) fn metrics(wants: Wants) -> Result<(Option<SocketAddr>, String)> {
+    if !wants.metrics {
+        return Ok((None, String::new()));
+    }
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server::free_port()?));
+    Ok((Some(address), format!("[api.http]\nlisten = '{address}'\n")))
+}
+
+pub(super) async fn start(ground: &Ground, wants: Wants, archive: bool) -> Result<Server> {
     let folder = ground.folder("starling")?;
     let port = server::free_port()?;
+    let (metrics, of_metrics) = metrics(wants)?;
     let archived = if archive { "always" } else { "never" };
     let config = format!(
         "[log]\nlevel = 'warn'\n\
-         {}[session.features.archive]\ndefault = '{archived}'\n",
+         {of_metrics}{}[session.features.archive]\ndefault = '{archived}'\n",
         clients(port)
     );
     std::fs::write(folder.path().join("starling.toml"), config)?;
     let program = std::fs::canonicalize(&ground.starling)?;
     let mut command = ground.command(&program);
     command.args(["serve", "--config", "starling.toml", "--data", "data"]);
-    let server = Server::start(command, folder, port).await?;
-    import(&program, server.folder(), users).await?;
+    let mut server = Server::start(command, folder, port).await?;
+    server.metrics = metrics;
+    import(&program, server.folder(), wants.users).await?;
     Ok(server)
 }
 

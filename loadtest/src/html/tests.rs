@@ -45,9 +45,10 @@ fn report(label: &str) -> Report {
         label,
         workers: 1,
         prepared: 2,
-        before: crate::process::Usage::default(),
-        ready: crate::process::Usage::default(),
+        before: std::collections::BTreeMap::new(),
+        ready: std::collections::BTreeMap::new(),
         watched: vec![process],
+        gauges: std::collections::BTreeMap::new(),
         record: recorder.record(),
     })
 }

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
@@ -18,6 +18,8 @@ use crate::session::Session;
 use crate::worker::Worker;
 
 pub(super) const WORK: &str = "archived messages";
+/// Messages sent to fill archives: each is in that of either side.
+pub(crate) const MADE: &str = "messages archived before";
 const USERS_MAX: u64 = 500_000;
 const MESSAGES_MAX: u64 = 1_000_000;
 const PAGE_MAX: u64 = 10_000;
@@ -69,7 +71,9 @@ impl Archive {
         let (load, of) = (self.clone(), Rc::clone(worker));
         let set_up = async move |session: &mut Session| {
             let next = first + (session.user - first + 1) % load.users;
-            fill(session, &of.target.jid(next), load.messages).await
+            fill(session, &of.target.jid(next), load.messages).await?;
+            of.recorder.total(MADE).add(load.messages);
+            Ok(())
         };
         let users = share.units(self.users).map(|unit| first + unit);
         let crowd = Crowd::gather(worker, users, set_up).await;
@@ -104,7 +108,11 @@ async fn fill(session: &mut Session, to: &str, messages: u64) -> Result<()> {
                 || session.has_stream_management() && session.acknowledged() != session.sent()
             {
                 session.turn().await?;
-                while session.take()?.is_some() {}
+                while let Some(range) = session.take()? {
+                    let element = session.bytes(range);
+                    let is_error = scan::attribute(element, "type") == Some(b"error");
+                    ensure!(!is_error, "a message for the archive was refused");
+                }
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::contacts;
 use crate::clock::{Nanos, now};
 use crate::negotiate::{self, Memory};
 use crate::session::Session;
@@ -85,6 +86,11 @@ where
         log_in(worker, user, &Memory::default(), now()).await?
     };
     // How long that may take is bounded for the load as a whole.
+    let entries = worker.login.roster_entries;
+    if entries > 0 {
+        let filled = contacts::fill(&mut session, &worker.target.host, entries).await;
+        filled.context("roster")?;
+    }
     set_up(&mut session).await?;
     drop(ready);
     let mut begun = worker.begun.clone();

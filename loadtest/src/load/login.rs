@@ -52,8 +52,10 @@ impl Login {
             .units(self.sessions)
             .map(|unit| first + unit)
             .collect();
-        let with_tokens = worker.login.mechanism == Mechanism::Fast;
-        let before = users.iter().copied().filter(move |_| with_tokens);
+        // They come once before, for what they have from then on.
+        let has_before =
+            worker.login.mechanism == Mechanism::Fast || worker.login.roster_entries > 0;
+        let before = users.iter().copied().filter(move |_| has_before);
         let crowd = Crowd::of(worker, before).await;
         let (load, worker) = (Rc::new(self.clone()), Rc::clone(worker));
         let rate = load

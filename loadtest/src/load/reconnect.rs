@@ -1,6 +1,7 @@
 //! Sessions that lose their connections and come back: all at once, as when an
 //! edge is lost, or whenever the server itself lets them go.
 
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,13 +12,19 @@ use tokio::task::JoinSet;
 use super::crowd::{self, Crowd};
 use super::{Phases, Prepared, Share};
 use crate::clock::{Nanos, nanos, now};
-use crate::negotiate::Memory;
+use crate::negotiate::{Memory, NotResumed};
 use crate::pace::Random;
 use crate::scenario::Mistakes;
 use crate::session::Session;
 use crate::worker::Worker;
 
 pub(super) const WORK: &str = "reconnections";
+/// Totals: sessions that lost their connections, and how they came back.
+pub(crate) const CUT_OFF: &str = "sessions cut off";
+pub(crate) const RESUMED: &str = "sessions resumed";
+pub(crate) const BEGUN_ANEW: &str = "sessions begun anew";
+/// Connections that were lost while they were made; the client tries again.
+pub(crate) const IN_VAIN: &str = "reconnections in vain";
 const SESSIONS_MAX: u64 = 1_000_000;
 const TIME_MAX: Duration = Duration::from_secs(3600);
 /// What a client waits after it could not come back.
@@ -38,6 +45,10 @@ pub(crate) struct Reconnect {
     /// Whether they try to resume their sessions (XEP-0198).
     #[serde(default = "yes")]
     resume: bool,
+    /// Whether they have the target's first address for themselves, until it does
+    /// not take them any more: so that nobody else is hit when it goes.
+    #[serde(default)]
+    apart: bool,
 }
 
 fn yes() -> bool {
@@ -60,6 +71,10 @@ impl Reconnect {
 
     pub(super) fn users(&self) -> u64 {
         self.sessions
+    }
+
+    pub(super) fn is_apart(&self) -> bool {
+        self.apart
     }
 
     pub(super) async fn prepare(
@@ -107,7 +122,8 @@ async fn live(worker: Rc<Worker>, load: Rc<Reconnect>, mut session: Session, pha
         }
         // Invariant: a cut happens once, at its time or when the server was first.
         let lost = cut.take().map_or(lost, |cut| lost.min(cut));
-        let memory = Memory {
+        worker.recorder.total(CUT_OFF).add(1);
+        let mut memory = Memory {
             token: session.token.clone(),
             resumption: session.resumption().filter(|_| load.resume),
         };
@@ -115,7 +131,7 @@ async fn live(worker: Rc<Worker>, load: Rc<Reconnect>, mut session: Session, pha
         drop(session);
         let delay = (nanos(load.spread) as f64 * random.unit()) as Nanos;
         alarm.at(lost + delay).await;
-        let Some(again) = come_back(&worker, user, memory, phases).await else {
+        let Some(again) = come_back(&worker, user, &mut memory, phases).await else {
             worker.recorder.failure("reconnect: did not come back");
             return;
         };
@@ -123,24 +139,51 @@ async fn live(worker: Rc<Worker>, load: Rc<Reconnect>, mut session: Session, pha
         back.record(lost, now());
         work.add(1, now());
         worker.recorder.total("reconnections made").add(1);
+        let how = match memory.resumption {
+            Some(_) => RESUMED,
+            None => BEGUN_ANEW,
+        };
+        worker.recorder.total(how).add(1);
     }
+}
+
+/// Whether a connection was lost while it was made: a server that dies takes those
+/// with it that it has not looked at yet.
+fn is_cut(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(
+        kind,
+        Some(
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+        )
+    )
 }
 
 /// Tries until the deadline; a session that cannot be resumed is begun anew.
 async fn come_back(
     worker: &Worker,
     user: u64,
-    mut memory: Memory,
+    memory: &mut Memory,
     phases: Phases,
 ) -> Option<Session> {
     while now() < phases.deadline {
         let turn = worker.gate.acquire().await.ok()?;
-        match crowd::log_in(worker, user, &memory, now()).await {
+        let error = match crowd::log_in(worker, user, memory, now()).await {
             Ok(session) => return Some(session),
-            Err(error) => worker.recorder.failure(&format!("reconnect: {error:#}")),
-        }
+            Err(error) => error,
+        };
         drop(turn);
-        memory.resumption = None;
+        if is_cut(&error) {
+            worker.recorder.total(IN_VAIN).add(1);
+        } else {
+            worker.recorder.failure(&format!("reconnect: {error:#}"));
+        }
+        if error.downcast_ref::<NotResumed>().is_some() {
+            memory.resumption = None;
+        }
         tokio::time::sleep(RETRY_DELAY).await;
     }
     None

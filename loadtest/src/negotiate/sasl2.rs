@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::sasl::{Profile, converse, refuse_failure};
-use super::{Memory, resume_element, text};
+use super::{Memory, NotResumed, resume_element, text};
 use crate::connection::Connection;
 use crate::scan;
 use crate::scenario::Mechanism;
@@ -39,11 +39,9 @@ pub(super) async fn authenticate(
         .map(text);
     session.token = token.or_else(|| memory.token.clone());
     if let Some(resumption) = &memory.resumption {
-        ensure!(
-            scan::child(&success, "resumed").is_some(),
-            "not resumed: {}",
-            text(&success)
-        );
+        if scan::child(&success, "resumed").is_none() {
+            return Err(NotResumed(text(&success)).into());
+        }
         session.resume(resumption);
         return Ok(session);
     }

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::{Report, Role};
+use super::{Report, Role, growth, memory};
+use crate::gauges::is_queue;
+use crate::load::{BEGUN_ANEW, CUT_OFF, IN_VAIN, MADE, RESUMED};
 use crate::scenario::Scenario;
 
 /// What is looked for first comes first.
-const ORDER: [&str; 9] = [
+const ORDER: [&str; 12] = [
     "server CPU of",
     " CPU of",
     " a second",
@@ -15,6 +17,9 @@ const ORDER: [&str; 9] = [
     " p99",
     "online (ms)",
     "memory of a user",
+    "memory growth",
+    "sessions ",
+    "reconnections in vain",
     "lost",
     "failures",
 ];
@@ -40,6 +45,7 @@ pub(super) fn of(report: &Report, scenario: &Scenario) -> BTreeMap<String, f64> 
             figures.insert(format!("{name} {part} (ms)"), micros as f64 / 1e3);
         }
     }
+    came_back(report, &mut figures);
     let lost: u64 = report
         .totals
         .iter()
@@ -66,6 +72,21 @@ pub(super) fn of(report: &Report, scenario: &Scenario) -> BTreeMap<String, f64> 
     figures
 }
 
+/// What tells whether a storm was weathered, and what was stored before: of the
+/// whole run, if there was any of it.
+fn came_back(report: &Report, figures: &mut BTreeMap<String, f64>) {
+    for name in [CUT_OFF, RESUMED, BEGUN_ANEW, IN_VAIN, MADE] {
+        let total = report.totals.get(name).copied().unwrap_or_default();
+        if total > 0 || name != MADE && figures.contains_key(CUT_OFF) {
+            figures.insert(name.to_owned(), total as f64);
+        }
+    }
+    if let Some(back) = report.latencies.get("back") {
+        let micros = back.percentiles.get("max").copied().unwrap_or_default();
+        figures.insert("back max (ms)".to_owned(), micros as f64 / 1e3);
+    }
+}
+
 fn of_server(report: &Report, scenario: &Scenario, figures: &mut BTreeMap<String, f64>) {
     let cpu = report.cpu_seconds(Role::Server);
     figures.insert("server CPU (%)".to_owned(), 100.0 * cpu / report.seconds);
@@ -87,27 +108,17 @@ fn of_server(report: &Report, scenario: &Scenario, figures: &mut BTreeMap<String
         }
     }
     let came = report.ready.cpu_seconds - report.before.cpu_seconds;
-    let prepared = report.prepared as f64;
     if report.prepared > 0 {
-        let each = came * 1e3 / prepared;
+        let each = came * 1e3 / report.prepared as f64;
         figures.insert("server CPU to bring a user online (ms)".to_owned(), each);
     }
-    let end = report
-        .processes
-        .iter()
-        .filter(|process| process.role == Role::Server);
-    let end = end.fold((0, 0), |(resident, private), process| {
-        (
-            resident + process.end.resident_kib,
-            private + process.end.private_kib,
-        )
-    });
-    if report.prepared > 0 {
-        let each = |end: u64, before: u64| (end as f64 - before as f64) / prepared;
-        let resident = each(end.0, report.before.resident_kib);
-        figures.insert("server memory of a user (KiB)".to_owned(), resident);
-        let private = each(end.1, report.before.private_kib);
-        figures.insert("private memory of a user (KiB)".to_owned(), private);
+    for (name, gauge) in &report.gauges {
+        if is_queue(name) {
+            figures.insert(format!("{name}, at the beginning"), gauge.begin);
+            figures.insert(format!("{name}, at most"), gauge.most);
+            figures.insert(format!("{name}, at the end"), gauge.end);
+        }
     }
-    figures.insert("server memory (MiB)".to_owned(), end.0 as f64 / 1024.0);
+    figures.extend(memory::of(report));
+    figures.extend(growth::of(report));
 }

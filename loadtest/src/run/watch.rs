@@ -24,6 +24,7 @@ impl Watch {
             name: LOAD.to_owned(),
             role: Role::Generator,
             pids: workers,
+            metrics: Vec::new(),
         });
         Self { parts }
     }
@@ -78,6 +79,7 @@ impl Watch {
     }
 }
 
-async fn until(at: Nanos) {
+/// Waits until that time.
+pub(crate) async fn until(at: Nanos) {
     tokio::time::sleep(Duration::from_nanos(at.saturating_sub(now()))).await;
 }

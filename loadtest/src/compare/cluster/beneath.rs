@@ -39,6 +39,7 @@ impl Beneath {
             name: name.to_owned(),
             role: Role::Beneath,
             pids,
+            metrics: Vec::new(),
         };
         vec![
             part("etcd", self.etcd.pids()),

@@ -9,9 +9,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
+use super::super::common::Wants;
 use super::super::server::{self, Ground, Server};
 use super::super::starling;
 use super::beneath::Beneath;
+use super::size::Size;
 use crate::report::Role;
 use crate::run::Part;
 use crate::target::Target;
@@ -24,7 +26,7 @@ const SPREAD_TIMEOUT: Duration = Duration::from_secs(180);
 const SPREAD_LOOKS: u32 = 4;
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// So many edges, and as many session nodes.
+/// So many edges and session nodes.
 pub(super) struct Cluster {
     sessions: Vec<Server>,
     edges: Vec<Server>,
@@ -35,6 +37,7 @@ pub(super) struct Cluster {
 
 /// What all nodes of a cluster are made with.
 struct Making<'a> {
+    wants: Wants,
     ground: &'a Ground,
     beneath: &'a Beneath,
     program: PathBuf,
@@ -48,23 +51,24 @@ impl Cluster {
         ground: &Ground,
         beneath: &Beneath,
         name: &str,
-        size: u8,
-        users: u64,
+        size: Size,
+        wants: Wants,
     ) -> Result<Self> {
         let certificates = ground.folder("certificates")?;
         let making = Making {
             ground,
+            wants,
             beneath,
             program: std::fs::canonicalize(&ground.starling)?,
             name,
             certificates: certificates.path(),
         };
         let (mut sessions, mut edges) = (Vec::new(), Vec::new());
-        for number in 1..=size {
+        for number in 1..=size.sessions {
             // One after the other: the first makes the tables.
             sessions.push(making.session(&format!("session-{number}")).await?);
         }
-        for number in 1..=size {
+        for number in 1..=size.edges {
             edges.push(making.edge(&format!("edge-{number}")).await?);
         }
         let mut target = edges.first().context("no edges")?.target.clone();
@@ -74,8 +78,8 @@ impl Cluster {
             .collect();
         let first = sessions.first().context("no session nodes")?.folder();
         // Users are refused while their shards have no owner.
-        making.spread(first, size).await?;
-        starling::import(&making.program, first, users).await?;
+        making.spread(first, size.sessions).await?;
+        starling::import(&making.program, first, wants.users).await?;
         Ok(Self {
             sessions,
             edges,
@@ -92,12 +96,18 @@ impl Cluster {
                 name: name.to_owned(),
                 role: Role::Server,
                 pids,
+                metrics: nodes.iter().filter_map(|node| node.metrics).collect(),
             })
         };
         Ok(vec![
             part("edge", &self.edges)?,
             part("session", &self.sessions)?,
         ])
+    }
+
+    /// The process of the edge that the first address is of.
+    pub(super) fn first_edge(&self) -> Result<u32> {
+        self.edges.first().context("no edges")?.pid()
     }
 
     /// The ends of all logs.
@@ -152,9 +162,10 @@ impl Making<'_> {
         );
         let folder = self.ground.folder(node)?;
         let of_link = certificates.display();
+        let (metrics, of_metrics) = starling::metrics(self.wants)?;
         let config = format!(
             "[node]\nname = '{node}'\ncluster = true\nroles = ['{role}']\n\
-             [log]\nlevel = 'warn'\n\
+             {of_metrics}[log]\nlevel = 'warn'\n\
              [cluster]\nname = '{name}'\nprefix = '/{name}'\nendpoints = {}\n\
              [link]\ncertificate = '{of_link}/{node}.crt'\nkey = '{of_link}/{node}.key'\n\
              ca = '{of_link}/ca.crt'\n{of_role}",
@@ -165,6 +176,7 @@ impl Making<'_> {
         command.args(["serve", "--config", "starling.toml", "--data", "data"]);
         let server = Server::start(command, folder, port).await;
         let mut server = server.with_context(|| format!("{node} cannot be started"))?;
+        server.metrics = metrics;
         let log = server.folder().join("output.log");
         let is_ready =
             || async { std::fs::read_to_string(&log).is_ok_and(|log| log.contains(READY)) };

@@ -9,17 +9,18 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::super::summary::Outcome;
+use super::size::Size;
 use crate::html::number;
 use crate::scenario::Scenario;
 
 /// What the single node is called.
 pub(super) const SINGLE: &str = "starling";
 
-/// What a deployment is called: one node, or so many of each kind.
-pub(super) fn label(size: Option<u8>) -> String {
+/// What a deployment is called: one node, or so many edges and session nodes.
+pub(super) fn label(size: Option<Size>) -> String {
     match size {
         None => SINGLE.to_owned(),
-        Some(size) => format!("{SINGLE}, {size} + {size}"),
+        Some(size) => format!("{SINGLE}, {size}"),
     }
 }
 
@@ -45,7 +46,7 @@ struct Row {
 pub(super) fn tell(
     outcome: &Outcome,
     scenarios: &[Scenario],
-    sizes: &[Option<u8>],
+    sizes: &[Option<Size>],
     out: &Path,
 ) -> Result<()> {
     let mut rows: Vec<Row> = Vec::new();
@@ -53,10 +54,14 @@ pub(super) fn tell(
         rows.extend(of(outcome, scenario, sizes));
     }
     std::fs::write(out.join("cluster.json"), serde_json::to_vec_pretty(&rows)?)?;
+    // Scenarios with several kinds of work have no cost of one unit.
+    if rows.is_empty() {
+        return Ok(());
+    }
     Ok(stdout().write_all(text(&rows).as_bytes())?)
 }
 
-fn of(outcome: &Outcome, scenario: &Scenario, sizes: &[Option<u8>]) -> Vec<Row> {
+fn of(outcome: &Outcome, scenario: &Scenario, sizes: &[Option<Size>]) -> Vec<Row> {
     let mut works = scenario.load.iter().filter_map(|load| load.work());
     let (Some(work), None) = (works.next(), works.next()) else {
         return Vec::new();
@@ -64,12 +69,12 @@ fn of(outcome: &Outcome, scenario: &Scenario, sizes: &[Option<u8>]) -> Vec<Row> 
     let figure = |size, name: &str| outcome.median(&scenario.name, &label(size), name);
     let cost = |size, part: &str| figure(size, &format!("{part} CPU of one {work} (µs)"));
     let single = cost(None, "server");
-    let row = |size: &Option<u8>| {
+    let row = |size: &Option<Size>| {
         let starling = cost(*size, "server")?;
         Some(Row {
             scenario: scenario.name.clone(),
             work,
-            nodes: size.map_or_else(|| "one node".to_owned(), |size| format!("{size} + {size}")),
+            nodes: size.map_or_else(|| "one node".to_owned(), |size| size.to_string()),
             a_second: figure(*size, &format!("{work} a second"))?,
             edge: cost(*size, "edge"),
             session: cost(*size, "session"),
