@@ -7,6 +7,7 @@
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
 mod arriving;
+mod early;
 mod gathering;
 mod inbox;
 mod loss;
@@ -131,6 +132,7 @@ impl Worker {
                 () = self.owned.overdue() => self.expire(),
                 () = shutdown.cancelled(), if self.is_quiet() => return Ok(()),
             }
+            self.look_early();
             self.commits.start();
             self.finish_leaving();
             self.residence

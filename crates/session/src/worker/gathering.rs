@@ -5,12 +5,12 @@
 //! Without it a message would be kept for a user who is there, and a presence
 //! would be lost. An edge says when it has brought all; one that does not say
 //! so in time is not waited for. What comes for a shard just before this node
-//! learns that it has it, or just after it has given it up, waits here too.
+//! learns that it has it waits here too; what becomes of it, and of what comes
+//! just after the shard was given up, is in `early`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use starling_cluster::{Epoch, NodeId, Role, Shard as ShardNumber};
-use starling_link::{Frame, Way};
 use starling_xmpp::BareJid;
 use tokio::time::{Duration, Instant, sleep_until};
 
@@ -23,11 +23,6 @@ use crate::{metrics, reject};
 /// Pieces of work that wait in one worker at most. Beyond that stanzas from
 /// other accounts are refused; the rest is bounded by the credit of its clients.
 const HELD_MAX: usize = 65_536;
-
-/// How long work for a shard waits that the table or the link says is ours, until
-/// this node is told to take it. What was promised waits on: the table may name an earlier
-/// run of this node, for as long as nobody can place the shard.
-const EARLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many times as long a shard may wait for its sessions while it is this
 /// node that keeps them waiting: it cannot read their accounts yet, and could
@@ -53,8 +48,10 @@ pub(super) struct Waiting {
     /// Work that waits, and what for at the latest if that is no gathering.
     held: BTreeMap<ShardNumber, Held>,
     held_count: usize,
+    /// When is looked again whose the shards are that nobody has said are ours.
+    pub(super) look_at: Option<Instant>,
     /// Edges that were done before this node was told to take the shard.
-    early: HashMap<ShardNumber, (Epoch, BTreeSet<NodeId>)>,
+    attended: HashMap<ShardNumber, (Epoch, BTreeSet<NodeId>)>,
 }
 
 #[derive(Default)]
@@ -77,10 +74,24 @@ impl Waiting {
         None
     }
 
-    fn take(&mut self, number: ShardNumber) -> VecDeque<Work> {
+    pub(super) fn take(&mut self, number: ShardNumber) -> VecDeque<Work> {
         let works = self.held.remove(&number).unwrap_or_default().works;
         self.held_count -= works.len();
         works
+    }
+
+    pub(super) fn is_any_early(&self) -> bool {
+        self.held.values().any(|held| held.until.is_some())
+    }
+
+    /// Shards that nobody has said are ours, with the target of the oldest work
+    /// that waits for each, and how long it waits at most.
+    pub(super) fn early(&self) -> Vec<(ShardNumber, BareJid, Instant)> {
+        let early = self.held.iter().filter_map(|(number, held)| {
+            let oldest = held.works.front()?;
+            Some((*number, oldest.target.clone(), held.until?))
+        });
+        early.collect()
     }
 
     /// What brings a session, of all that waits for a shard.
@@ -99,8 +110,7 @@ impl Waiting {
     /// When something has waited for long enough.
     fn due(&self) -> Option<Instant> {
         let gathering = self.gathering.values().map(|gathering| gathering.deadline);
-        let held = self.held.values().filter_map(|held| held.until);
-        gathering.chain(held).min()
+        gathering.chain(self.look_at).min()
     }
 
     pub(super) fn is_gathering(&self, number: ShardNumber) -> bool {
@@ -126,8 +136,8 @@ impl Owned {
 }
 
 impl Worker {
-    /// Keeps work that cannot be done yet, and sends on what is another node's;
-    /// hands back what can be done.
+    /// Keeps work that cannot be done yet, or is another node's; hands back what
+    /// can be done.
     pub(super) fn hold_back(&mut self, work: Work) -> Option<Work> {
         let number = work.shard;
         let until = if self.is_frozen(number) {
@@ -139,31 +149,18 @@ impl Worker {
             None
         } else if self.epoch_of(number).is_some() {
             return Some(work);
-        } else if !self.is_about_to_own(number, &work.target) {
-            self.send_on(work);
-            return None;
         } else {
-            Some(Instant::now() + EARLY_TIMEOUT)
+            Some(self.early(number, &work.target))
         };
         self.hold(work, until);
         None
     }
 
-    fn hold(&mut self, work: Work, until: Option<Instant>) {
+    pub(super) fn hold(&mut self, work: Work, until: Option<Instant>) {
         if let Some(task) = self.owned.waiting.hold(work, until) {
             metrics::account_overloaded();
             self.release(reject::overloaded(task));
         }
-    }
-
-    /// Whether the table says so, and this run will be told in a moment; or the
-    /// link has heard so from another node, before the table has come here. What
-    /// it sends to this node must not be given back to it, again and again.
-    fn is_about_to_own(&self, number: ShardNumber, target: &BareJid) -> bool {
-        let membership = &self.env.membership;
-        let owner = membership.owner(number);
-        let is_ours = owner.is_some_and(|owner| owner.node == *membership.local());
-        is_ours || self.env.link.way(target) == Way::Here
     }
 
     /// A shard is this node's from now on. If another had it before, its
@@ -171,7 +168,7 @@ impl Worker {
     pub(super) fn gather(&mut self, number: ShardNumber, epoch: Epoch) {
         let waiting = &mut self.owned.waiting;
         waiting.forget(number);
-        let early = waiting.early.remove(&number);
+        let early = waiting.attended.remove(&number);
         let early = early.filter(|(of, _)| *of >= epoch);
         let done = early.map(|(_, edges)| edges).unwrap_or_default();
         let nodes = self.env.membership.nodes();
@@ -212,7 +209,7 @@ impl Worker {
                 self.gathered(number);
             }
         } else if known.is_none_or(|known| known < epoch) {
-            let early = waiting.early.entry(number);
+            let early = waiting.attended.entry(number);
             let early = early.or_insert_with(|| (epoch, BTreeSet::new()));
             if early.0 != epoch {
                 *early = (epoch, BTreeSet::new());
@@ -247,80 +244,12 @@ impl Worker {
         }
     }
 
-    /// A shard is another node's: what waited for it follows it there, ahead of
-    /// what is sent there from now on. Nothing more of it comes in here.
-    pub(super) fn send_after(&mut self, number: ShardNumber) {
-        let mut works: Vec<Work> = self.owned.waiting.take(number).into();
-        works.extend(self.close(number));
-        let mut batch = Vec::new();
-        self.inbox.work.try_drain(&mut batch);
-        for work in batch {
-            match work.shard == number {
-                true => works.push(work),
-                false => self.begin(work),
-            }
-        }
-        let frames = works.into_iter().filter_map(|work| self.sent_on(work));
-        let frames: Vec<Frame> = frames.collect();
-        for refused in self.env.link.left(number, frames) {
-            self.release(reject::unowned(Task::Frame(refused)));
-        }
-    }
-
-    /// Work for a shard that this node does not own is sent on.
-    fn send_on(&mut self, work: Work) {
-        let Some(frame) = self.sent_on(work) else {
-            return;
-        };
-        if let Err(refused) = self.env.link.push(frame) {
-            let task = Task::Frame(refused.into_inner());
-            self.release(reject::unowned(task));
-        }
-    }
-
-    /// What is sent on of such work; the rest is dealt with.
-    fn sent_on(&mut self, work: Work) -> Option<Frame> {
-        match work.task {
-            Task::Frame(Frame::Routed(mut routed)) => {
-                // Whoever sent it may send it to the new owner as well.
-                routed.is_repeated = true;
-                return Some(Frame::Routed(routed));
-            }
-            // Their edge sends these again.
-            Task::Frame(_) => {}
-            task => self.release(reject::unowned(task)),
-        }
-        None
-    }
-
     /// What has waited for long enough is waited for no longer.
     pub(super) fn expire(&mut self) {
-        let now = Instant::now();
-        let late = self.late(now);
-        let given_up = self.owned.waiting.held.iter();
-        let given_up: Vec<_> = given_up
-            .filter(|(_, held)| held.until.is_some_and(|until| until <= now))
-            .map(|(number, _)| *number)
-            .collect();
+        let late = self.late(Instant::now());
         for (number, awaited) in late {
             tracing::warn!(shard = %number, edges = ?awaited, "edges did not bring their sessions in time; the shard is served without them");
             self.gathered(number);
-        }
-        for number in given_up {
-            let works = self.owned.waiting.take(number);
-            // Once for all, so that none overtakes another.
-            let first = works.front().map(|work| work.target.clone());
-            let is_ours = first.is_some_and(|target| self.is_about_to_own(number, &target));
-            for work in works {
-                if !is_ours {
-                    self.send_on(work);
-                } else if work.task.is_kept() {
-                    // Its sender may be gone and would never hear of a refusal.
-                    self.hold(work, Some(now + EARLY_TIMEOUT));
-                } else {
-                    self.release(reject::unowned(work.task));
-                }
-            }
         }
     }
 

@@ -6,7 +6,7 @@
 //! when nothing of it is in hand: new work waits, and once nothing of it is with
 //! a handler or on its way to the store, its edges are told to bring their
 //! clients to the new owner. Who decides, and tells the others, is the caller;
-//! what waits, and for what, is in `gathering`.
+//! what waits, and for what, is in `gathering` and `early`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

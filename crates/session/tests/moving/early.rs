@@ -6,16 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use starling_cluster::{Epoch, NodeId, Owner};
-use starling_link::{Bound, Frame, Link, Receipt, Settle};
+use starling_link::{Bound, Frame, Link, Receipt, SessionNode as _, Settle};
 use starling_session::Config;
 use starling_xmpp::{Element, Stanza, Type};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::stream::Stream;
 use super::support::*;
 
 /// More than a node waits for its word.
 const LONG: Duration = Duration::from_secs(12);
+
+/// How long a link waits for its node to say what it had in hand for a shard.
+const LEAVING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A sender who waits.
 #[derive(Default)]
@@ -85,12 +88,45 @@ async fn a_message_follows_the_shard_that_did_not_come() {
     world.turn();
     send_on(&world, &romeo, message(&juliet, "late"), &juliet);
     settled_all(&world.second).await;
-    *world.table.owner.lock().unwrap() = Owner {
-        node: NodeId::new("first"),
-        epoch: Epoch::FIRST,
-    };
+    world.turn_back();
     at_juliet.has(&["p", "late"]).await;
     assert_eq!(at_romeo.ids(), ["p"], "nothing was refused");
+}
+
+/// The link holds what is said from then on, for as long as two seconds, until
+/// the node says what it had in hand.
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_shard_that_did_not_come_is_ahead_of_what_is_said_later() {
+    let world = World::start(&Config::default());
+    let [(romeo, at_romeo), (juliet, at_juliet)] = both(&world).await;
+    world.turn();
+    send_on(&world, &romeo, message(&juliet, "before"), &juliet);
+    settled_all(&world.second).await;
+    *world.table.leaving.lock().unwrap() = Some((NodeId::new("second"), Vec::new()));
+    world.turn_back();
+    let since = Instant::now();
+    let link = &world.second.env().link;
+    let after = message(&juliet, "after").from(romeo.jid.clone());
+    link.push(routed(&juliet, after)).unwrap();
+    at_juliet.has(&["p", "before", "after"]).await;
+    assert!(since.elapsed() < LEAVING_PATIENCE);
+    assert_eq!(at_romeo.ids(), ["p"], "nothing was refused");
+}
+
+/// Both were on their way to a worker, and the table changed between them.
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_a_shard_that_did_not_come_is_ahead_of_what_comes_next() {
+    let world = World::start(&Config::default());
+    let [(romeo, _), (juliet, at_juliet)] = both(&world).await;
+    world.turn();
+    send_on(&world, &romeo, message(&juliet, "one"), &juliet);
+    settled_all(&world.second).await;
+    world.turn_back();
+    for id in ["two", "three"] {
+        let next = message(&juliet, id).from(romeo.jid.clone());
+        world.second.push(routed(&juliet, next)).unwrap();
+    }
+    at_juliet.has(&["p", "one", "two", "three"]).await;
 }
 
 /// Its link heard from another node that the shard is its own, and the table has

@@ -40,6 +40,9 @@ pub(crate) struct Table {
     pub(crate) owner: Mutex<Owner>,
     /// A newer owner that links have heard of before the table says so.
     pub(crate) heard: Mutex<Option<Owner>>,
+    /// What the link of this node holds for the shards that it had, until the
+    /// node says what it had in hand for them.
+    pub(crate) leaving: Mutex<Option<(NodeId, Vec<Frame>)>>,
     pub(crate) engines: Mutex<Vec<(NodeId, Arc<Engine>)>>,
     pub(crate) changed: watch::Sender<u64>,
 }
@@ -115,10 +118,24 @@ impl Link for Way {
     }
 
     fn push(&self, frame: Frame) -> Result<(), Refused<Frame>> {
+        if let Some((node, held)) = &mut *self.table.leaving.lock().unwrap()
+            && self.node.as_ref() == Some(node)
+        {
+            held.push(frame);
+            return Ok(());
+        }
         match self.table.engine() {
             Some(engine) => engine.push(frame),
             None => Err(Refused::Unavailable(frame)),
         }
+    }
+
+    fn left(&self, _shard: Shard, frames: Vec<Frame>) -> Vec<Frame> {
+        let held = self.table.leaving.lock().unwrap().take();
+        let held = held.map(|(_, held)| held).unwrap_or_default();
+        let all = frames.into_iter().chain(held);
+        let refused = |frame| self.push(frame).err().map(Refused::into_inner);
+        all.filter_map(refused).collect()
     }
 
     fn owner(&self, _account: &BareJid) -> Result<Arc<dyn SessionNode>, Error> {
@@ -158,6 +175,7 @@ impl World {
         let table = Arc::new(Table {
             owner: Mutex::new(owner),
             heard: Mutex::default(),
+            leaving: Mutex::default(),
             engines: Mutex::default(),
             changed: watch::channel(0).0,
         });
@@ -261,6 +279,15 @@ impl World {
         *self.table.owner.lock().unwrap() = Owner {
             node: NodeId::new("second"),
             epoch: Epoch(2),
+        };
+        self.table.changed.send_modify(|revision| *revision += 1);
+    }
+
+    /// The table says that the first one owns everything once more.
+    pub(crate) fn turn_back(&self) {
+        *self.table.owner.lock().unwrap() = Owner {
+            node: NodeId::new("first"),
+            epoch: Epoch::FIRST,
         };
         self.table.changed.send_modify(|revision| *revision += 1);
     }

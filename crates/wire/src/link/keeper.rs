@@ -29,8 +29,9 @@ use crate::metrics;
 const RETRY_EVERY: Duration = Duration::from_millis(10);
 
 /// How long is waited for this process to say what it had in hand for a shard
-/// that is another's now. It does so as soon as it hears of that; one that was
-/// never told of the shard has nothing to say.
+/// that is another's now. It does so as soon as it hears of that, and for a shard
+/// that it waited for and was not given, when it looks again (`session`, every
+/// tenth of a second); one that had nothing in hand has nothing to say.
 const LEAVING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many times the bound of clients holds for stanzas that follow from work
@@ -137,7 +138,7 @@ impl Core {
         // What the one before has not settled goes ahead of anything newer, and
         // would never go if nobody took it back now.
         if self.is_waiting(shard, route)
-            || has_left_behind(shard, route)
+            || route.has_left_behind(shard)
             || self.is_leaving(&owner, route)
         {
             self.routes.park(shard, route);
@@ -171,12 +172,15 @@ impl Core {
         since.elapsed() < LEAVING_PATIENCE
     }
 
-    /// This process has let a shard go; what waited for it here goes first.
+    /// This process has let a shard go, or was not given it; what waited for it
+    /// here goes first.
     pub(crate) fn left(&self, shard: Shard, frames: Vec<Frame>) {
         let mut route = self.routes.lock(shard);
-        route.is_left = true;
+        let owner = self.owner(shard, &route);
+        // What it has let go for one that is to be here comes back.
+        route.is_left = !owner.is_some_and(|owner| self.is_local(&owner.node));
         if route.is_parked || !frames.is_empty() {
-            self.routes.park_again(shard, &mut route, frames);
+            self.routes.park_left(shard, &mut route, frames);
         }
     }
 
@@ -359,10 +363,10 @@ impl Core {
         let Some(owner) = self.turn(shard, &mut route) else {
             return;
         };
-        while let Some(frame) = self.routes.next(&mut route) {
+        while let Some((frame, is_ahead)) = self.routes.next(&mut route) {
             if let Err(refused) = self.send(&mut route, shard, &owner, frame) {
                 let frame = refused.into_inner();
-                self.routes.park_again(shard, &mut route, vec![frame]);
+                self.routes.put_back(&mut route, frame, is_ahead);
                 return;
             }
         }
@@ -390,10 +394,4 @@ impl Core {
         metrics::replayed(frames.len());
         self.routes.park_again(shard, route, frames);
     }
-}
-
-/// Whether the owner before still has frames of a shard that are not settled.
-fn has_left_behind(shard: Shard, route: &Route) -> bool {
-    let peer = route.peer.as_ref();
-    peer.is_some_and(|peer| peer.lane(shard).has_any(shard))
 }

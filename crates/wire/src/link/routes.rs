@@ -39,6 +39,9 @@ pub(crate) struct Route {
     pub(crate) is_to_restart: bool,
     /// Frames that wait, oldest first.
     parked: VecDeque<Frame>,
+    /// How many of the first of them came back, or waited in this process when it
+    /// let the shard go.
+    ahead: usize,
     /// Whether frames have to wait.
     pub(crate) is_parked: bool,
 }
@@ -112,20 +115,48 @@ impl Routes {
 
     /// Puts frames that came back before all that wait: they are older.
     pub(crate) fn park_again(&self, shard: Shard, route: &mut Route, frames: Vec<Frame>) {
+        route.ahead += frames.len();
         for frame in frames.into_iter().rev() {
-            self.parked_bytes
-                .fetch_add(weight(&frame), Ordering::Relaxed);
-            route.parked.push_front(frame);
+            self.put_first(route, frame);
         }
         self.park(shard, route);
     }
 
-    /// The oldest frame that waits.
-    pub(crate) fn next(&self, route: &mut Route) -> Option<Frame> {
+    /// Lets frames wait that waited in this process until it let the shard go:
+    /// behind those that came back, and ahead of what is newer.
+    pub(crate) fn park_left(&self, shard: Shard, route: &mut Route, frames: Vec<Frame>) {
+        // Invariant: no more are ahead than there are.
+        let newer = route.parked.split_off(route.ahead);
+        route.ahead += frames.len();
+        for frame in frames {
+            self.parked_bytes
+                .fetch_add(weight(&frame), Ordering::Relaxed);
+            route.parked.push_back(frame);
+        }
+        route.parked.extend(newer);
+        self.park(shard, route);
+    }
+
+    /// The oldest frame that waits, and whether it was one of those ahead.
+    pub(crate) fn next(&self, route: &mut Route) -> Option<(Frame, bool)> {
         let frame = route.parked.pop_front()?;
         self.parked_bytes
             .fetch_sub(weight(&frame), Ordering::Relaxed);
-        Some(frame)
+        let is_ahead = route.ahead > 0;
+        route.ahead -= usize::from(is_ahead);
+        Some((frame, is_ahead))
+    }
+
+    /// Lets it wait again: there was no room for it.
+    pub(crate) fn put_back(&self, route: &mut Route, frame: Frame, is_ahead: bool) {
+        route.ahead += usize::from(is_ahead);
+        self.put_first(route, frame);
+    }
+
+    fn put_first(&self, route: &mut Route, frame: Frame) {
+        self.parked_bytes
+            .fetch_add(weight(&frame), Ordering::Relaxed);
+        route.parked.push_front(frame);
     }
 
     /// No frame waits any longer.
@@ -145,6 +176,12 @@ impl Route {
     /// Whether frames went to this owner last.
     pub(crate) fn is_to(&self, owner: &Owner) -> bool {
         self.owner.as_ref() == Some(owner)
+    }
+
+    /// Whether the owner before still has frames of a shard that are not settled.
+    pub(crate) fn has_left_behind(&self, shard: Shard) -> bool {
+        let peer = self.peer.as_ref();
+        peer.is_some_and(|peer| peer.lane(shard).has_any(shard))
     }
 
     /// Whether frames went to this node last.

@@ -178,6 +178,23 @@ async fn what_waited_in_this_process_goes_first() {
     assert_eq!(world.owner.node.waiting(), 0);
 }
 
+/// It may find more in hand when it has said what it had: that goes behind what
+/// it said first, and ahead of what its users say meanwhile.
+#[tokio::test]
+async fn what_is_found_in_this_process_afterwards_goes_behind_what_waited() {
+    let (world, second) = moved_from_here().await;
+    let here = &world.owner.link;
+    push(&**here, routed("5", None)).await;
+    let shard = placement().shard_of(&contract::account());
+    // Nobody looks after frames that wait until this task does.
+    for waited in [&["2", "3"][..], &["4"]] {
+        let waited = waited.iter().map(|id| routed(id, None)).collect();
+        assert!(here.left(shard, waited).is_empty());
+    }
+    let found = second.node.wait_for(4).await;
+    assert_eq!(ids(&found), ["2", "3", "4", "5"]);
+}
+
 /// A process that was never told that it had a shard never says that it left it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_say_that_it_left_is_not_waited_for_for_ever() {
