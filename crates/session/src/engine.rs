@@ -111,8 +111,10 @@ impl Engine {
 
     /// Writes down how far the accounts of a shard are, while they are served, and
     /// waits for a moment in which nothing of it is in hand, for half a second at
-    /// most; what has only just come is served first. Then finishes everything that was begun, tells the edges of its sessions
-    /// to bring them elsewhere, and lets what comes after wait. It begins with
+    /// most; what has only just come is served first, if it can be within two
+    /// seconds. Then finishes everything that was begun, tells the edges of its
+    /// sessions to bring them elsewhere, and lets what comes after wait: also for
+    /// accounts that the store does not let it read. It begins with
     /// this call. True when nothing of the shard is written any more until
     /// [`Engine::keep`] or [`Engine::take`]; false if one of them came first, or
     /// its worker has gone.

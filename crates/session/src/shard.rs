@@ -9,13 +9,22 @@ use starling_cluster::Epoch;
 use starling_xmpp::BareJid;
 
 use crate::Account;
+use crate::commit::{CycleNumber, Progress};
 use crate::work::Task;
+use crate::worker::Asking;
 
 /// The loaded accounts of one shard.
 pub(crate) struct Shard {
     /// Under which this node owns it.
     pub(crate) epoch: Epoch,
     accounts: HashMap<BareJid, Slot>,
+    /// How many of them are away: a shard that leaves is asked in every turn of
+    /// its worker whether any is.
+    away: usize,
+    /// Those that are being read.
+    reading: HashMap<BareJid, Asking>,
+    /// The last cycle that anything of an account is in.
+    cycle: CycleNumber,
 }
 
 /// Where an account is.
@@ -67,6 +76,9 @@ impl Shard {
         Self {
             epoch,
             accounts: HashMap::new(),
+            away: 0,
+            reading: HashMap::new(),
+            cycle: CycleNumber::default(),
         }
     }
 
@@ -89,13 +101,15 @@ impl Shard {
             }
             Some(slot @ Slot::Ready(_)) => {
                 match std::mem::replace(slot, Slot::Away(VecDeque::new())) {
-                    Slot::Ready(account) => Found::Ready(account, task),
+                    Slot::Ready(account) => {
+                        self.away += 1;
+                        Found::Ready(account, task)
+                    }
                     Slot::Away(_) => Found::Queued,
                 }
             }
             None => {
-                let waiting = VecDeque::from([task]);
-                self.accounts.insert(name.clone(), Slot::Away(waiting));
+                self.expect(name, VecDeque::from([task]));
                 Found::Absent
             }
         }
@@ -110,10 +124,15 @@ impl Shard {
             self.accounts.insert(name, Slot::Ready(account));
             return None;
         };
-        if let Slot::Away(waiting) = slot
-            && let Some(task) = waiting.pop_front()
-        {
-            return Some((account, task));
+        self.cycle = self.cycle.max(account.cycle);
+        if !self.reading.is_empty() {
+            self.reading.remove(&account.jid);
+        }
+        if let Slot::Away(waiting) = slot {
+            if let Some(task) = waiting.pop_front() {
+                return Some((account, task));
+            }
+            self.away -= 1;
         }
         *slot = Slot::Ready(account);
         None
@@ -121,8 +140,12 @@ impl Shard {
 
     /// Forgets an account wherever it is, and hands over what waited for it.
     pub(crate) fn forget(&mut self, name: &BareJid) -> (Option<Box<Account>>, VecDeque<Task>) {
+        self.reading.remove(name);
         match self.accounts.remove(name) {
-            Some(Slot::Away(waiting)) => (None, waiting),
+            Some(Slot::Away(waiting)) => {
+                self.away -= 1;
+                (None, waiting)
+            }
             Some(Slot::Ready(account)) => (Some(account), VecDeque::new()),
             None => (None, VecDeque::new()),
         }
@@ -130,7 +153,30 @@ impl Shard {
 
     /// Marks a name as away again, with what waits for it.
     pub(crate) fn expect(&mut self, name: &BareJid, waiting: VecDeque<Task>) {
-        self.accounts.insert(name.clone(), Slot::Away(waiting));
+        let before = self.accounts.insert(name.clone(), Slot::Away(waiting));
+        self.away += usize::from(!matches!(before, Some(Slot::Away(_))));
+    }
+
+    /// An account that is away is being read.
+    pub(crate) fn read(&mut self, name: &BareJid, asking: Asking) {
+        self.reading.insert(name.clone(), asking);
+    }
+
+    /// Whether an account is being read.
+    pub(crate) fn is_read(&self, name: &BareJid) -> bool {
+        self.reading.contains_key(name)
+    }
+
+    /// Waits no longer for accounts that are being read, unless something of them
+    /// is on its way to the store; what waited for each.
+    pub(crate) fn give_up_reading(&mut self) -> Vec<(BareJid, VecDeque<Task>)> {
+        let reading = self.reading.extract_if(|_, asking| !asking.is_writing());
+        let given_up: Vec<_> = reading.map(|(name, _)| name).collect();
+        let waiting = given_up.into_iter().map(|name| {
+            let (_, waiting) = self.forget(&name);
+            (name, waiting)
+        });
+        waiting.collect()
     }
 
     /// Unloads an account that nobody uses and of which nothing is on its way.
@@ -156,17 +202,17 @@ impl Shard {
 
     /// Whether an account is being read, or in the hands of a handler.
     pub(crate) fn is_any_away(&self) -> bool {
-        let mut accounts = self.accounts.values();
-        accounts.any(|slot| matches!(slot, Slot::Away(_)))
+        self.away > 0
+    }
+
+    /// The last cycle that anything of an account that was here is in.
+    pub(crate) fn cycle(&self) -> CycleNumber {
+        self.cycle
     }
 
     /// Whether every account is here, and has released everything.
-    pub(crate) fn is_at_rest(&self, is_settled: impl Fn(&Account) -> bool) -> bool {
-        let mut accounts = self.accounts.values();
-        accounts.all(|slot| match slot {
-            Slot::Ready(account) => is_settled(account),
-            Slot::Away(_) => false,
-        })
+    pub(crate) fn is_at_rest(&self, progress: &Progress) -> bool {
+        self.away == 0 && progress.is_completed(self.cycle)
     }
 
     /// The names of the accounts that are here.
@@ -182,8 +228,8 @@ impl Shard {
     /// Tells the edges of all sessions to bring them elsewhere, once every account
     /// is here and has released everything, so that what is in no log reaches its
     /// client before; whether it did. The accounts stay, in case the shard does.
-    pub(crate) fn move_away(&self, is_settled: impl Fn(&Account) -> bool) -> bool {
-        let is_complete = self.is_at_rest(is_settled);
+    pub(crate) fn move_away(&self, progress: &Progress) -> bool {
+        let is_complete = self.is_at_rest(progress);
         if is_complete {
             let sessions = self.ready().flat_map(|account| &account.sessions);
             sessions.for_each(crate::Session::move_away);
@@ -197,5 +243,47 @@ impl Shard {
             Slot::Ready(account) => Some(account.as_ref()),
             Slot::Away(_) => None,
         })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use super::*;
+    use crate::account::Lasting;
+
+    /// It is not looked through for that.
+    #[test]
+    fn a_shard_knows_whether_an_account_is_away_whatever_becomes_of_it() {
+        let [juliet, romeo] =
+            ["juliet", "romeo"].map(|of| BareJid::parse(&format!("{of}@localhost")).unwrap());
+        let mut shard = Shard::new(Epoch(1));
+        for name in [&juliet, &romeo] {
+            assert!(matches!(shard.take(name, Task::Recover, 1), Found::Absent));
+        }
+        let (asking, _asked) = Asking::begin();
+        shard.read(&romeo, asking);
+        let account = Box::new(Account::unstored(juliet.clone(), Lasting::Host));
+        let (account, _) = shard.put(account).unwrap();
+        assert!(shard.put(account).is_none());
+        assert!(shard.is_any_away(), "romeo is");
+        let given_up = shard.give_up_reading();
+        let given_up: Vec<_> = given_up
+            .iter()
+            .map(|(of, tasks)| (of, tasks.len()))
+            .collect();
+        assert_eq!(given_up, [(&romeo, 1)]);
+        assert!(!shard.is_any_away());
+        assert!(matches!(
+            shard.take(&juliet, Task::Recover, 1),
+            Found::Ready(..)
+        ));
+        assert!(shard.is_any_away());
+        shard.expect(&juliet, VecDeque::new());
+        shard.forget(&juliet);
+        shard.forget(&juliet);
+        assert!(!shard.is_any_away());
+        let progress = Progress::default();
+        assert!(shard.is_at_rest(&progress));
     }
 }

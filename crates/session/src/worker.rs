@@ -7,6 +7,7 @@
 //! `worker/residence.rs`; here is only the turning of the wheel.
 
 mod arriving;
+mod asking;
 mod early;
 mod gathering;
 mod inbox;
@@ -41,8 +42,10 @@ use crate::tasks::{self, Handling};
 use crate::work::{Done, Survey, Task, Work};
 use crate::{Account, Ctx, Env, metrics, reject, router, summary};
 use arriving::Returned;
+pub(crate) use asking::Asking;
 use inbox::Closing;
 pub(crate) use inbox::Inbox;
+use opening::Opening;
 use ownership::Owned;
 use residence::Residence;
 use shards::Shards;
@@ -68,7 +71,7 @@ pub(crate) struct Worker {
     owned: Owned,
     /// Shards of which is not known yet what an earlier owner has promised, and
     /// the work that waits for them.
-    opening: HashMap<ShardNumber, Vec<Work>>,
+    opening: HashMap<ShardNumber, Opening>,
     /// When is looked at what is on its way to other nodes.
     sweep_at: Instant,
     /// Accounts whose memory is ahead of the store, in the hands of a handler.

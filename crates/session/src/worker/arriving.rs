@@ -10,9 +10,9 @@ use starling_store::Error;
 use starling_xmpp::{BareJid, Head};
 use tokio::time::sleep;
 
-use super::Worker;
 use super::opening::{RETRY_PAUSE, Waiting};
 use super::reading::{self, Found};
+use super::{Asking, Worker};
 use crate::account::Lasting;
 use crate::commit::CycleNumber;
 use crate::work::Task;
@@ -27,6 +27,8 @@ pub(super) enum Returned {
     Opened(ShardNumber, Epoch, Result<Waiting, Error>),
     /// Its handler panicked, and its memory went with it.
     Lost(ShardNumber, BareJid, Option<Head>),
+    /// Nobody waits for it any more.
+    Unwanted,
 }
 
 impl Worker {
@@ -52,19 +54,28 @@ impl Worker {
             Arc::clone(&self.env.store),
             Arc::clone(self.commits.progress()),
         );
+        let Some(shard) = self.shards.get_mut(&number) else {
+            return;
+        };
         // Alone, there is nobody whose late writes could show up.
-        let shard = self
-            .shards
-            .get(&number)
-            .filter(|_| self.env.fence.is_some());
-        let epoch = shard.map(|shard| shard.epoch);
+        let epoch = self.env.fence.is_some().then_some(shard.epoch);
+        let (asking, asked) = Asking::begin();
+        let mark = asked.is_writing.clone();
+        mark.set(!progress.is_completed(after));
+        shard.read(&name, asking);
         self.away.push(Box::pin(async move {
-            if !pause.is_zero() {
-                sleep(pause).await;
+            let found = async {
+                if !pause.is_zero() {
+                    sleep(pause).await;
+                }
+                progress.reach(after).await;
+                mark.set(false);
+                reading::read(&*store, &name, epoch, &mark).await
+            };
+            match asked.answered(found).await {
+                Some(found) => Returned::Loaded(number, name, found),
+                None => Returned::Unwanted,
             }
-            progress.reach(after).await;
-            let found = reading::read(&*store, &name, epoch).await;
-            Returned::Loaded(number, name, found)
         }));
     }
 
@@ -76,6 +87,7 @@ impl Worker {
                 }
             }
             Returned::Lost(number, name, head) => self.lose(number, &name, head),
+            Returned::Unwanted => {}
             Returned::Opened(number, epoch, found) => self.opened(number, epoch, found),
             Returned::Loaded(number, name, Ok(Some(found))) => {
                 let Found {

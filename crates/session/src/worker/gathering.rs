@@ -74,6 +74,17 @@ impl Waiting {
         None
     }
 
+    /// Keeps what came ahead of all that waits for a shard.
+    pub(super) fn hold_first(&mut self, number: ShardNumber, first: Vec<Work>) {
+        if first.is_empty() {
+            return;
+        }
+        self.held_count += first.len();
+        let held = self.held.entry(number).or_default();
+        let later = std::mem::replace(&mut held.works, first.into());
+        held.works.extend(later);
+    }
+
     pub(super) fn take(&mut self, number: ShardNumber) -> VecDeque<Work> {
         let works = self.held.remove(&number).unwrap_or_default().works;
         self.held_count -= works.len();
@@ -127,7 +138,7 @@ impl Owned {
     /// Waits until something has waited for long enough; for ever if nothing
     /// does. Safe to cancel.
     pub(super) async fn overdue(&self) {
-        let due = self.waiting.due().into_iter().chain(self.moment_due());
+        let due = self.waiting.due().into_iter().chain(self.leaving_due());
         match due.min() {
             Some(at) => sleep_until(at).await,
             None => std::future::pending().await,
@@ -201,11 +212,12 @@ impl Worker {
     /// An edge has brought all sessions that it has in a shard.
     pub(super) fn attended(&mut self, number: ShardNumber, epoch: Epoch, edge: NodeId) {
         let known = self.epoch_of(number);
+        let is_frozen = self.is_frozen(number);
         let waiting = &mut self.owned.waiting;
         let gathering = waiting.gathering.get_mut(&number);
         if let Some(gathering) = gathering.filter(|of| of.epoch == epoch) {
             gathering.awaited.remove(&edge);
-            if gathering.awaited.is_empty() {
+            if gathering.awaited.is_empty() && !is_frozen {
                 self.gathered(number);
             }
         } else if known.is_none_or(|known| known < epoch) {
@@ -237,6 +249,23 @@ impl Worker {
         self.go_on(number);
     }
 
+    /// A frozen shard stays after all: what waited for it is done, or goes on
+    /// waiting for its sessions, which have been told to look elsewhere.
+    pub(super) fn stay(&mut self, number: ShardNumber) {
+        let gathering = self.owned.waiting.gathering.get_mut(&number);
+        let Some(gathering) = gathering else {
+            return self.go_on(number);
+        };
+        gathering.deadline = Instant::now() + self.env.config.reattach_timeout;
+        let is_complete = gathering.awaited.is_empty();
+        for session in self.owned.waiting.take_sessions(number) {
+            self.begin(session);
+        }
+        if is_complete {
+            self.gathered(number);
+        }
+    }
+
     /// What waited for a shard is done now.
     pub(super) fn go_on(&mut self, number: ShardNumber) {
         for work in self.owned.waiting.take(number) {
@@ -266,11 +295,17 @@ impl Worker {
                 || shard.is_some_and(Shard::is_any_away)
         };
         let mut late = Vec::new();
-        for (number, gathering) in &mut self.owned.waiting.gathering {
+        let Owned {
+            waiting, frozen, ..
+        } = &mut self.owned;
+        for (number, gathering) in &mut waiting.gathering {
             if gathering.deadline > now {
                 continue;
             }
-            if is_busy(number) && now.duration_since(gathering.since) < limit {
+            if frozen.contains(number) {
+                // It is served elsewhere, or waits anew if it stays.
+                gathering.deadline = now + limit;
+            } else if is_busy(number) && now.duration_since(gathering.since) < limit {
                 gathering.deadline = now + OWN_DELAY_PAUSE;
             } else {
                 late.push((*number, gathering.awaited.clone()));
@@ -287,7 +322,7 @@ mod tests {
 
     use super::*;
     use crate::testing::Scene;
-    use crate::worker::Inbox;
+    use crate::worker::{Inbox, Opening};
 
     /// A session node that cannot read the accounts of a shard yet is what its
     /// edges wait for: they are not too late, and without them it could serve
@@ -306,14 +341,14 @@ mod tests {
             deadline: since + limit,
         };
         worker.owned.waiting.gathering.insert(number, gathering);
-        worker.opening.insert(number, Vec::new());
+        worker.opening.insert(number, Opening::default());
         assert!(worker.late(since).is_empty());
         assert!(worker.late(since + limit).is_empty(), "it is not open");
         assert!(worker.late(since + limit).is_empty());
         worker.opening.clear();
         let later = since + limit + OWN_DELAY_PAUSE;
         assert_eq!(worker.late(later).len(), 1, "nothing keeps them waiting");
-        worker.opening.insert(number, Vec::new());
+        worker.opening.insert(number, Opening::default());
         let last = since + limit * OWN_DELAY_FACTOR;
         assert_eq!(worker.late(last).len(), 1, "not for ever");
     }

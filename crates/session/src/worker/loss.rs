@@ -26,6 +26,11 @@ impl Worker {
     /// A change of this account cannot be stored.
     pub(super) fn spoil(&mut self, name: &BareJid) {
         let number = self.env.placement.shard_of(name);
+        let shard = self.shards.get(&number);
+        if shard.is_some_and(|shard| shard.is_read(name)) {
+            // After everything it wrote, whether that was stored or not.
+            return;
+        }
         match self.forget(number, name) {
             (Some(account), _) => self.drop_account(number, account),
             // A handler has it: it is dropped when it comes back.

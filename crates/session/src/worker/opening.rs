@@ -10,8 +10,8 @@ use starling_store::outbox::{Bucket, Change, Outline, PAGE_ROWS_MAX, Row};
 use starling_store::{Error, Position, Seal, Stamp, Store, Write};
 use tokio::time::{Instant, sleep};
 
-use super::Worker;
 use super::arriving::Returned;
+use super::{Asking, Worker};
 use crate::outbox::{SWEEP_EVERY, Wanted};
 use crate::work::{Task, Work};
 use crate::{metrics, reject};
@@ -28,17 +28,32 @@ pub(super) struct Waiting {
     rows: Vec<Row>,
 }
 
+/// A shard of which is not known yet what it owes.
+#[derive(Default)]
+pub(super) struct Opening {
+    waiting: Vec<Work>,
+    /// Nobody wants to know any more once the shard is another's.
+    _asking: Option<Asking>,
+}
+
 impl Worker {
     /// Reads what a shard owes. Alone, a node owes nothing to other nodes.
     pub(super) fn open(&mut self, number: ShardNumber, epoch: Epoch) {
         if self.env.fence.is_none() {
             return;
         }
-        self.opening.insert(number, Vec::new());
+        let (asking, asked) = Asking::begin();
+        let opening = Opening {
+            waiting: Vec::new(),
+            _asking: Some(asking),
+        };
+        self.opening.insert(number, opening);
         let store = Arc::clone(&self.env.store);
         self.away.push(Box::pin(async move {
-            let found = read(&*store, number, epoch).await;
-            Returned::Opened(number, epoch, found)
+            match asked.answered(read(&*store, number, epoch)).await {
+                Some(found) => Returned::Opened(number, epoch, found),
+                None => Returned::Unwanted,
+            }
         }));
     }
 
@@ -47,7 +62,7 @@ impl Worker {
         if self.opening.is_empty() {
             return Some(work);
         }
-        let Some(waiting) = self.opening.get_mut(&work.shard) else {
+        let Some(Opening { waiting, .. }) = self.opening.get_mut(&work.shard) else {
             return Some(work);
         };
         if matches!(work.task, Task::Reattach(..)) && self.owned.waiting.is_gathering(work.shard) {
@@ -87,7 +102,8 @@ impl Worker {
                 tracing::error!(shard = %number, %error, "what it has to send cannot be read");
             }
         }
-        for work in self.opening.remove(&number).unwrap_or_default() {
+        let opening = self.opening.remove(&number).unwrap_or_default();
+        for work in opening.waiting {
             self.begin(work);
         }
     }
@@ -96,12 +112,13 @@ impl Worker {
     /// handed back.
     pub(super) fn close(&mut self, number: ShardNumber) -> Vec<Work> {
         self.inbox.outbox.forget(number);
-        self.opening.remove(&number).unwrap_or_default()
+        self.opening.remove(&number).unwrap_or_default().waiting
     }
 
     /// What waits for a shard waits until it is known whose it is.
     pub(super) fn put_off(&mut self, number: ShardNumber) {
-        let waiting = self.opening.get_mut(&number).map(std::mem::take);
+        let opening = self.opening.get_mut(&number);
+        let waiting = opening.map(|opening| std::mem::take(&mut opening.waiting));
         for work in waiting.unwrap_or_default() {
             self.begin(work);
         }

@@ -19,13 +19,18 @@ use tokio::time::{Duration, Instant};
 
 use super::Worker;
 use super::gathering::Waiting;
-use crate::Account;
 use crate::commit::CycleNumber;
 use crate::shard::Shard;
 use crate::work::{Alarm, Ownership, Task, Work};
 
+/// How long a shard that has just come is waited for, so that its clients do not
+/// wait for two moves in a row. One that cannot be served then is another's to
+/// serve: a node that stops must not stay because its store does not answer.
+const SERVING_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// How long a moment is looked for in which nothing of a shard is in hand, so
-/// that it is frozen without anybody waiting for the store.
+/// that it is frozen without anybody waiting for the store. Once it is frozen,
+/// accounts that nobody has read are waited for as long again.
 const MOMENT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// The shards that this run of the node was given, and those it is about to
@@ -37,7 +42,7 @@ pub(super) struct Owned {
     taken: HashMap<ShardNumber, Epoch>,
     /// Shards that write down how far they are before they are frozen.
     settling: BTreeMap<ShardNumber, Settling>,
-    frozen: HashSet<ShardNumber>,
+    pub(super) frozen: HashSet<ShardNumber>,
     /// Frozen shards of which something is still in hand.
     unfinished: BTreeMap<ShardNumber, Unfinished>,
     pub(super) waiting: Waiting,
@@ -56,6 +61,8 @@ struct Settling {
 /// A frozen shard, and who waits for nothing of it to be in hand.
 struct Unfinished {
     since: Instant,
+    /// Accounts that are being read are waited for.
+    is_reading: bool,
     told: oneshot::Sender<()>,
 }
 
@@ -66,10 +73,17 @@ impl Owned {
         self.unfinished.remove(&number);
     }
 
-    /// When a shard has waited for long enough for a moment to be frozen in.
-    pub(super) fn moment_due(&self) -> Option<Instant> {
-        let served = self.settling.values().filter_map(|of| of.served);
-        served.min().map(|served| served + MOMENT_TIMEOUT)
+    /// When something has been waited for long enough that shards leave behind.
+    pub(super) fn leaving_due(&self) -> Option<Instant> {
+        let settling = self.settling.iter().filter_map(|(number, of)| {
+            match self.waiting.is_gathering(*number) {
+                true => Some(of.since + SERVING_TIMEOUT),
+                false => of.served.map(|served| served + MOMENT_TIMEOUT),
+            }
+        });
+        let reading = self.unfinished.values().filter(|of| of.is_reading);
+        let reading = reading.map(|of| of.since + MOMENT_TIMEOUT);
+        settling.chain(reading).min()
     }
 }
 
@@ -91,7 +105,7 @@ impl Worker {
             Ownership::Freeze(number, told) => self.freeze(number, told),
             Ownership::Keep(number) => {
                 self.owned.forget(number);
-                self.go_on(number);
+                self.stay(number);
             }
             Ownership::Drop(number) => {
                 self.owned.forget(number);
@@ -131,8 +145,7 @@ impl Worker {
                 task: Task::Alarm(Alarm::Cursor),
             });
         }
-        let ready = self.shards.get(&number).into_iter().flat_map(Shard::ready);
-        let cycle = ready.map(|account| account.cycle).max();
+        let cycle = self.shards.get(&number).map(Shard::cycle);
         let cycle = cycle.unwrap_or_default();
         let since = Instant::now();
         let settling = Settling {
@@ -155,17 +168,17 @@ impl Worker {
         if self.owned.unfinished.is_empty() {
             return;
         }
+        self.give_up_reading();
         let progress = self.commits.progress();
         let shards = &self.shards;
         // Every account that has something on its way is loaded, so that nothing
         // of the shard is written any more once all are here and settled.
-        let is_settled = |account: &Account| progress.is_completed(account.cycle);
         let done = self.owned.unfinished.extract_if(.., |number, _| {
             let shard = shards.get(number);
-            shard.is_none_or(|shard| shard.move_away(is_settled))
+            shard.is_none_or(|shard| shard.move_away(progress))
         });
         let done: Vec<_> = done.collect();
-        for (number, Unfinished { since, told }) in done {
+        for (number, Unfinished { since, told, .. }) in done {
             let elapsed = since.elapsed();
             tracing::debug!(shard = %number, ?elapsed, "nothing is in hand any more");
             // Whoever asked may have given up.
@@ -173,21 +186,48 @@ impl Worker {
         }
     }
 
+    /// Waits no longer for accounts of frozen shards that are still being read:
+    /// nobody has done anything with them, and what waits for them goes along.
+    fn give_up_reading(&mut self) {
+        let owned = &mut self.owned;
+        for (number, unfinished) in &mut owned.unfinished {
+            if unfinished.since.elapsed() < MOMENT_TIMEOUT {
+                continue;
+            }
+            unfinished.is_reading = false;
+            let Some(shard) = self.shards.get_mut(number).filter(|of| of.is_any_away()) else {
+                continue;
+            };
+            let given_up = shard.give_up_reading().into_iter();
+            let works = given_up.flat_map(|(target, tasks)| {
+                let shard = *number;
+                tasks.into_iter().map(move |task| Work {
+                    shard,
+                    target: target.clone(),
+                    task,
+                })
+            });
+            owned.waiting.hold_first(*number, works.collect());
+        }
+    }
+
     /// Freezes what has written down how far it is, in a moment in which nothing
-    /// of it is in hand if there is one soon. What has just come is served first:
-    /// else its clients would wait for two moves in a row.
+    /// of it is in hand if there is one soon. What has just come is served first,
+    /// if it can be.
     fn freeze_settled(&mut self) {
         let progress = self.commits.progress();
         let (shards, opening) = (&self.shards, &self.opening);
         let waiting = &self.owned.waiting;
-        let is_settled = |account: &Account| progress.is_completed(account.cycle);
         let settling = &mut self.owned.settling;
         let done = settling.extract_if(.., |number, settling| {
-            if waiting.is_gathering(*number) || !progress.is_completed(settling.cycle) {
+            if waiting.is_gathering(*number) {
+                return settling.since.elapsed() >= SERVING_TIMEOUT;
+            }
+            if !progress.is_completed(settling.cycle) {
                 return false;
             }
             let served = *settling.served.get_or_insert_with(Instant::now);
-            let at_rest = |shard: &Shard| shard.is_at_rest(is_settled);
+            let at_rest = |shard: &Shard| shard.is_at_rest(progress);
             let is_at_rest = shards.get(number).is_none_or(at_rest);
             is_at_rest && !opening.contains_key(number) || served.elapsed() >= MOMENT_TIMEOUT
         });
@@ -198,7 +238,11 @@ impl Worker {
             self.owned.frozen.insert(number);
             self.put_off(number);
             let since = Instant::now();
-            let unfinished = Unfinished { since, told };
+            let unfinished = Unfinished {
+                since,
+                is_reading: true,
+                told,
+            };
             self.owned.unfinished.insert(number, unfinished);
         }
     }
@@ -264,7 +308,7 @@ mod tests {
         worker.finish_leaving();
         assert!(!worker.is_frozen(number), "its account is in hand");
         assert!(
-            worker.owned.moment_due().is_some(),
+            worker.owned.leaving_due().is_some(),
             "nobody else may wake it"
         );
         let long_ago = Instant::now() - MOMENT_TIMEOUT;
@@ -280,6 +324,6 @@ mod tests {
         worker.finish_leaving();
         assert!(worker.is_frozen(number));
         assert_eq!(told.try_recv(), Ok(()));
-        assert_eq!(worker.owned.moment_due(), None);
+        assert_eq!(worker.owned.leaving_due(), None);
     }
 }

@@ -7,6 +7,7 @@ use starling_store::archive::{Direction, Entry, PAGE_ENTRIES_MAX, Query};
 use starling_store::{Error, LoginBundle, Position, Store};
 use starling_xmpp::{BareJid, Stanza};
 
+use super::asking::Mark;
 use super::ownership;
 use crate::Place;
 use crate::failpoint::{Step, reach};
@@ -29,10 +30,11 @@ pub(super) async fn read(
     store: &dyn Store,
     name: &BareJid,
     epoch: Option<Epoch>,
+    is_writing: &Mark,
 ) -> Result<Option<Box<Found>>, Error> {
     reach(Step::AccountRead);
     let found = match epoch {
-        Some(epoch) => taken_over(store, name, epoch).await?,
+        Some(epoch) => taken_over(store, name, epoch, is_writing).await?,
         None => alone(store, name).await?,
     };
     reach(Step::AccountSealed);
@@ -59,12 +61,18 @@ async fn taken_over(
     store: &dyn Store,
     name: &BareJid,
     epoch: Epoch,
+    is_writing: &Mark,
 ) -> Result<Option<Found>, Error> {
     let (bundle, page) = tokio::try_join!(store.login(name), newest(store, name))?;
     let Some(bundle) = bundle else {
         return Ok(None);
     };
-    let seal = ownership::seal(store, name, epoch, &bundle);
+    let seal = async {
+        is_writing.set(true);
+        ownership::seal(store, name, epoch, &bundle).await?;
+        is_writing.set(false);
+        Ok(())
+    };
     let is_end = page.first().map(|entry| entry.position) == bundle.last_position;
     let page = async {
         match is_end {
@@ -247,7 +255,10 @@ mod tests {
         ownership::seal(&store, &owner, Epoch(2), &bundle)
             .await
             .unwrap();
-        let found = read(&store, &owner, Some(Epoch(2))).await.unwrap().unwrap();
+        let found = read(&store, &owner, Some(Epoch(2)), &Mark::default())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(found.recent, [MessageId(1)]);
     }
 
@@ -258,7 +269,10 @@ mod tests {
             let (store, owner) = juliet().await;
             let writes = (1..=count as u64).map(|seq| put(&owner, 1, seq));
             store.commit(writes.collect()).await.unwrap();
-            let found = read(&store, &owner, Some(Epoch(2))).await.unwrap().unwrap();
+            let found = read(&store, &owner, Some(Epoch(2)), &Mark::default())
+                .await
+                .unwrap()
+                .unwrap();
             let lost = found.takeover.unclaimed();
             let seqs = lost.iter().map(|of| of.position().unwrap().seq);
             assert!(seqs.eq(1..=count as u64), "{count}");

@@ -5,8 +5,10 @@
 mod early;
 mod planned;
 mod repeated;
+mod stopping;
 mod stream;
 mod support;
+mod table;
 
 use std::sync::Arc;
 use std::time::Duration;
