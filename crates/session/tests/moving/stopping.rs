@@ -19,6 +19,9 @@ use super::support::*;
 /// be, and half a second in which its accounts might be read.
 const SOON: Duration = Duration::from_secs(3);
 
+/// More than a node waits for sessions, however long it keeps them waiting.
+const LONG: Duration = Duration::from_secs(90);
+
 /// Every shard leaves the first one, and comes to the second, which cannot read
 /// its accounts; somebody says something meanwhile.
 async fn unserved(world: &World, romeo: &Bound, juliet: &Bound) {
@@ -103,6 +106,8 @@ async fn a_shard_that_could_not_be_served_and_stays_goes_on_waiting_for_its_sess
     assert!(brought.as_mut().now_or_never().is_none());
     freeze_soon(&world.second).await;
     world.store.set_hanging(false);
+    // More than it would have waited for its sessions.
+    sleep(LONG).await;
     Shard::all().for_each(|shard| world.second.keep(shard));
     let brought = timeout(DEADLINE, brought).await.unwrap();
     assert_eq!(brought.map(|brought| brought.attach), Ok(Attach(1)));
@@ -118,6 +123,13 @@ async fn a_frozen_shard_is_not_served_when_its_last_session_comes() {
     let world = World::start(&Config::default());
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
     let (juliet, at_juliet) = world.online("juliet@localhost").await;
+    world.say(&romeo, 2, Attach::default(), message(&juliet, "zero"));
+    at_juliet.has(&["p", "zero"]).await;
+    at_romeo
+        .until("it is dealt with", |state| state.committed == 2)
+        .await;
+    // It did not reach the edge.
+    at_juliet.change(|state| drop(state.stanzas.pop()));
     unserved(&world, &romeo, &juliet).await;
     world.store.set_hanging(false);
     for (bound, stream) in [(&juliet, &at_juliet), (&romeo, &at_romeo)] {
@@ -125,16 +137,17 @@ async fn a_frozen_shard_is_not_served_when_its_last_session_comes() {
     }
     freeze_soon(&world.second).await;
     world.attended();
-    // More than the second one would have waited for its sessions.
-    sleep(Duration::from_secs(90)).await;
+    sleep(LONG).await;
     assert_eq!(at_juliet.ids(), ["p"], "nobody is served");
-    assert_eq!(log(&world, &juliet).await, [""; 0]);
+    assert_eq!(log(&world, &juliet).await, ["zero"]);
+    let since = Instant::now();
     Shard::all().for_each(|shard| world.second.keep(shard));
     // They were told to look elsewhere.
     for (bound, stream) in [(&juliet, &at_juliet), (&romeo, &at_romeo)] {
         world.bring(bound, stream).await.unwrap();
     }
-    at_juliet.has(&["p", "one", "two"]).await;
+    at_juliet.has(&["p", "zero", "one", "two"]).await;
+    assert!(since.elapsed() < SOON, "nobody is waited for");
 }
 
 /// A shard that is served has accounts that nobody has read: who waits for one
@@ -160,8 +173,12 @@ async fn an_account_that_cannot_be_read_does_not_hold_up_its_shard() {
     }
     // Its workers have nothing else to do meanwhile.
     sleep(Duration::from_millis(1)).await;
-    freeze_soon(&world.first).await;
-    world.send(&romeo, &tybalt, "three");
+    let later = async {
+        // Its shard is frozen, and the account is still being read.
+        sleep(Duration::from_millis(700)).await;
+        world.send(&romeo, &tybalt, "three");
+    };
+    tokio::join!(freeze_soon(&world.first), later);
     world.store.set_hanging(false);
     world.turn();
     Shard::all().for_each(|shard| world.first.give_up(shard));
