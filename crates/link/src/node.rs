@@ -120,8 +120,9 @@ pub trait Link: Send + Sync {
         Way::Here
     }
 
-    /// This process does not serve a shard any more, and these frames waited for
-    /// it here: they go to its owner ahead of everything that comes after this.
+    /// This process does not serve a shard any more, or was never given it, and
+    /// these frames waited for it here: they go to its owner ahead of everything
+    /// that comes after this, and behind those of an earlier call.
     /// Those that nobody can take come back.
     fn left(&self, shard: Shard, frames: Vec<Frame>) -> Vec<Frame> {
         let _ = shard;
