@@ -57,6 +57,8 @@ pub struct Script {
     pub time_max: Duration,
     /// In how many of 10,000 bursts a client's connection is cut.
     pub cuts: u64,
+    /// How long a client is silent at most after a burst; half of it on average.
+    pub silence: Duration,
     /// What happens to the server.
     pub faults: Vec<Fault>,
     /// Whether it also goes on until each of them has happened.
@@ -222,6 +224,7 @@ impl Names {
             jids: (0..self.count).map(jid).collect(),
             numbers: vec![0; self.count as usize],
             cuts: script.cuts,
+            silence: script.silence,
             phase,
             recorder: Arc::clone(recorder),
         }

@@ -65,6 +65,10 @@ struct Arguments {
     /// In how many of 10,000 bursts a client loses its connection.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=10_000))]
     cuts: u64,
+    /// Milliseconds for which a client is silent after each burst of messages, at
+    /// most; half of it on average.
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u64).range(1..=600_000))]
+    silence: u64,
     /// What happens to the server: kill, stop, halt, shut, slow, full; crash for
     /// each failpoint of a debug build, or one of those by its name; of a cluster
     /// kill-session, stop-session, halt-session, shut-session, part-session,
@@ -198,6 +202,7 @@ fn script(arguments: &Arguments) -> Result<Script> {
         sends: arguments.sends,
         time_max: Duration::from_secs(arguments.seconds_max),
         cuts: arguments.cuts,
+        silence: Duration::from_millis(arguments.silence),
         faults,
         is_thorough: arguments.thorough,
         fault_every: Duration::from_millis(arguments.fault_every),

@@ -21,7 +21,7 @@ use crate::reader::{Item, Reader};
 use crate::wire::{Tls, Wire};
 
 /// How long anything may take before the test fails. Not a wait: a bound.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 const READ_BYTES: usize = 16 * 1024;
 /// Lines of the log that a failure shows.

@@ -32,6 +32,7 @@ pub(super) struct Life {
     /// Messages sent to each.
     pub(super) numbers: Vec<u32>,
     pub(super) cuts: u64,
+    pub(super) silence: Duration,
     pub(super) phase: watch::Receiver<Phase>,
     pub(super) recorder: Arc<Recorder>,
 }
@@ -123,7 +124,7 @@ impl Life {
                 Some(Err(_)) => return,
                 None => {
                     self.act().await;
-                    next = Instant::now() + Duration::from_millis(self.dice.within(0, 12));
+                    next = Instant::now() + self.silence();
                 }
             }
         }
@@ -158,6 +159,11 @@ impl Life {
             messages.push((message, self.jids[place].clone()));
         }
         let _ = self.device.chat(&messages).await;
+    }
+
+    fn silence(&mut self) -> Duration {
+        let most = u64::try_from(self.silence.as_millis()).unwrap_or(u64::MAX);
+        Duration::from_millis(self.dice.within(0, most.max(1)))
     }
 
     fn reader(&mut self) -> u32 {

@@ -79,6 +79,7 @@ async fn run(seed: u64, server: SocketAddr, mischief: Mischief) -> Report {
         sends: SENDS,
         time_max: TIME_MAX,
         cuts: 0,
+        silence: Duration::from_millis(12),
         faults: Vec::new(),
         is_thorough: false,
         fault_every: Duration::from_secs(60),

@@ -33,6 +33,7 @@ async fn every_step_can_be_the_last() {
         sends: 1_000,
         time_max: Duration::from_secs(1_200),
         cuts: 20,
+        silence: Duration::from_millis(12),
         faults: STEPS.iter().flat_map(|step| Fault::named(step)).collect(),
         is_thorough: true,
         fault_every: Duration::from_secs(1),

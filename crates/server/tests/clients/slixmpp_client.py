@@ -25,7 +25,7 @@ PORTS = {
 PASSWORD = os.environ["XMPP_PASSWORD"]
 
 # How long anything may take before it has failed.
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 120
 
 
 class Failed(Exception):

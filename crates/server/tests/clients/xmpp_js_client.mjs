@@ -19,7 +19,7 @@ const services = {
 };
 
 // How long anything may take before it has failed.
-const deadlineMilliseconds = 30_000;
+const deadlineMilliseconds = 120_000;
 
 function need(condition, words) {
   if (!condition) throw new Error(words);

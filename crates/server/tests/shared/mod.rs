@@ -15,7 +15,8 @@ use starling_testkit::process::Program;
 use starling_testkit::world::Hosts;
 
 /// What every world is configured with. Scenarios fail to log in on purpose and
-/// register often, all from one address.
+/// register often, all from one address; and a machine that runs many clusters at
+/// once may keep a client waiting for longer than a server should.
 pub(crate) const CONFIGURATION: &str = r#"
 [edge.tcp]
 listen = "127.0.0.1:0"
@@ -25,6 +26,7 @@ direct_tls_listen = "127.0.0.1:0"
 failures_per_address_max = 1_000_000
 
 [edge.limits]
+negotiation_timeout = "5m"
 registrations_per_address_hour_max = 1_000_000
 
 [host."localhost"]

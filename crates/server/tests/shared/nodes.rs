@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use starling_cluster::{LOAD_SLACK_PERCENT, Role, SHARDS};
 use starling_testkit::process::{Process, Program};
 use starling_testkit::world::Entrance;
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 use toml::{Table, Value};
 
@@ -17,6 +18,10 @@ use super::program;
 
 /// How long a cluster may take for what is waited for. A bound, not a wait.
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// So many clusters start at once: more would take as long in all, and keep the
+/// processor from those that run already.
+static STARTS: Semaphore = Semaphore::const_new(3);
 
 /// Between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
@@ -142,6 +147,7 @@ impl Nodes {
     /// Starts so many session nodes and edges, and waits until every shard has an
     /// owner and none is on its way.
     pub(crate) async fn start(site: Site, sessions: usize, edges: usize, settings: &str) -> Self {
+        let _turn = STARTS.acquire().await.unwrap();
         let mut nodes = Self::none(site);
         let sessions = names(Role::Session, sessions);
         let edges = names(Role::Edge, edges);
