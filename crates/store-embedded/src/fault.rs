@@ -42,6 +42,7 @@ macro_rules! from_redb {
 
 from_redb!(
     CommitError,
+    CursorError,
     DatabaseError,
     SetDurabilityError,
     StorageError,

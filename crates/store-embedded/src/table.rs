@@ -2,14 +2,19 @@
 //! values in `record`.
 
 use std::cell::OnceCell;
+use std::ops::Bound;
 
 use bytes::Bytes;
-use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, WriteTransaction};
+use redb::{CursorError, ReadOnlyTable, ReadTransaction, Table, TableDefinition, WriteTransaction};
+use starling_store::Position;
 use starling_store::archive::Order;
 
 use crate::fault::Fault;
-use crate::layers::Layer;
+use crate::layers::{Layer, Value};
 use crate::view::View;
+
+/// Rows that stand together from so many on are put into their pages at once.
+const RUN_ROWS_MIN: usize = 4;
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -218,16 +223,64 @@ impl<'a> Tables<'a> {
 /// Writes rows into the file itself.
 pub(crate) fn settle(transaction: &WriteTransaction, layer: &Layer) -> Result<(), Fault> {
     for name in Name::ALL {
-        let mut rows = layer.rows(name).peekable();
-        if rows.peek().is_none() {
+        let rows: Vec<Row<'_>> = layer.rows(name).collect();
+        if rows.is_empty() {
             continue;
         }
         let mut table = transaction.open_table(name.definition())?;
-        for (key, value) in rows {
-            match value {
-                Some(value) => table.insert(key.as_ref(), value.as_ref())?,
-                None => table.remove(key.as_ref())?,
-            };
+        for run in rows.chunk_by(stand_together) {
+            if run.len() < RUN_ROWS_MIN {
+                run.iter().try_for_each(|row| settle_one(&mut table, row))?;
+            } else {
+                settle_run(&mut table, run)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A row of a layer.
+type Row<'a> = (&'a Bytes, &'a Value);
+
+/// A table for writing.
+type Written<'a> = Table<'a, &'static [u8], &'static [u8]>;
+
+/// Whether two rows are put, and differ in their positions alone: then they
+/// most likely come one directly after the other in the file, too.
+fn stand_together(one: &Row<'_>, next: &Row<'_>) -> bool {
+    let before = |row: &Row<'_>| row.0.len().checked_sub(Position::BYTES);
+    let ((one_key, one_value), (next_key, next_value)) = (one, next);
+    one_value.is_some()
+        && next_value.is_some()
+        && before(one) == before(next)
+        && before(one).is_some_and(|end| one_key[..end] == next_key[..end])
+}
+
+fn settle_one(table: &mut Written<'_>, (key, value): &Row<'_>) -> Result<(), Fault> {
+    match value {
+        Some(value) => table.insert(key.as_ref(), value.as_ref())?,
+        None => table.remove(key.as_ref())?,
+    };
+    Ok(())
+}
+
+/// The same for rows that stand together, which are put into their pages at
+/// once instead of finding and changing a page for each of them.
+fn settle_run(table: &mut Written<'_>, mut run: &[Row<'_>]) -> Result<(), Fault> {
+    while let Some((first, _)) = run.first() {
+        let mut gap = table.lower_bound_mut(Bound::Included(first.as_ref()))?;
+        while let [(key, Some(value)), rest @ ..] = run {
+            match gap.insert_before(key.as_ref(), value.as_ref()) {
+                Ok(()) => run = rest,
+                Err(CursorError::UnorderedKey) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        gap.close()?;
+        // It is there already, or behind one that is.
+        if let Some((row, rest)) = run.split_first() {
+            settle_one(table, row)?;
+            run = rest;
         }
     }
     Ok(())
@@ -276,3 +329,6 @@ pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), Fault> {
 pub(crate) fn read(transaction: &ReadTransaction, name: Name) -> Result<Opened, Fault> {
     Ok(transaction.open_table(name.definition())?)
 }
+
+#[cfg(test)]
+mod tests;
