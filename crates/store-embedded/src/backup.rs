@@ -159,7 +159,8 @@ fn has_room(space: Option<&Space>) -> Result<(), Trouble> {
 fn write_chunk(to: &Database, chunk: &Layer) -> Result<(), Trouble> {
     let mut transaction = to.begin_write()?;
     transaction.set_durability(Durability::None)?;
-    table::settle(&transaction, chunk)?;
+    let rows: Vec<_> = chunk.all().collect();
+    table::settle(&transaction, &rows)?;
     transaction.commit()?;
     Ok(())
 }

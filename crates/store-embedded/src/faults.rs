@@ -9,6 +9,7 @@
 mod disk;
 mod journal;
 mod model;
+mod portions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -234,7 +235,8 @@ fn damage(disk: &Disk, name: Name, key: &[u8]) {
     let mut layer = Layer::default();
     let garbage = Bytes::from_static(b"\x01garbage");
     layer.set(name, Bytes::copy_from_slice(key), Some(garbage));
-    table::settle(&transaction, &layer).unwrap();
+    let rows: Vec<_> = layer.all().collect();
+    table::settle(&transaction, &rows).unwrap();
     transaction.commit().unwrap();
 }
 

@@ -16,6 +16,9 @@ use crate::table::Name;
 /// What a layer says of a row: its value, or that there is none any more.
 pub(crate) type Value = Option<Bytes>;
 
+/// What a layer says of one row of a table.
+pub(crate) type Row<'a> = (Name, &'a Bytes, &'a Value);
+
 /// Octets of memory that a row takes beside its key and value.
 const ROW_BYTES: usize = 96;
 
@@ -60,6 +63,14 @@ impl Layer {
     ) -> impl DoubleEndedIterator<Item = (&'a Bytes, &'a Value)> + use<'a> {
         let bounds = (Bound::Included(start), Bound::Excluded(end));
         self.tables[name as usize].range::<[u8], _>(bounds)
+    }
+
+    /// Every row of every table, one table after the other.
+    pub(crate) fn all(&self) -> impl Iterator<Item = Row<'_>> {
+        Name::ALL.into_iter().flat_map(|name| {
+            let rows = self.rows(name);
+            rows.map(move |(key, value)| (name, key, value))
+        })
     }
 
     /// Puts another over this one.

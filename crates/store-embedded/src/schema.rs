@@ -158,7 +158,8 @@ fn bring_forward(
         if found.batches > 0 {
             let batches = found.batches;
             tracing::info!(batches, "taking up what was stored before an unclean end");
-            table::settle(transaction, &found.rows)?;
+            let rows: Vec<_> = found.rows.all().collect();
+            table::settle(transaction, &rows)?;
         }
         for (from, migrate) in MIGRATIONS.iter().enumerate().skip(version as usize) {
             if version == 0 {

@@ -1,20 +1,26 @@
 //! Puts what the journal made durable into the tables: a thread of its own
-//! takes a layer that has stopped to grow and writes all of it in one
-//! transaction. Many batches share the pages they dirty, and nobody waits.
+//! takes a layer that has stopped to grow and writes all of it, in the order of
+//! keys and a portion at a time. Many batches share the pages they dirty, and
+//! nobody waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
+use bytes::Bytes;
 use redb::{Database, Durability};
 
 use crate::fault::{Fault, Health};
 use crate::journal::record::Id;
-use crate::layers::{Layer, Layers};
+use crate::layers::{Layer, Layers, Row};
 use crate::metrics::Metrics;
 use crate::schema::Mark;
 use crate::{pulse, table};
+
+/// Octets of rows that reach the tables in one transaction: some milliseconds'
+/// worth, and much more than a transaction costs by itself.
+const PORTION_BYTES: usize = if cfg!(test) { 300 } else { 512 * 1024 };
 
 /// A layer whose batches end with `number`.
 pub(crate) struct Job {
@@ -135,20 +141,47 @@ impl Ground {
         Ok(())
     }
 
+    /// The rows a portion at a time: a transaction each, so that no commit
+    /// takes the disk and a core for long. If it ends between two of them, the
+    /// journal still has all: only the last one notes how far the tables are.
     fn write(&self, job: &Job) -> Result<(), Fault> {
+        let rows: Vec<Row<'_>> = job.parts.iter().flat_map(|part| part.all()).collect();
+        let mut rest = rows.as_slice();
+        loop {
+            let (portion, behind) = rest.split_at(portion_of(rest));
+            rest = behind;
+            let mark = rest.is_empty().then_some(Mark {
+                id: self.id,
+                number: job.number,
+                is_needed: !job.is_last,
+            });
+            self.write_portion(portion, mark)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn write_portion(&self, rows: &[Row<'_>], mark: Option<Mark>) -> Result<(), Fault> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         transaction.set_quick_repair(self.is_recovery_instant);
-        for part in &job.parts {
-            table::settle(&transaction, part)?;
+        table::settle(&transaction, rows)?;
+        if let Some(mark) = mark {
+            mark.note(&transaction)?;
         }
-        let mark = Mark {
-            id: self.id,
-            number: job.number,
-            is_needed: !job.is_last,
-        };
-        mark.note(&transaction)?;
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// How many of the rows, from the first on, are a portion.
+fn portion_of(rows: &[Row<'_>]) -> usize {
+    let mut bytes = 0;
+    let within = rows.iter().take_while(|(_, key, value)| {
+        let is_within = bytes < PORTION_BYTES;
+        bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+        is_within
+    });
+    within.count()
 }

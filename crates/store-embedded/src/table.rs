@@ -10,7 +10,7 @@ use starling_store::Position;
 use starling_store::archive::Order;
 
 use crate::fault::Fault;
-use crate::layers::{Layer, Value};
+use crate::layers::{Layer, Row};
 use crate::view::View;
 
 /// Rows that stand together from so many on are put into their pages at once.
@@ -220,13 +220,13 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// Writes rows into the file itself.
-pub(crate) fn settle(transaction: &WriteTransaction, layer: &Layer) -> Result<(), Fault> {
-    for name in Name::ALL {
-        let rows: Vec<Row<'_>> = layer.rows(name).collect();
-        if rows.is_empty() {
+/// Writes rows into the file itself. Those of a layer come one table after the
+/// other, in the order of keys; later ones replace earlier ones.
+pub(crate) fn settle(transaction: &WriteTransaction, rows: &[Row<'_>]) -> Result<(), Fault> {
+    for rows in rows.chunk_by(|one, next| one.0 == next.0) {
+        let Some((name, ..)) = rows.first() else {
             continue;
-        }
+        };
         let mut table = transaction.open_table(name.definition())?;
         for run in rows.chunk_by(stand_together) {
             if run.len() < RUN_ROWS_MIN {
@@ -239,24 +239,21 @@ pub(crate) fn settle(transaction: &WriteTransaction, layer: &Layer) -> Result<()
     Ok(())
 }
 
-/// A row of a layer.
-type Row<'a> = (&'a Bytes, &'a Value);
-
 /// A table for writing.
 type Written<'a> = Table<'a, &'static [u8], &'static [u8]>;
 
 /// Whether two rows are put, and differ in their positions alone: then they
 /// most likely come one directly after the other in the file, too.
 fn stand_together(one: &Row<'_>, next: &Row<'_>) -> bool {
-    let before = |row: &Row<'_>| row.0.len().checked_sub(Position::BYTES);
-    let ((one_key, one_value), (next_key, next_value)) = (one, next);
+    let before = |row: &Row<'_>| row.1.len().checked_sub(Position::BYTES);
+    let ((_, one_key, one_value), (_, next_key, next_value)) = (one, next);
     one_value.is_some()
         && next_value.is_some()
         && before(one) == before(next)
         && before(one).is_some_and(|end| one_key[..end] == next_key[..end])
 }
 
-fn settle_one(table: &mut Written<'_>, (key, value): &Row<'_>) -> Result<(), Fault> {
+fn settle_one(table: &mut Written<'_>, (_, key, value): &Row<'_>) -> Result<(), Fault> {
     match value {
         Some(value) => table.insert(key.as_ref(), value.as_ref())?,
         None => table.remove(key.as_ref())?,
@@ -267,9 +264,9 @@ fn settle_one(table: &mut Written<'_>, (key, value): &Row<'_>) -> Result<(), Fau
 /// The same for rows that stand together, which are put into their pages at
 /// once instead of finding and changing a page for each of them.
 fn settle_run(table: &mut Written<'_>, mut run: &[Row<'_>]) -> Result<(), Fault> {
-    while let Some((first, _)) = run.first() {
+    while let Some((_, first, _)) = run.first() {
         let mut gap = table.lower_bound_mut(Bound::Included(first.as_ref()))?;
-        while let [(key, Some(value)), rest @ ..] = run {
+        while let [(_, key, Some(value)), rest @ ..] = run {
             match gap.insert_before(key.as_ref(), value.as_ref()) {
                 Ok(()) => run = rest,
                 Err(CursorError::UnorderedKey) => break,

@@ -177,7 +177,8 @@ mod tests {
             let layers: Vec<Layer> = levels.iter().map(|rows| layer(rows)).collect();
             let transaction = database.begin_write().unwrap();
             table::create_all(&transaction).unwrap();
-            table::settle(&transaction, &layers[0]).unwrap();
+            let rows: Vec<_> = layers[0].all().collect();
+            table::settle(&transaction, &rows).unwrap();
             transaction.commit().unwrap();
             let view = View {
                 layers: layers[1..].iter().rev().collect(),

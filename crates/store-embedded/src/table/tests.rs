@@ -47,7 +47,8 @@ proptest! {
                 layer.set(Name::Archive, Bytes::copy_from_slice(key), value);
             }
             let transaction = database.begin_write().unwrap();
-            settle(&transaction, &layer).unwrap();
+            let all: Vec<_> = layer.all().collect();
+            settle(&transaction, &all).unwrap();
             transaction.commit().unwrap();
             expected.extend(rows.clone());
         }
