@@ -34,7 +34,7 @@ pub fn describe() {
     metrics::describe_histogram!(
         SETTLE,
         Unit::Seconds,
-        "Time to put a part of the journal into the tables, beside other work. Longer than it takes to fill the next part: senders wait; use a faster disk or raise store.embedded.journal_bytes."
+        "Time to put a part of the journal into the tables, with rests for other work, which are left out once the next part is full. Longer than it takes to fill twice the next part: senders wait; use a faster disk or raise store.embedded.journal_bytes."
     );
     metrics::describe_gauge!(
         FREE,

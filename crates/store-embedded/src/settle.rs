@@ -1,12 +1,13 @@
 //! Puts what the journal made durable into the tables: a thread of its own
 //! takes a layer that has stopped to grow and writes all of it, in the order of
-//! keys and a portion at a time. Many batches share the pages they dirty, and
-//! nobody waits.
+//! keys and a portion at a time, with a rest after each. Many batches share the
+//! pages they dirty, and nobody waits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use redb::{Database, Durability};
@@ -21,6 +22,11 @@ use crate::{pulse, table};
 /// Octets of rows that reach the tables in one transaction: some milliseconds'
 /// worth, and much more than a transaction costs by itself.
 const PORTION_BYTES: usize = if cfg!(test) { 300 } else { 512 * 1024 };
+
+/// How many times as long as a portion took the thread rests after it, so that
+/// those who wait for acknowledgements have the processor most of the time. It
+/// does not rest once somebody waits for it.
+const REST_FACTOR: u32 = 2;
 
 /// A layer whose batches end with `number`.
 pub(crate) struct Job {
@@ -41,18 +47,50 @@ pub(crate) struct Settler {
 
 #[derive(Debug, Default)]
 struct Progress {
-    is_busy: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
+#[derive(Debug, Default)]
+struct State {
+    is_busy: bool,
+    /// Somebody waits for the end of it, or soon will.
+    is_hurried: bool,
+}
+
 impl Progress {
-    fn set(&self, is_busy: bool) {
-        *self.lock() = is_busy;
+    fn begin(&self) {
+        self.set(true, false);
+    }
+
+    fn end(&self) {
+        self.set(false, false);
+    }
+
+    fn set(&self, is_busy: bool, is_hurried: bool) {
+        *self.lock() = State {
+            is_busy,
+            is_hurried,
+        };
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, bool> {
-        self.is_busy.lock().unwrap_or_else(PoisonError::into_inner)
+    fn hurry(&self) {
+        self.lock().is_hurried = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until so much time has passed or there is a hurry.
+    fn pause(&self, time: Duration) {
+        let state = self.lock();
+        let woken = self
+            .changed
+            .wait_timeout_while(state, time, |state| !state.is_hurried);
+        drop(woken);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -82,23 +120,32 @@ impl Settler {
 
     /// Whether a layer is being settled.
     pub(crate) fn is_busy(&self) -> bool {
-        *self.progress.lock()
+        self.progress.lock().is_busy
+    }
+
+    /// Has it finish as soon as it can: there is little room for what comes next.
+    pub(crate) fn hurry(&self) {
+        self.progress.hurry();
     }
 
     /// Waits until none is.
-    pub(crate) fn rest(&self) {
-        let busy = self.progress.lock();
-        let rested = self.progress.changed.wait_while(busy, |busy| *busy);
-        drop(rested);
+    pub(crate) fn finish(&self) {
+        self.hurry();
+        let state = self.progress.lock();
+        let finished = self
+            .progress
+            .changed
+            .wait_while(state, |state| state.is_busy);
+        drop(finished);
     }
 
     /// Settles a layer, while none is being settled.
     pub(crate) fn settle(&self, job: Job) {
-        self.progress.set(true);
+        self.progress.begin();
         if let Some(jobs) = &self.jobs
             && jobs.send(job).is_err()
         {
-            self.progress.set(false); // It has failed, and the store with it.
+            self.progress.end(); // It has failed, and the store with it.
         }
     }
 }
@@ -106,6 +153,7 @@ impl Settler {
 impl Drop for Settler {
     fn drop(&mut self) {
         self.jobs = None;
+        self.hurry();
         if let Some(thread) = self.thread.take() {
             // It catches panics and stops the store.
             let _ = thread.join();
@@ -117,7 +165,7 @@ impl Ground {
     fn run(&self, jobs: &Receiver<Job>, progress: &Progress) {
         while let Ok(job) = jobs.recv() {
             // All of it: whatever fails here, the writer must not wait for ever.
-            let attempt = catch_unwind(AssertUnwindSafe(|| self.settle(job)));
+            let attempt = catch_unwind(AssertUnwindSafe(|| self.settle(job, progress)));
             match attempt {
                 Ok(Ok(())) => {}
                 // What the journal has stays there for the next start.
@@ -128,13 +176,13 @@ impl Ground {
                     self.health.fail_of_panic("writing the tables");
                 }
             }
-            progress.set(false);
+            progress.end();
         }
     }
 
-    fn settle(&self, job: Job) -> Result<(), Fault> {
+    fn settle(&self, job: Job, progress: &Progress) -> Result<(), Fault> {
         let started = pulse::now();
-        self.write(&job)?;
+        self.write(&job, progress)?;
         drop(job);
         self.layers.settled();
         self.metrics.settled(started.elapsed());
@@ -144,7 +192,7 @@ impl Ground {
     /// The rows a portion at a time: a transaction each, so that no commit
     /// takes the disk and a core for long. If it ends between two of them, the
     /// journal still has all: only the last one notes how far the tables are.
-    fn write(&self, job: &Job) -> Result<(), Fault> {
+    fn write(&self, job: &Job, progress: &Progress) -> Result<(), Fault> {
         let rows: Vec<Row<'_>> = job.parts.iter().flat_map(|part| part.all()).collect();
         let mut rest = rows.as_slice();
         loop {
@@ -155,10 +203,12 @@ impl Ground {
                 number: job.number,
                 is_needed: !job.is_last,
             });
+            let started = pulse::now();
             self.write_portion(portion, mark)?;
             if rest.is_empty() {
                 return Ok(());
             }
+            progress.pause(started.elapsed() * REST_FACTOR);
         }
     }
 
@@ -184,4 +234,22 @@ fn portion_of(rows: &[Row<'_>]) -> usize {
         is_within
     });
     within.count()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
+mod tests {
+    use super::*;
+
+    /// The writer waits for the settler when both segments are full: then every
+    /// rest would be one for all senders.
+    #[test]
+    fn nobody_waits_for_a_rest() {
+        let progress = Arc::new(Progress::default());
+        progress.begin();
+        let settler = Arc::clone(&progress);
+        let resting = std::thread::spawn(move || settler.pause(Duration::from_hours(1)));
+        progress.hurry();
+        resting.join().unwrap();
+    }
 }

@@ -135,12 +135,12 @@ impl Writer {
 
     /// Everything goes into the tables, and the journal is emptied.
     fn close(&mut self) {
-        self.settler.rest();
+        self.settler.finish();
         if self.health.check().is_err() {
             return; // The journal keeps what is not in the tables.
         }
         self.settle(true);
-        self.settler.rest();
+        self.settler.finish();
         if self.health.check().is_ok()
             && let Err(error) = self.journal.close(self.id)
         {
@@ -166,12 +166,13 @@ impl Writer {
             return Ok(());
         }
         if self.settler.is_busy() {
+            self.settler.hurry();
             if bytes < self.journal_bytes * OVERLONG_FACTOR {
                 return Ok(());
             }
-            self.settler.rest();
+            self.settler.finish();
         }
-        // It rests, too, when it has failed.
+        // It has finished, too, when it has failed.
         self.health.check()?;
         self.settle(false);
         Ok(())
