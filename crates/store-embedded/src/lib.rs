@@ -5,6 +5,7 @@
 //!   (`writer`): it is then in the journal (`journal`).
 //! * What is in the journal lies over the tables in memory (`layers`, `view`)
 //!   until a thread of its own has written it into them (`settle`).
+//! * A new entry of a log is known to replace none (`ends`).
 //! * A failed write or sync stops the store for good (`fault`); a full disk
 //!   does not get that far (`space`).
 //! * Reads see the last durable state and never wait for the writer
@@ -15,6 +16,7 @@
 mod apply;
 mod backup;
 pub mod config;
+mod ends;
 pub mod error;
 mod fault;
 mod journal;
@@ -48,6 +50,7 @@ pub use config::Config;
 pub use error::OpenError;
 pub use metrics::describe as describe_metrics;
 
+use ends::Ends;
 use fault::Health;
 use layers::Layers;
 use open::Opened;
@@ -129,6 +132,7 @@ impl Embedded {
             metrics,
             pulse: Arc::clone(&pulse),
             space: Arc::clone(&space),
+            ends: Ends::default(),
             gathered: 0,
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());

@@ -8,8 +8,11 @@ use bytes::Bytes;
 use redb::{CursorError, ReadOnlyTable, ReadTransaction, Table, TableDefinition, WriteTransaction};
 use starling_store::Position;
 use starling_store::archive::Order;
+use starling_xmpp::jid::BareJid;
 
+use crate::ends::Ends;
 use crate::fault::Fault;
+use crate::key;
 use crate::layers::{Layer, Row};
 use crate::view::View;
 
@@ -115,13 +118,15 @@ impl Name {
 pub(crate) struct Tables<'a> {
     before: View<'a>,
     changes: Layer,
+    ends: &'a mut Ends,
 }
 
 impl<'a> Tables<'a> {
-    pub(crate) fn new(before: View<'a>) -> Self {
+    pub(crate) fn new(before: View<'a>, ends: &'a mut Ends) -> Self {
         Tables {
             before,
             changes: Layer::default(),
+            ends,
         }
     }
 
@@ -137,11 +142,7 @@ impl<'a> Tables<'a> {
 
     /// All rows, with what is changed so far.
     pub(crate) fn now(&self) -> View<'_> {
-        let before = self.before.layers.iter().copied();
-        View {
-            layers: std::iter::once(&self.changes).chain(before).collect(),
-            tables: self.before.tables,
-        }
+        now(&self.before, &self.changes)
     }
 
     /// A copy of one value.
@@ -174,14 +175,20 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Puts a value and returns a copy of the one it replaces.
-    pub(crate) fn replace(
+    /// Puts an entry of a log and returns a copy of the one it replaces.
+    pub(crate) fn put_entry(
         &mut self,
-        name: Name,
-        key: Vec<u8>,
+        owner: &BareJid,
+        position: Position,
         value: Vec<u8>,
     ) -> Result<Option<Vec<u8>>, Fault> {
-        let old = self.value(name, &key)?;
+        let (name, key) = (Name::Archive, key::entry(owner, position));
+        let (before, changes) = (&self.before, &self.changes);
+        let last = || last_entry(&now(before, changes), owner);
+        let old = match self.ends.move_to(owner, position, last)? {
+            true => None,
+            false => self.value(name, &key)?,
+        };
         self.changes.set(name, key.into(), Some(value.into()));
         Ok(old)
     }
@@ -218,6 +225,27 @@ impl<'a> Tables<'a> {
         }
         Ok(())
     }
+}
+
+/// All rows as they were before, with what is changed so far.
+fn now<'a>(before: &View<'a>, changes: &'a Layer) -> View<'a> {
+    let layers = before.layers.iter().copied();
+    View {
+        layers: std::iter::once(changes).chain(layers).collect(),
+        tables: before.tables,
+    }
+}
+
+/// Where the last entry of a log is.
+fn last_entry(view: &View<'_>, owner: &BareJid) -> Result<Option<Position>, Fault> {
+    let start = key::owner(owner);
+    let end = key::end_of(&start);
+    let mut last = None;
+    view.each(Name::Archive, &(start..end), Order::Descending, |key, _| {
+        last = Some(key::entry_of(key));
+        false
+    })?;
+    Ok(last.transpose()?.map(|(_, position)| position))
 }
 
 /// Writes rows into the file itself. Those of a layer come one table after the

@@ -12,6 +12,7 @@ use starling_store::{Account, Creation, Error, Write};
 use starling_xmpp::jid::BareJid;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::ends::Ends;
 use crate::fault::{Fault, Health};
 use crate::journal::Journal;
 use crate::journal::record::Id;
@@ -96,6 +97,7 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) space: Arc<Space>,
+    pub(crate) ends: Ends,
     /// Commits that shared the last sync: so many may be about to come back.
     pub(crate) gathered: usize,
 }
@@ -325,15 +327,16 @@ impl Writer {
     }
 
     fn changes<T>(
-        &self,
+        &mut self,
         change: impl FnOnce(&mut Tables<'_>) -> Result<T, Stop>,
     ) -> Result<(T, Layer), Stop> {
         let (levels, transaction) = self.layers.now_with(|| self.database.begin_read());
         let file = File::new(transaction.map_err(|error| Stop::Store(error.into()))?);
-        let mut tables = Tables::new(View {
+        let before = View {
             layers: levels.newest_first().collect(),
             tables: &file,
-        });
+        };
+        let mut tables = Tables::new(before, &mut self.ends);
         let result = change(&mut tables)?;
         Ok((result, tables.into_changes()))
     }

@@ -35,8 +35,7 @@ pub(super) fn apply(
 }
 
 fn append(tables: &mut Tables<'_>, owner: &BareJid, entry: &Entry) -> Result<(), Fault> {
-    let key = key::entry(owner, entry.position);
-    let old = tables.replace(Name::Archive, key, record::encode_entry(entry))?;
+    let old = tables.put_entry(owner, entry.position, record::encode_entry(entry))?;
     let old = old.and_then(|old| record::decode_entry(entry.position, &old).ok());
     if let Some(old) = old.filter(|old| old.is_archived) {
         forget(tables, owner, &old.peer, old.position)?;
