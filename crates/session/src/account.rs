@@ -206,6 +206,13 @@ impl Account {
         Some(found)
     }
 
+    /// Adds a session. Most accounts have one, and it is large: there is room for
+    /// as many as there are, not for the four that a list begins with.
+    pub(crate) fn add_session(&mut self, session: Session) {
+        self.sessions.reserve_exact(1);
+        self.sessions.push(session);
+    }
+
     /// Whether a session, or the stream of one that was ended, may still take
     /// something.
     pub(crate) fn has_way_to(&self, id: SessionId) -> bool {

@@ -184,7 +184,7 @@ fn open(ctx: &mut Ctx, request: Bind) {
         account: ctx.account.jid.clone(),
         id: session,
     };
-    ctx.account.sessions.push(Session {
+    ctx.account.add_session(Session {
         id: session,
         jid,
         client: request.client,

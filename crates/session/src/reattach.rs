@@ -100,7 +100,7 @@ fn open(
         config.unacknowledged_bytes_max,
     );
     let (presence, priority, slots) = present(summary.presence);
-    ctx.account.sessions.push(Session {
+    ctx.account.add_session(Session {
         id,
         jid,
         client: summary.client,
