@@ -68,11 +68,7 @@ async fn a_shard_that_cannot_be_served_does_not_hold_up_a_node_that_stops() {
     let (romeo, at_romeo) = world.online("romeo@localhost").await;
     let (juliet, at_juliet) = world.online("juliet@localhost").await;
     unserved(&world, &romeo, &juliet).await;
-    let (summary, downstream) = at_juliet.known();
-    let brought = world
-        .second
-        .reattach(request(&juliet, &at_juliet, summary, downstream));
-    let mut brought = pin!(brought);
+    let mut brought = pin!(world.bring(&juliet, &at_juliet));
     assert!(brought.as_mut().now_or_never().is_none(), "it is not read");
     freeze_soon(&world.second).await;
     assert!(brought.as_mut().now_or_never().is_none(), "it is frozen");
