@@ -184,7 +184,7 @@ impl<'a> Tables<'a> {
     ) -> Result<Option<Vec<u8>>, Fault> {
         let (name, key) = (Name::Archive, key::entry(owner, position));
         let (before, changes) = (&self.before, &self.changes);
-        let last = || last_entry(&now(before, changes), owner);
+        let last = || now(before, changes).last_entry(owner);
         let old = match self.ends.move_to(owner, position, last)? {
             true => None,
             false => self.value(name, &key)?,
@@ -234,18 +234,6 @@ fn now<'a>(before: &View<'a>, changes: &'a Layer) -> View<'a> {
         layers: std::iter::once(changes).chain(layers).collect(),
         tables: before.tables,
     }
-}
-
-/// Where the last entry of a log is.
-fn last_entry(view: &View<'_>, owner: &BareJid) -> Result<Option<Position>, Fault> {
-    let start = key::owner(owner);
-    let end = key::end_of(&start);
-    let mut last = None;
-    view.each(Name::Archive, &(start..end), Order::Descending, |key, _| {
-        last = Some(key::entry_of(key));
-        false
-    })?;
-    Ok(last.transpose()?.map(|(_, position)| position))
 }
 
 /// Writes rows into the file itself. Those of a layer come one table after the

@@ -5,11 +5,14 @@ use std::iter::Peekable;
 use std::ops::Range;
 
 use redb::AccessGuard;
+use starling_store::Position;
 use starling_store::archive::Order;
+use starling_xmpp::jid::BareJid;
 
 use crate::fault::Fault;
 use crate::layers::{Layer, Value};
 use crate::table::{File, Name};
+use crate::{key, record};
 
 /// The rows of a layer within a range.
 type Rows<'a> = Peekable<Box<dyn Iterator<Item = (&'a [u8], &'a Value)> + 'a>>;
@@ -99,6 +102,18 @@ impl View<'_> {
                 return Ok(());
             }
         }
+    }
+
+    /// Where the last entry of a log is.
+    pub(crate) fn last_entry(&self, owner: &BareJid) -> Result<Option<Position>, Fault> {
+        let prefix = key::owner(owner);
+        let end = key::end_of(&prefix);
+        let (range, mut last) = (prefix.clone()..end, None);
+        self.each(Name::Archive, &range, Order::Descending, |key, _| {
+            last = Some(record::decode_position(&key[prefix.len()..]));
+            false
+        })?;
+        Ok(last.transpose()?)
     }
 
     fn rows<'a>(&'a self, name: Name, range: &Range<Vec<u8>>, order: Order) -> Vec<Rows<'a>> {

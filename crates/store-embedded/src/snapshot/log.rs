@@ -44,15 +44,7 @@ impl Snapshot {
     }
 
     pub(crate) fn archive_last(&self, owner: &BareJid) -> Result<Option<Position>, Fault> {
-        let prefix = key::owner(owner);
-        let end = key::end_of(&prefix);
-        let (range, mut last) = (prefix.clone()..end, None);
-        self.view()
-            .each(Name::Archive, &range, Order::Descending, |key, _| {
-                last = Some(record::decode_position(&key[prefix.len()..]));
-                false
-            })?;
-        Ok(last.transpose()?)
+        self.view().last_entry(owner)
     }
 
     pub(crate) fn offline_tally(&self, owner: &BareJid, after: Position) -> Result<Tally, Fault> {
