@@ -122,7 +122,7 @@ impl Acks {
     /// What the client has not been told of its stanzas, at the end.
     pub(super) fn last_answer(&mut self, committed: u32, out: &mut BytesMut) {
         let managed = self.managed.as_mut();
-        if let Some(answer) = managed.and_then(|managed| managed.news(committed, true)) {
+        if let Some(answer) = managed.and_then(|managed| managed.last(committed)) {
             write(&answer, out);
         }
     }
@@ -164,8 +164,9 @@ impl Connection {
         if let Some(management) = &taken.enabled {
             let managed = acks.managed.insert(acks.enabled(management));
             acks.is_enabling = false;
-            if std::mem::take(&mut acks.is_answer_owed) {
-                let answer = managed.answer(committed, self.credit.received());
+            if std::mem::take(&mut acks.is_answer_owed)
+                && let Some(answer) = managed.answer(committed, self.credit.received())
+            {
                 write(&answer, &mut self.outgoing);
             }
         }
@@ -266,10 +267,9 @@ impl Connection {
         self.slow_down();
         match nonza.name() {
             "r" if self.acks.is_managed() => {
-                // §4: answered at once, with what is durable by now.
                 let (committed, received) = (self.credit.committed(), self.credit.received());
-                if let Some(managed) = &mut self.acks.managed {
-                    let answer = managed.answer(committed, received);
+                let managed = self.acks.managed.as_mut();
+                if let Some(answer) = managed.and_then(|of| of.answer(committed, received)) {
                     self.say(|out| write(&answer, out));
                 }
                 Ok(())

@@ -13,6 +13,12 @@ use crate::features::sm;
 const TELL_STANZAS: u32 = 16;
 const TELL_AFTER: Duration = Duration::from_millis(250);
 
+/// A client that asks about what is just being dealt with is answered once that
+/// is done, or so much later: one `<a/>` that says what it wants to hear instead
+/// of one that does not and another behind it. XEP-0198 §4 lets an answer wait
+/// for nothing but a time, so this is the longest it does.
+const ANSWER_WITHIN: Duration = Duration::from_millis(50);
+
 /// Stream management is on.
 pub(super) struct Managed {
     /// Where the counts of the client begin.
@@ -23,6 +29,8 @@ pub(super) struct Managed {
     /// The number of its last stanza when it asked, if it was not told of that
     /// one: it waits, and is told as soon as there is news.
     awaited: Option<u32>,
+    /// It asked, and nothing was said since.
+    is_answer_owed: bool,
     /// When it is told although there is nothing else to say, and whether that
     /// time has come.
     pub(super) tell_at: Option<Instant>,
@@ -42,6 +50,7 @@ impl Managed {
             sent_base: management.sent,
             told: committed,
             awaited: None,
+            is_answer_owed: false,
             tell_at: None,
             is_telling_due: false,
             acked,
@@ -50,26 +59,42 @@ impl Managed {
         }
     }
 
-    /// `<a/>` for a client that asks (XEP-0198 §4).
-    pub(super) fn answer(&mut self, committed: u32, received: u32) -> Element {
-        let answer = self.tell(committed);
-        self.awaited = is_ahead(received, self.told).then_some(received);
-        answer
+    /// `<a/>` for a client that asks (XEP-0198 §4), unless what it asks about is
+    /// being dealt with: then [`Managed::news`] gives the answer.
+    pub(super) fn answer(&mut self, committed: u32, received: u32) -> Option<Element> {
+        if !is_ahead(received, committed) {
+            return Some(self.tell(committed));
+        }
+        self.awaited = Some(received);
+        self.is_answer_owed = true;
+        self.tell_within(ANSWER_WITHIN);
+        None
     }
 
-    /// `<a/>` for a client that did not, if it is time. One more element costs
-    /// little if something is written anyway.
+    /// `<a/>` for a client that did not ask, or has not been answered, if it is
+    /// time. One more element costs little if something is written anyway.
     pub(super) fn news(&mut self, committed: u32, is_writing: bool) -> Option<Element> {
         if !is_ahead(committed, self.told) {
-            return None;
+            let is_answer_due = self.is_answer_owed && self.is_telling_due;
+            return is_answer_due.then(|| self.tell(committed));
         }
         let is_much = committed.wrapping_sub(self.told) >= TELL_STANZAS;
         if is_writing || is_much || self.is_telling_due || self.awaited.is_some() {
             return Some(self.tell(committed));
         }
-        let at = || Instant::now() + TELL_AFTER;
-        self.tell_at.get_or_insert_with(at);
+        self.tell_within(TELL_AFTER);
         None
+    }
+
+    /// `<a/>` for a client that hears no more of this stream, if there is one.
+    pub(super) fn last(&mut self, committed: u32) -> Option<Element> {
+        self.is_telling_due = true;
+        self.news(committed, true)
+    }
+
+    fn tell_within(&mut self, time: Duration) {
+        let at = Instant::now() + time;
+        self.tell_at = Some(self.tell_at.map_or(at, |known| known.min(at)));
     }
 
     /// Whether the client has not been told for long enough. It is so once.
@@ -89,6 +114,7 @@ impl Managed {
         }
         let told = self.told;
         self.awaited = self.awaited.filter(|awaited| is_ahead(*awaited, told));
+        self.is_answer_owed = false;
         self.tell_at = None;
         self.is_telling_due = false;
         sm::answer(told.wrapping_sub(self.received_base))
@@ -114,12 +140,51 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_asked_too_early_is_told_at_once() {
+    fn a_client_that_asks_about_what_is_dealt_with_is_answered_at_once() {
         let mut managed = managed();
-        assert_eq!(h(Some(managed.answer(1, 3))).as_deref(), Some("1"));
-        assert_eq!(h(managed.news(2, false)).as_deref(), Some("2"));
+        assert_eq!(h(managed.answer(2, 2)).as_deref(), Some("2"));
+        assert_eq!(h(managed.answer(2, 2)).as_deref(), Some("2"), "each time");
+        assert_eq!(managed.tell_at, None);
+    }
+
+    #[test]
+    fn a_client_that_asks_too_early_is_answered_once_there_is_news() {
+        let mut managed = managed();
+        assert_eq!(h(managed.answer(0, 3)), None);
+        assert_eq!(h(managed.news(1, false)).as_deref(), Some("1"));
         assert_eq!(h(managed.news(3, false)).as_deref(), Some("3"));
+        assert_eq!(managed.tell_at, None, "and not a second time");
         assert_eq!(h(managed.news(4, false)), None, "it did not ask for that");
+    }
+
+    #[test]
+    fn no_answer_waits_for_more_than_a_time() {
+        let mut managed = managed();
+        assert_eq!(h(managed.answer(0, 1)), None);
+        let due = managed.tell_at.unwrap();
+        assert!(due <= Instant::now() + ANSWER_WITHIN);
+        assert_eq!(h(managed.news(0, true)), None, "it may be any moment");
+        assert!(managed.is_telling_due(due));
+        assert_eq!(h(managed.news(0, false)).as_deref(), Some("0"));
+        assert_eq!(h(managed.news(0, true)), None, "once");
+        assert_eq!(h(managed.news(1, false)).as_deref(), Some("1"), "still");
+    }
+
+    #[test]
+    fn what_was_put_off_is_not_put_off_for_longer_by_a_question() {
+        let mut managed = managed();
+        assert_eq!(h(managed.news(1, false)), None);
+        let due = managed.tell_at.unwrap();
+        assert_eq!(h(managed.answer(1, 2)), None);
+        assert!(managed.tell_at.unwrap() < due);
+    }
+
+    #[test]
+    fn a_client_that_goes_is_answered_before() {
+        let mut managed = managed();
+        assert_eq!(h(managed.last(0)), None, "it did not ask");
+        assert_eq!(h(managed.answer(0, 1)), None);
+        assert_eq!(h(managed.last(0)).as_deref(), Some("0"));
     }
 
     #[test]
