@@ -73,6 +73,16 @@ impl Layer {
         })
     }
 
+    /// How many rows that are.
+    pub(crate) fn len(&self) -> usize {
+        self.tables.iter().map(BTreeMap::len).sum()
+    }
+
+    /// Takes it apart, row by row.
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = (Bytes, Value)> {
+        self.tables.into_iter().flatten()
+    }
+
     /// Puts another over this one.
     pub(crate) fn cover(&mut self, newer: Layer) {
         self.bytes += newer.bytes;
@@ -156,11 +166,10 @@ impl Layers {
         levels.settling.clone()
     }
 
-    /// The rows of the layer that settles are in the tables.
+    /// The rows of the layer that settles are in the tables. Whoever gave them
+    /// there still has them: to free so many takes a while.
     pub(crate) fn settled(&self) {
-        let settled = std::mem::take(&mut self.lock().settling);
-        // Freed without the lock: there may be many rows.
-        drop(settled);
+        self.lock().settling.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, Levels> {

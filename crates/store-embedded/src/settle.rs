@@ -1,13 +1,14 @@
 //! Puts what the journal made durable into the tables: a thread of its own
 //! takes a layer that has stopped to grow and writes all of it, in the order of
-//! keys and a portion at a time, with a rest after each. Many batches share the
-//! pages they dirty, and nobody waits.
+//! keys and a portion at a time, with many rests (`pace`). Many batches share
+//! the pages they dirty, and nobody waits.
+
+mod pace;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use bytes::Bytes;
 use redb::{Database, Durability};
@@ -18,15 +19,15 @@ use crate::layers::{Layer, Layers, Row};
 use crate::metrics::Metrics;
 use crate::schema::Mark;
 use crate::{pulse, table};
+use pace::{Pace, Progress};
 
 /// Octets of rows that reach the tables in one transaction: some milliseconds'
 /// worth, and much more than a transaction costs by itself.
 const PORTION_BYTES: usize = if cfg!(test) { 300 } else { 512 * 1024 };
 
-/// How many times as long as a portion took the thread rests after it, so that
-/// those who wait for acknowledgements have the processor most of the time. It
-/// does not rest once somebody waits for it.
-const REST_FACTOR: u32 = 2;
+/// How often it is looked whether a layer is still being read. Most who read
+/// are done within a rest; the others free it themselves.
+const READ_TRIES: usize = 10;
 
 /// A layer whose batches end with `number`.
 pub(crate) struct Job {
@@ -43,55 +44,6 @@ pub(crate) struct Settler {
     jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
     progress: Arc<Progress>,
-}
-
-#[derive(Debug, Default)]
-struct Progress {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    is_busy: bool,
-    /// Somebody waits for the end of it, or soon will.
-    is_hurried: bool,
-}
-
-impl Progress {
-    fn begin(&self) {
-        self.set(true, false);
-    }
-
-    fn end(&self) {
-        self.set(false, false);
-    }
-
-    fn set(&self, is_busy: bool, is_hurried: bool) {
-        *self.lock() = State {
-            is_busy,
-            is_hurried,
-        };
-        self.changed.notify_all();
-    }
-
-    fn hurry(&self) {
-        self.lock().is_hurried = true;
-        self.changed.notify_all();
-    }
-
-    /// Waits until so much time has passed or there is a hurry.
-    fn pause(&self, time: Duration) {
-        let state = self.lock();
-        let woken = self
-            .changed
-            .wait_timeout_while(state, time, |state| !state.is_hurried);
-        drop(woken);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What the thread works with.
@@ -120,7 +72,12 @@ impl Settler {
 
     /// Whether a layer is being settled.
     pub(crate) fn is_busy(&self) -> bool {
-        self.progress.lock().is_busy
+        self.progress.is_busy()
+    }
+
+    /// How much of the room for what comes next is left decides how fast it is.
+    pub(crate) fn filled(&self, bytes: u64, journal_bytes: u64) {
+        self.progress.filled(bytes, journal_bytes);
     }
 
     /// Has it finish as soon as it can: there is little room for what comes next.
@@ -131,12 +88,7 @@ impl Settler {
     /// Waits until none is.
     pub(crate) fn finish(&self) {
         self.hurry();
-        let state = self.progress.lock();
-        let finished = self
-            .progress
-            .changed
-            .wait_while(state, |state| state.is_busy);
-        drop(finished);
+        self.progress.finish();
     }
 
     /// Settles a layer, while none is being settled.
@@ -182,9 +134,13 @@ impl Ground {
 
     fn settle(&self, job: Job, progress: &Progress) -> Result<(), Fault> {
         let started = pulse::now();
-        self.write(&job, progress)?;
-        drop(job);
+        let rows = job.parts.iter().map(|part| part.len()).sum();
+        let mut pace = Pace::new(progress, rows);
+        self.write(&job, &mut pace)?;
         self.layers.settled();
+        for part in job.parts {
+            free(part, &mut pace);
+        }
         self.metrics.settled(started.elapsed());
         Ok(())
     }
@@ -192,64 +148,62 @@ impl Ground {
     /// The rows a portion at a time: a transaction each, so that no commit
     /// takes the disk and a core for long. If it ends between two of them, the
     /// journal still has all: only the last one notes how far the tables are.
-    fn write(&self, job: &Job, progress: &Progress) -> Result<(), Fault> {
-        let rows: Vec<Row<'_>> = job.parts.iter().flat_map(|part| part.all()).collect();
-        let mut rest = rows.as_slice();
+    fn write(&self, job: &Job, pace: &mut Pace<'_>) -> Result<(), Fault> {
+        let mut rows = job.parts.iter().flat_map(|part| part.all()).peekable();
         loop {
-            let (portion, behind) = rest.split_at(portion_of(rest));
-            rest = behind;
-            let mark = rest.is_empty().then_some(Mark {
+            let portion = portion_of(&mut rows);
+            let is_last = rows.peek().is_none();
+            let mark = is_last.then_some(Mark {
                 id: self.id,
                 number: job.number,
                 is_needed: !job.is_last,
             });
-            let started = pulse::now();
-            self.write_portion(portion, mark)?;
-            if rest.is_empty() {
+            self.write_portion(&portion, mark, pace)?;
+            if is_last {
                 return Ok(());
             }
-            progress.pause(started.elapsed() * REST_FACTOR);
         }
     }
 
-    fn write_portion(&self, rows: &[Row<'_>], mark: Option<Mark>) -> Result<(), Fault> {
+    fn write_portion(
+        &self,
+        rows: &[Row<'_>],
+        mark: Option<Mark>,
+        pace: &mut Pace<'_>,
+    ) -> Result<(), Fault> {
         let mut transaction = self.database.begin_write()?;
         transaction.set_durability(Durability::Immediate)?;
         transaction.set_quick_repair(self.is_recovery_instant);
-        table::settle(&transaction, rows)?;
+        table::settle_slowly(&transaction, rows, |rows| pace.worked(rows))?;
         if let Some(mark) = mark {
             mark.note(&transaction)?;
         }
         transaction.commit()?;
+        pace.worked(0);
         Ok(())
     }
 }
 
-/// How many of the rows, from the first on, are a portion.
-fn portion_of(rows: &[Row<'_>]) -> usize {
-    let mut bytes = 0;
-    let within = rows.iter().take_while(|(_, key, value)| {
-        let is_within = bytes < PORTION_BYTES;
-        bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
-        is_within
-    });
-    within.count()
+/// Frees what is in the tables, as slowly as it was put there: whoever has just
+/// read it last would have to do so at once.
+fn free(mut part: Arc<Layer>, pace: &mut Pace<'_>) {
+    for _ in 0..READ_TRIES {
+        match Arc::try_unwrap(part) {
+            Ok(part) => return part.into_rows().for_each(|_row| pace.worked(0)),
+            Err(read) => part = read,
+        }
+        pace.rest();
+    }
 }
 
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests panic on failure")]
-mod tests {
-    use super::*;
-
-    /// The writer waits for the settler when both segments are full: then every
-    /// rest would be one for all senders.
-    #[test]
-    fn nobody_waits_for_a_rest() {
-        let progress = Arc::new(Progress::default());
-        progress.begin();
-        let settler = Arc::clone(&progress);
-        let resting = std::thread::spawn(move || settler.pause(Duration::from_hours(1)));
-        progress.hurry();
-        resting.join().unwrap();
+/// The next rows, as many as a portion has.
+fn portion_of<'a>(rows: &mut impl Iterator<Item = Row<'a>>) -> Vec<Row<'a>> {
+    let (mut portion, mut bytes) = (Vec::new(), 0);
+    while bytes < PORTION_BYTES
+        && let Some(row) = rows.next()
+    {
+        bytes += row.1.len() + row.2.as_ref().map_or(0, Bytes::len);
+        portion.push(row);
     }
+    portion
 }

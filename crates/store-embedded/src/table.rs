@@ -239,6 +239,16 @@ fn now<'a>(before: &View<'a>, changes: &'a Layer) -> View<'a> {
 /// Writes rows into the file itself. Those of a layer come one table after the
 /// other, in the order of keys; later ones replace earlier ones.
 pub(crate) fn settle(transaction: &WriteTransaction, rows: &[Row<'_>]) -> Result<(), Fault> {
+    settle_slowly(transaction, rows, |_| {})
+}
+
+/// The same, telling after every few rows how many they were: whoever hears it
+/// may rest.
+pub(crate) fn settle_slowly(
+    transaction: &WriteTransaction,
+    rows: &[Row<'_>],
+    mut rest: impl FnMut(usize),
+) -> Result<(), Fault> {
     for rows in rows.chunk_by(|one, next| one.0 == next.0) {
         let Some((name, ..)) = rows.first() else {
             continue;
@@ -250,6 +260,7 @@ pub(crate) fn settle(transaction: &WriteTransaction, rows: &[Row<'_>]) -> Result
             } else {
                 settle_run(&mut table, run)?;
             }
+            rest(run.len());
         }
     }
     Ok(())
