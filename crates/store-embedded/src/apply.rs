@@ -118,7 +118,10 @@ fn account(
 fn erase(tables: &mut Tables<'_>, owner: &BareJid) -> Result<(), Fault> {
     let prefix = key::owner(owner);
     let end = key::end_of(&prefix);
-    for name in Name::ALL.into_iter().filter(|name| name.is_owned()) {
+    for name in Name::ALL
+        .into_iter()
+        .filter(|name| name.is_owned() && !name.is_derived())
+    {
         tables.remove_range(name, &prefix, &end)?;
     }
     Ok(())

@@ -113,7 +113,7 @@ fn copy(snapshot: &Snapshot, to: &Path, space: Option<&Space>) -> Result<(), Tro
     let transaction = database.begin_write()?;
     table::create_all(&transaction)?;
     transaction.commit()?;
-    for name in Name::ALL {
+    for name in Name::ALL.into_iter().filter(|name| !name.is_derived()) {
         copy_table(snapshot, &database, name, space)?;
     }
     // Everything before was not synced; this transaction carries all of it.

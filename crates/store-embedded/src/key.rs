@@ -107,11 +107,10 @@ pub(crate) fn peer(of: &BareJid, peer: &Jid) -> Vec<u8> {
     key
 }
 
-/// A pointer's row.
-pub(crate) fn peer_entry(of: &BareJid, with: &Jid, position: Position) -> Vec<u8> {
-    let mut key = peer(of, with);
-    key.extend_from_slice(&position.to_bytes());
-    key
+/// A pointer's row: the beginning of the owner's keys, the bare address, and
+/// the position.
+pub(crate) fn peer_entry(owner: &[u8], bare: &str, position: &[u8]) -> Vec<u8> {
+    [owner, bare.as_bytes(), &[END], position].concat()
 }
 
 /// A row of the outbox: shard and hour, big-endian, then its position.
@@ -154,13 +153,6 @@ pub(crate) fn outbox_peers(shard: u16) -> (Vec<u8>, Vec<u8>) {
     from.push(0);
     to.push(u8::MAX);
     (from, to)
-}
-
-/// The owner and the place that a key of the log names.
-pub(crate) fn entry_of(key: &[u8]) -> Result<(BareJid, Position), Malformed> {
-    let bad = Malformed("a key that names no entry");
-    let (owner, position) = key.split_last_chunk().ok_or(bad)?;
-    Ok((account_of(owner)?, Position::from_bytes(*position)))
 }
 
 /// The first key behind everything that begins with `prefix`.

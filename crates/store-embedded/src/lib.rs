@@ -5,7 +5,8 @@
 //!   (`writer`): it is then in the journal (`journal`).
 //! * What is in the journal lies over the tables in memory (`layers`, `view`)
 //!   until a thread of its own has written it into them (`settle`).
-//! * A new entry of a log is known to replace none (`ends`).
+//! * Entries in the tables have pointers, by which the conversation with one
+//!   address is found (`pointer`).
 //! * A failed write or sync stops the store for good (`fault`); a full disk
 //!   does not get that far (`space`).
 //! * Reads see the last durable state and never wait for the writer
@@ -16,7 +17,6 @@
 mod apply;
 mod backup;
 pub mod config;
-mod ends;
 pub mod error;
 mod fault;
 mod journal;
@@ -24,6 +24,7 @@ mod key;
 mod layers;
 mod metrics;
 mod open;
+mod pointer;
 mod pulse;
 mod schema;
 mod settle;
@@ -50,7 +51,6 @@ pub use config::Config;
 pub use error::OpenError;
 pub use metrics::describe as describe_metrics;
 
-use ends::Ends;
 use fault::Health;
 use layers::Layers;
 use open::Opened;
@@ -132,7 +132,6 @@ impl Embedded {
             metrics,
             pulse: Arc::clone(&pulse),
             space: Arc::clone(&space),
-            ends: Ends::default(),
             gathered: 0,
         };
         let thread = std::thread::Builder::new().name("store-writer".to_owned());

@@ -4,11 +4,11 @@
 
 use redb::{Database, Durability, ReadableDatabase, WriteTransaction};
 
-use crate::apply::log;
 use crate::codec::Malformed;
 use crate::fault::Fault;
 use crate::journal::record::Id;
 use crate::journal::{Journal, Medium, recovery};
+use crate::pointer;
 use crate::table::{self, Name};
 
 /// The row that holds the version. Keys of others do not begin with a zero.
@@ -21,14 +21,15 @@ pub(crate) const JOURNAL_KEY: &[u8] = b"\0journal";
 ///
 /// All steps a file needs run in one transaction: a crash on the way leaves
 /// the old version. Steps are only ever added.
-const MIGRATIONS: [Migration; 5] = [
+const MIGRATIONS: [Migration; 6] = [
     table::create_all,
-    log::point_to_all,
+    pointer::point_to_all,
     // The tables of the outbox; the others are there.
     table::create_all,
     // What accounts publish has tables of its own.
     table::create_all,
     with_journal,
+    with_derived_pointers,
 ];
 
 type Migration = fn(&WriteTransaction) -> Result<(), Fault>;
@@ -65,6 +66,13 @@ impl From<recovery::Unfit> for Unfit {
 /// programs must not open it from here on.
 #[expect(clippy::unnecessary_wraps, reason = "a step, as others are")]
 fn with_journal(_: &WriteTransaction) -> Result<(), Fault> {
+    Ok(())
+}
+
+/// The journal holds no pointers any more; older programs would settle it
+/// without making any.
+#[expect(clippy::unnecessary_wraps, reason = "a step, as others are")]
+fn with_derived_pointers(_: &WriteTransaction) -> Result<(), Fault> {
     Ok(())
 }
 

@@ -25,6 +25,9 @@ use pace::{Pace, Progress};
 /// worth, and much more than a transaction costs by itself.
 const PORTION_BYTES: usize = if cfg!(test) { 300 } else { 512 * 1024 };
 
+/// Rows that are freed without looking at the time.
+const FREED_ROWS: usize = 16;
+
 /// How often it is looked whether a layer is still being read. Most who read
 /// are done within a rest; the others free it themselves.
 const READ_TRIES: usize = 10;
@@ -189,7 +192,13 @@ impl Ground {
 fn free(mut part: Arc<Layer>, pace: &mut Pace<'_>) {
     for _ in 0..READ_TRIES {
         match Arc::try_unwrap(part) {
-            Ok(part) => return part.into_rows().for_each(|_row| pace.worked(0)),
+            Ok(part) => {
+                let mut rows = part.into_rows();
+                while rows.by_ref().take(FREED_ROWS).count() > 0 {
+                    pace.worked(0);
+                }
+                return;
+            }
             Err(read) => part = read,
         }
         pace.rest();

@@ -1,23 +1,19 @@
 //! The tables of the file, all from bytes to bytes. Keys are made in `key`,
 //! values in `record`.
 
+mod settling;
+
 use std::cell::OnceCell;
-use std::ops::Bound;
 
 use bytes::Bytes;
-use redb::{CursorError, ReadOnlyTable, ReadTransaction, Table, TableDefinition, WriteTransaction};
-use starling_store::Position;
+use redb::{ReadOnlyTable, ReadTransaction, TableDefinition, WriteTransaction};
 use starling_store::archive::Order;
-use starling_xmpp::jid::BareJid;
 
-use crate::ends::Ends;
 use crate::fault::Fault;
-use crate::key;
-use crate::layers::{Layer, Row};
+use crate::layers::Layer;
 use crate::view::View;
 
-/// Rows that stand together from so many on are put into their pages at once.
-const RUN_ROWS_MIN: usize = 4;
+pub(crate) use settling::{Row, settle, settle_slowly};
 
 type Definition = TableDefinition<'static, &'static [u8], &'static [u8]>;
 
@@ -30,7 +26,7 @@ pub(crate) enum Name {
     AccountExtra,
     /// The logs.
     Archive,
-    /// Pointers into the logs, by the other side.
+    /// Pointers into the logs, by the other side: `pointer` makes them.
     ArchivePeer,
     /// One row per blocked address.
     Blocklist,
@@ -81,6 +77,12 @@ impl Name {
         !matches!(self, Name::Meta | Name::Outbox | Name::OutboxMark)
     }
 
+    /// Whether its rows follow from those of another one, and come and go with
+    /// them in the file: nobody else writes any.
+    pub(crate) fn is_derived(self) -> bool {
+        self == Name::ArchivePeer
+    }
+
     /// How the journal calls it: its place in [`Name::ALL`], which only grows
     /// at its end.
     pub(crate) fn number(self) -> u8 {
@@ -118,15 +120,13 @@ impl Name {
 pub(crate) struct Tables<'a> {
     before: View<'a>,
     changes: Layer,
-    ends: &'a mut Ends,
 }
 
 impl<'a> Tables<'a> {
-    pub(crate) fn new(before: View<'a>, ends: &'a mut Ends) -> Self {
+    pub(crate) fn new(before: View<'a>) -> Self {
         Tables {
             before,
             changes: Layer::default(),
-            ends,
         }
     }
 
@@ -175,22 +175,9 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Puts an entry of a log and returns a copy of the one it replaces.
-    pub(crate) fn put_entry(
-        &mut self,
-        owner: &BareJid,
-        position: Position,
-        value: Vec<u8>,
-    ) -> Result<Option<Vec<u8>>, Fault> {
-        let (name, key) = (Name::Archive, key::entry(owner, position));
-        let (before, changes) = (&self.before, &self.changes);
-        let last = || now(before, changes).last_entry(owner);
-        let old = match self.ends.move_to(owner, position, last)? {
-            true => None,
-            false => self.value(name, &key)?,
-        };
+    /// Puts a value that nobody else needs.
+    pub(crate) fn put_all(&mut self, name: Name, key: Vec<u8>, value: Vec<u8>) {
         self.changes.set(name, key.into(), Some(value.into()));
-        Ok(old)
     }
 
     /// Removes a value, if there is one.
@@ -236,80 +223,6 @@ fn now<'a>(before: &View<'a>, changes: &'a Layer) -> View<'a> {
     }
 }
 
-/// Writes rows into the file itself. Those of a layer come one table after the
-/// other, in the order of keys; later ones replace earlier ones.
-pub(crate) fn settle(transaction: &WriteTransaction, rows: &[Row<'_>]) -> Result<(), Fault> {
-    settle_slowly(transaction, rows, |_| {})
-}
-
-/// The same, telling after every few rows how many they were: whoever hears it
-/// may rest.
-pub(crate) fn settle_slowly(
-    transaction: &WriteTransaction,
-    rows: &[Row<'_>],
-    mut rest: impl FnMut(usize),
-) -> Result<(), Fault> {
-    for rows in rows.chunk_by(|one, next| one.0 == next.0) {
-        let Some((name, ..)) = rows.first() else {
-            continue;
-        };
-        let mut table = transaction.open_table(name.definition())?;
-        for run in rows.chunk_by(stand_together) {
-            if run.len() < RUN_ROWS_MIN {
-                run.iter().try_for_each(|row| settle_one(&mut table, row))?;
-            } else {
-                settle_run(&mut table, run)?;
-            }
-            rest(run.len());
-        }
-    }
-    Ok(())
-}
-
-/// A table for writing.
-type Written<'a> = Table<'a, &'static [u8], &'static [u8]>;
-
-/// Whether two rows are put, and differ in their positions alone: then they
-/// most likely come one directly after the other in the file, too.
-fn stand_together(one: &Row<'_>, next: &Row<'_>) -> bool {
-    let before = |row: &Row<'_>| row.1.len().checked_sub(Position::BYTES);
-    let ((_, one_key, one_value), (_, next_key, next_value)) = (one, next);
-    one_value.is_some()
-        && next_value.is_some()
-        && before(one) == before(next)
-        && before(one).is_some_and(|end| one_key[..end] == next_key[..end])
-}
-
-fn settle_one(table: &mut Written<'_>, (_, key, value): &Row<'_>) -> Result<(), Fault> {
-    match value {
-        Some(value) => table.insert(key.as_ref(), value.as_ref())?,
-        None => table.remove(key.as_ref())?,
-    };
-    Ok(())
-}
-
-/// The same for rows that stand together, which are put into their pages at
-/// once instead of finding and changing a page for each of them.
-fn settle_run(table: &mut Written<'_>, mut run: &[Row<'_>]) -> Result<(), Fault> {
-    while let Some((_, first, _)) = run.first() {
-        let mut gap = table.lower_bound_mut(Bound::Included(first.as_ref()))?;
-        while let [(_, key, Some(value)), rest @ ..] = run {
-            match gap.insert_before(key.as_ref(), value.as_ref()) {
-                Ok(()) => run = rest,
-                Err(CursorError::UnorderedKey) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
-        gap.close()?;
-        // It is there already, or behind one that is.
-        if let Some((row, rest)) = run.split_first() {
-            settle_one(table, row)?;
-            run = rest;
-        }
-    }
-    Ok(())
-}
-
 /// The tables of the file at one moment.
 ///
 /// Each is opened when it is first looked at, and stays open: opening one takes
@@ -353,6 +266,3 @@ pub(crate) fn create_all(transaction: &WriteTransaction) -> Result<(), Fault> {
 pub(crate) fn read(transaction: &ReadTransaction, name: Name) -> Result<Opened, Fault> {
     Ok(transaction.open_table(name.definition())?)
 }
-
-#[cfg(test)]
-mod tests;

@@ -23,6 +23,27 @@ type Row = (
     AccessGuard<'static, &'static [u8]>,
 );
 
+/// Rows of one table, in a range of keys that all begin alike.
+pub(crate) struct Stretch<'a> {
+    pub(crate) name: Name,
+    pub(crate) range: &'a Range<Vec<u8>>,
+    /// The length of what they begin with.
+    pub(crate) prefix_bytes: usize,
+}
+
+impl Stretch<'_> {
+    /// What is left of a key behind that.
+    fn place<'a>(&self, key: &'a [u8]) -> &'a [u8] {
+        &key[self.prefix_bytes..]
+    }
+}
+
+/// Where a row was found, and the end of its key and its value.
+pub(crate) enum Found<'a> {
+    InLayers(&'a [u8], &'a [u8]),
+    InFile(&'a [u8], &'a [u8]),
+}
+
 /// Layers over tables.
 pub(crate) struct View<'a> {
     /// From the newest to the oldest.
@@ -54,16 +75,37 @@ impl View<'_> {
         order: Order,
         mut read: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Fault> {
-        if range.start >= range.end {
+        let all = Stretch {
+            name,
+            range,
+            prefix_bytes: 0,
+        };
+        self.each_of(&all, &all, order, |row| match row {
+            Found::InLayers(key, value) | Found::InFile(key, value) => read(key, value),
+        })
+    }
+
+    /// The same where what is read has another table in the file than in the
+    /// layers. Rows whose keys have the same end are of the same thing, of
+    /// which layers know better.
+    pub(crate) fn each_of(
+        &self,
+        in_layers: &Stretch<'_>,
+        in_file: &Stretch<'_>,
+        order: Order,
+        mut read: impl FnMut(Found<'_>) -> bool,
+    ) -> Result<(), Fault> {
+        let Range { start, end } = in_file.range;
+        if start >= end {
             return Ok(());
         }
         let precedes = |one: &[u8], other: &[u8]| match order {
             Order::Ascending => one < other,
             Order::Descending => one > other,
         };
-        let mut layers = self.rows(name, range, order);
-        let table = self.tables.table(name)?;
-        let mut rows = table.range::<&[u8]>(range.start.as_slice()..range.end.as_slice())?;
+        let mut layers = self.rows(in_layers.name, in_layers.range, order);
+        let table = self.tables.table(in_file.name)?;
+        let mut rows = table.range::<&[u8]>(start.as_slice()..end.as_slice())?;
         let mut next = || -> Result<Option<Row>, Fault> {
             let row = match order {
                 Order::Ascending => rows.next(),
@@ -73,34 +115,28 @@ impl View<'_> {
         };
         let mut row = next()?;
         loop {
-            let Some(key) = first(&mut layers, precedes) else {
-                // Only the file is left.
-                let Some((key, value)) = &row else {
-                    return Ok(());
-                };
-                if !read(key.value(), value.value()) {
+            let known = first(&mut layers, precedes);
+            let stored = row.as_ref().map(|(key, _)| in_file.place(key.value()));
+            if let Some(key) = known
+                && stored.is_none_or(|stored| !precedes(stored, in_layers.place(key)))
+            {
+                if stored == Some(in_layers.place(key)) {
+                    row = next()?;
+                }
+                if let Some(value) = take(&mut layers, key)
+                    && !read(Found::InLayers(in_layers.place(key), value))
+                {
                     return Ok(());
                 }
-                row = next()?;
                 continue;
+            }
+            let Some((key, value)) = &row else {
+                return Ok(());
             };
-            if let Some((its, value)) = &row
-                && precedes(its.value(), key)
-            {
-                if !read(its.value(), value.value()) {
-                    return Ok(());
-                }
-                row = next()?;
-                continue;
-            }
-            if row.as_ref().is_some_and(|(its, _)| its.value() == key) {
-                row = next()?;
-            }
-            if let Some(value) = take(&mut layers, key)
-                && !read(key, value)
-            {
+            if !read(Found::InFile(in_file.place(key.value()), value.value())) {
                 return Ok(());
             }
+            row = next()?;
         }
     }
 

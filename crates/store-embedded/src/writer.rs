@@ -12,7 +12,6 @@ use starling_store::{Account, Creation, Error, Write};
 use starling_xmpp::jid::BareJid;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::ends::Ends;
 use crate::fault::{Fault, Health};
 use crate::journal::Journal;
 use crate::journal::record::Id;
@@ -97,7 +96,6 @@ pub(crate) struct Writer {
     pub(crate) metrics: Metrics,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) space: Arc<Space>,
-    pub(crate) ends: Ends,
     /// Commits that shared the last sync: so many may be about to come back.
     pub(crate) gathered: usize,
 }
@@ -289,15 +287,13 @@ impl Writer {
     /// it: if that is cut short here, there is an account with a shorter log,
     /// and nobody was told that it is gone.
     fn erase_ahead(&mut self, at: usize, owner: &BareJid) -> Result<(), Stop> {
-        for name in apply::log::TABLES {
-            let mut from = Some(key::owner(owner));
-            while let Some(start) = from.take() {
-                let end = key::end_of(&key::owner(owner));
-                from = self.record(|tables| {
-                    let rest = apply::log::erase_some(tables, name, start..end, ERASED_ROWS_MAX);
-                    Ok((rest.map_err(|fault| Stop::of(at, fault))?, 0))
-                })?;
-            }
+        let mut from = Some(key::owner(owner));
+        while let Some(start) = from.take() {
+            let end = key::end_of(&key::owner(owner));
+            from = self.record(|tables| {
+                let rest = apply::log::erase_some(tables, start..end, ERASED_ROWS_MAX);
+                Ok((rest.map_err(|fault| Stop::of(at, fault))?, 0))
+            })?;
         }
         Ok(())
     }
@@ -337,7 +333,7 @@ impl Writer {
             layers: levels.newest_first().collect(),
             tables: &file,
         };
-        let mut tables = Tables::new(before, &mut self.ends);
+        let mut tables = Tables::new(before);
         let result = change(&mut tables)?;
         Ok((result, tables.into_changes()))
     }

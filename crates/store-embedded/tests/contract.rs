@@ -34,14 +34,30 @@ impl Deref for Fresh {
 }
 
 fn fresh() -> Fresh {
+    open(&Config::default())
+}
+
+/// One whose rows go on into the tables as soon as they can.
+fn hasty() -> Fresh {
+    open(&Config {
+        journal_bytes: 1,
+        ..Config::default()
+    })
+}
+
+fn open(config: &Config) -> Fresh {
     let folder = tempfile::tempdir().unwrap();
     Fresh {
-        store: Embedded::open(folder.path(), &Config::default()).unwrap(),
+        store: Embedded::open(folder.path(), config).unwrap(),
         _folder: folder,
     }
 }
 
 starling_store::contract_suite!(fresh());
+
+mod in_tables {
+    starling_store::contract_suite!(super::hasty());
+}
 
 fn any_account_change() -> impl Strategy<Value = account::Change> {
     let token = (0..3u8, any::<bool>()).prop_map(|(n, is_next)| {

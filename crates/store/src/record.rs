@@ -335,15 +335,14 @@ pub fn peek_entry(bytes: &[u8]) -> Result<Glance, Malformed> {
     })
 }
 
-/// The other side of an entry that can be read.
-pub fn peek_peer(bytes: &[u8]) -> Result<Jid, Malformed> {
+/// The other side of an entry, as text, if it is archived.
+pub fn peek_archived(bytes: &[u8]) -> Result<Option<&str>, Malformed> {
     let mut from = Decoder::new(bytes, VERSION)?;
     from.array::<16>()?;
-    from.byte()?;
+    let bits = from.byte()?;
     from.signed()?;
-    let peer = from.jid()?;
-    from.bytes()?;
-    from.finish().map(|()| peer)
+    let peer = from.text()?;
+    Ok((bits & ENTRY_ARCHIVED != 0).then_some(peer))
 }
 
 /// The inverse of [`Position::to_bytes`].

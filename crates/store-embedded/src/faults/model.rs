@@ -20,6 +20,12 @@ const SEEDS: u64 = 4;
 
 const OWNERS: [&str; 3] = ["ann@a.example", "anna@a.example", "ann@b.example"];
 
+const PEERS: [&str; 3] = [
+    "romeo@montague.example/orchard",
+    "romeo@montague.example/garden",
+    "nurse@capulet.example",
+];
+
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<Write>),
@@ -89,7 +95,14 @@ fn any_change(dice: &mut Dice) -> Change {
         .into(),
         _ => {
             let entry = sample::entry(position.epoch, position.seq, dice.below(2) == 0);
-            archive::Change::Append(entry).into()
+            let peer = sample::jid(PEERS[dice.below(3) as usize]);
+            let is_archived = dice.below(4) > 0;
+            archive::Change::Append(archive::Entry {
+                peer,
+                is_archived,
+                ..entry
+            })
+            .into()
         }
     }
 }
@@ -100,13 +113,19 @@ async fn seen(store: &dyn Store) -> Result<Vec<String>, Error> {
     for owner in OWNERS.map(sample::bare) {
         let log = Query::before(None, 99);
         let romeo = sample::jid("romeo@montague.example");
-        let romeo = log.clone().archived_only().with(romeo);
         let forwards = Query::after(Position::START, 5);
+        let conversation = |with: &Query, peer| with.clone().archived_only().with(peer);
         let mut say = |what: &dyn std::fmt::Debug| seen.push(format!("{owner} {what:?}"));
         say(&store.login(&owner).await?);
         say(&store.roster(&owner).await?);
         say(&store.archive_page(&owner, &log).await?);
-        say(&store.archive_page(&owner, &romeo).await?);
+        say(&store
+            .archive_page(&owner, &conversation(&log, romeo))
+            .await?);
+        for peer in PEERS.map(sample::jid) {
+            let page = conversation(&forwards, peer);
+            say(&store.archive_page(&owner, &page).await?);
+        }
         say(&store.archive_page(&owner, &forwards).await?);
         say(&store.archive_last(&owner).await?);
         let card = store.vcard(&owner).await?;

@@ -12,9 +12,10 @@ use super::{Snapshot, Step};
 use crate::codec::Malformed;
 use crate::fault::Fault;
 use crate::key;
+use crate::pointer;
 use crate::record;
 use crate::table::Name;
-use crate::view::View;
+use crate::view::{Found, Stretch, View};
 
 impl Snapshot {
     pub(crate) fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Fault> {
@@ -96,20 +97,35 @@ impl Log<'_> {
         Ok(page.into_entries())
     }
 
-    /// What the query admits of the conversation with one address: its
-    /// pointers first, then only the entries that count.
+    /// What the query admits of the conversation with one address. In the file
+    /// its pointers come first, then only the entries that count.
     fn page_with(&self, with: &Jid, query: &Query) -> Result<Vec<Entry>, Fault> {
-        let prefix = key::peer(self.owner, with);
-        let range = self.places(query)?.keys(&prefix);
+        let places = self.places(query)?;
+        let (log, pointers) = (key::owner(self.owner), key::peer(self.owner, with));
+        let in_layers = Stretch {
+            name: Name::Archive,
+            range: &places.keys(&log),
+            prefix_bytes: log.len(),
+        };
+        let in_file = Stretch {
+            name: Name::ArchivePeer,
+            range: &places.keys(&pointers),
+            prefix_bytes: pointers.len(),
+        };
         let (mut page, mut fault) = (Page::of(query), None);
-        let resource = with.resource().map(str::as_bytes);
-        let name = Name::ArchivePeer;
-        self.rows.each(name, &range, query.order, |key, value| {
-            if resource.is_none_or(|resource| resource == value) {
-                match self.entry_at(&key[prefix.len()..], query) {
-                    Ok(entry) => page.extend(entry),
-                    Err(found) => fault = Some(found),
+        let (rows, order) = (&self.rows, query.order);
+        rows.each_of(&in_layers, &in_file, order, |found| {
+            match found {
+                Found::InLayers(position, entry) if pointer::is_with(entry, with) => {
+                    page.extend(self.entry_of(position, entry, query));
                 }
+                Found::InFile(position, resource) if pointer::is_of(resource, with) => {
+                    match self.entry_at(position, query) {
+                        Ok(entry) => page.extend(entry),
+                        Err(found) => fault = Some(found),
+                    }
+                }
+                Found::InLayers(..) | Found::InFile(..) => {}
             }
             !page.is_full() && fault.is_none()
         })?;

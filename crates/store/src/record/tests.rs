@@ -146,7 +146,8 @@ proptest! {
             stanza_bytes: entry.stanza.len(),
         };
         prop_assert_eq!(peek_entry(&bytes), Ok(glance));
-        prop_assert_eq!(peek_peer(&bytes), Ok(entry.peer.clone()));
+        let archived = entry.is_archived.then(|| entry.peer.as_str());
+        prop_assert_eq!(peek_archived(&bytes), Ok(archived));
         prop_assert_eq!(decode_entry(entry.position, &bytes), Ok(entry));
     }
 
@@ -165,7 +166,7 @@ proptest! {
         let _ = decode_roster_row(&bytes);
         let _ = decode_entry(Position::START, &bytes);
         let _ = peek_entry(&bytes);
-        let _ = peek_peer(&bytes);
+        let _ = peek_archived(&bytes);
         let _ = decode_position(&bytes);
     }
 
