@@ -200,7 +200,11 @@ impl AsyncWrite for Metered {
         cx: &mut Context<'_>,
         from: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = self.way().poll_write_vectored(cx, from);
+        // Mostly it is one record, which a socket takes sooner than a list.
+        let done = match from {
+            [one] => self.way().poll_write(cx, one),
+            some => self.way().poll_write_vectored(cx, some),
+        };
         self.count(done)
     }
 

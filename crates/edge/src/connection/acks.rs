@@ -17,17 +17,12 @@ use super::Connection;
 use crate::close::Ending;
 use crate::features::sm;
 use crate::outlet::Taken;
-use managed::Managed;
+use managed::{ASK_AFTER, Managed};
 
 /// Without stream management the session hears of what was written when it is
 /// so many stanzas, or so old: a frame for each would cost more than it tells.
 const REPORT_STANZAS: u32 = 64;
 const REPORT_AFTER: Duration = Duration::from_millis(500);
-
-/// What was sent while the client was about to answer is asked for with the next
-/// stanza to it, or so much later: a write for the question alone, answered by a
-/// read, would double what a short message costs.
-const ASK_AFTER: Duration = Duration::from_millis(250);
 
 /// What `<r/>` or `<a/>` takes.
 const NONZA_BYTES: usize = 64;
@@ -176,11 +171,16 @@ impl Connection {
         if let Some(answer) = managed.news(committed, !self.outgoing.is_empty()) {
             write(&answer, &mut self.outgoing);
         }
-        // One question at a time, so there are as many as round trips.
-        if is_ahead(acks.sent, managed.asked) && managed.asked_at.is_none() {
+        if !managed.is_unasked(acks.sent) {
+            return;
+        }
+        let now = Instant::now();
+        let at = managed.asks_at(acks.sent).unwrap_or(now);
+        if at <= now || acks.is_requested {
             write(&sm::request(), &mut self.outgoing);
-            managed.asked = acks.sent;
-            managed.asked_at = Some(Instant::now());
+            managed.ask(acks.sent, now);
+        } else {
+            acks.due = Some(acks.due.map_or(at, |due| due.min(at)));
         }
     }
 
@@ -191,8 +191,7 @@ impl Connection {
             return;
         };
         if managed.asked_at.is_none() {
-            managed.asked = self.acks.sent;
-            managed.asked_at = Some(Instant::now());
+            managed.ask(self.acks.sent, Instant::now());
             self.say(|out| write(&sm::request(), out));
         }
     }

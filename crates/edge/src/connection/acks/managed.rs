@@ -19,6 +19,14 @@ const TELL_AFTER: Duration = Duration::from_millis(250);
 /// for nothing but a time, so this is the longest it does.
 const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 
+/// A client is asked with the first stanza after a pause, and again when it has
+/// been sent so many more, or after so long, with the next stanza or without one.
+/// Each question is answered by a write of the client, a read here and a word to
+/// the session: one for each of many stanzas would nearly double what a short
+/// message costs.
+const ASK_STANZAS: u32 = 16;
+pub(super) const ASK_AFTER: Duration = Duration::from_millis(250);
+
 /// Stream management is on.
 pub(super) struct Managed {
     /// Where the counts of the client begin.
@@ -41,6 +49,8 @@ pub(super) struct Managed {
     /// has not answered yet.
     pub(super) asked: u32,
     pub(super) asked_at: Option<Instant>,
+    /// When it was asked last.
+    asked_last: Option<Instant>,
 }
 
 impl Managed {
@@ -56,7 +66,28 @@ impl Managed {
             acked,
             asked: acked,
             asked_at: None,
+            asked_last: None,
         }
+    }
+
+    /// Whether there is something to ask about, the last stanza to it being
+    /// `sent`, and no other question that it has not answered.
+    pub(super) fn is_unasked(&self, sent: u32) -> bool {
+        self.asked_at.is_none() && is_ahead(sent, self.asked)
+    }
+
+    /// When it is to be asked about that. `None`: at once.
+    pub(super) fn asks_at(&self, sent: u32) -> Option<Instant> {
+        let is_much = sent.wrapping_sub(self.asked) >= ASK_STANZAS;
+        let last = self.asked_last.filter(|_| !is_much);
+        last.map(|last| last + ASK_AFTER)
+    }
+
+    /// It is asked.
+    pub(super) fn ask(&mut self, sent: u32, now: Instant) {
+        self.asked = sent;
+        self.asked_at = Some(now);
+        self.asked_last = self.asked_at;
     }
 
     /// `<a/>` for a client that asks (XEP-0198 §4), unless what it asks about is
@@ -137,6 +168,21 @@ mod tests {
 
     fn h(answer: Option<Element>) -> Option<String> {
         Some(answer?.attribute("h").unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_client_that_is_sent_much_is_not_asked_about_each_stanza() {
+        let (mut managed, now) = (managed(), Instant::now());
+        assert!(!managed.is_unasked(0), "there is nothing to ask");
+        assert!(managed.is_unasked(1));
+        assert_eq!(managed.asks_at(1), None, "the first one");
+        managed.ask(1, now);
+        assert!(!managed.is_unasked(100), "one question at a time");
+        managed.asked_at = None;
+        assert!(!managed.is_unasked(1) && managed.is_unasked(2));
+        assert_eq!(managed.asks_at(2), Some(now + ASK_AFTER));
+        assert_eq!(managed.asks_at(ASK_STANZAS), Some(now + ASK_AFTER));
+        assert_eq!(managed.asks_at(1 + ASK_STANZAS), None, "so many");
     }
 
     #[test]
