@@ -43,7 +43,7 @@ pub struct Config {
     pub reattach_timeout: Duration,
     /// Stanzas that a session keeps until its client has acknowledged them. One
     /// more ends the session; its messages wait for the next.
-    #[schemars(range(min = 10, max = 1_000_000))]
+    #[schemars(range(min = 32, max = 1_000_000))]
     pub unacknowledged_stanzas_max: usize,
     /// The same, in bytes.
     #[schemars(range(min = 65_536))]

@@ -17,7 +17,7 @@ use super::Connection;
 use crate::close::Ending;
 use crate::features::sm;
 use crate::outlet::Taken;
-use managed::{ASK_AFTER, Managed};
+use managed::Managed;
 
 /// Without stream management the session hears of what was written when it is
 /// so many stanzas, or so old: a frame for each would cost more than it tells.
@@ -46,7 +46,7 @@ pub(super) struct Acks {
     /// `<enable/>` is on its way to the session.
     is_enabling: bool,
     /// An `<r/>` came before `<enabled/>` could be sent.
-    is_answer_owed: bool,
+    is_asked_early: bool,
     managed: Option<Box<Managed>>,
 }
 
@@ -152,14 +152,14 @@ impl Connection {
         if taken.enabled.is_some() {
             self.is_enabled();
         }
-        let acks = &mut self.acks;
+        let (acks, taken_bytes) = (&mut self.acks, self.outgoing.len());
         acks.sent = acks.sent.wrapping_add(taken.stanzas);
         acks.is_requested |= taken.is_ack_requested;
         let committed = self.credit.committed();
         if let Some(management) = &taken.enabled {
             let managed = acks.managed.insert(acks.enabled(management));
             acks.is_enabling = false;
-            if std::mem::take(&mut acks.is_answer_owed)
+            if std::mem::take(&mut acks.is_asked_early)
                 && let Some(answer) = managed.answer(committed, self.credit.received())
             {
                 write(&answer, &mut self.outgoing);
@@ -168,6 +168,9 @@ impl Connection {
         let Some(managed) = &mut acks.managed else {
             return;
         };
+        if taken.stanzas > 0 {
+            managed.send(taken_bytes);
+        }
         if let Some(answer) = managed.news(committed, !self.outgoing.is_empty()) {
             write(&answer, &mut self.outgoing);
         }
@@ -223,7 +226,8 @@ impl Connection {
             self.outlet.acknowledged(arrived);
         }
         if self.is_apart() {
-            // It is reported behind what waits.
+            // It is reported behind what waits, which nothing hastens.
+            self.acks.due = self.acks.due.filter(|_| self.acks.is_managed());
             return Ok(());
         }
         self.acks.is_requested &= !is_all;
@@ -274,7 +278,7 @@ impl Connection {
                 Ok(())
             }
             "r" if self.acks.is_enabling => {
-                self.acks.is_answer_owed = true;
+                self.acks.is_asked_early = true;
                 Ok(())
             }
             "a" if self.acks.is_managed() => self.acknowledged(nonza),
@@ -320,11 +324,9 @@ impl Connection {
         managed.asked_at = None;
         if managed.acked == sent {
             self.acks.due = None;
-        } else if is_ahead(sent, managed.asked) && self.acks.is_requested {
-            // More was sent since it was asked, and the session waits for it.
-            self.has_more = true;
         } else if is_ahead(sent, managed.asked) {
-            self.acks.due = Some(Instant::now() + ASK_AFTER);
+            // Another turn asks about that, or sees when.
+            self.has_more = true;
         } else {
             self.acks.due = Some(Instant::now() + ASK_AGAIN_AFTER);
         }

@@ -10,6 +10,7 @@
     reason = "tests panic on failure"
 )]
 
+mod acks;
 mod bind2;
 mod binding;
 mod draining;

@@ -46,7 +46,7 @@ async fn it_is_offered_where_it_can_be_used(world: &World) {
     assert!(features.child(ns::SM, "sm").is_some(), "{features}");
 }
 
-/// §4: answered at once, and told without being asked when there is news.
+/// §4: answered, and told without being asked when there is news.
 async fn what_is_durable_is_acknowledged(world: &World) {
     let account = world.account("juliet").await;
     let mut romeo = world.online("romeo").await;

@@ -20,12 +20,15 @@ const TELL_AFTER: Duration = Duration::from_millis(250);
 const ANSWER_WITHIN: Duration = Duration::from_millis(50);
 
 /// A client is asked with the first stanza after a pause, and again when it has
-/// been sent so many more, or after so long, with the next stanza or without one.
+/// been sent so many more, or so much, or after so long, with the next stanza or
+/// without one. It is well below what may be unacknowledged
+/// (`session.unacknowledged_stanzas_max`, `…_bytes_max`) or is mirrored.
 /// Each question is answered by a write of the client, a read here and a word to
 /// the session: one for each of many stanzas would nearly double what a short
 /// message costs.
 const ASK_STANZAS: u32 = 16;
-pub(super) const ASK_AFTER: Duration = Duration::from_millis(250);
+const ASK_BYTES: usize = 16 * 1024;
+const ASK_AFTER: Duration = Duration::from_millis(250);
 
 /// Stream management is on.
 pub(super) struct Managed {
@@ -49,8 +52,9 @@ pub(super) struct Managed {
     /// has not answered yet.
     pub(super) asked: u32,
     pub(super) asked_at: Option<Instant>,
-    /// When it was asked last.
+    /// When it was asked last, and about how much it was sent since.
     asked_last: Option<Instant>,
+    unasked_bytes: usize,
 }
 
 impl Managed {
@@ -67,7 +71,13 @@ impl Managed {
             asked: acked,
             asked_at: None,
             asked_last: None,
+            unasked_bytes: 0,
         }
+    }
+
+    /// Stanzas are on their way to it.
+    pub(super) fn send(&mut self, bytes: usize) {
+        self.unasked_bytes += bytes;
     }
 
     /// Whether there is something to ask about, the last stanza to it being
@@ -78,7 +88,8 @@ impl Managed {
 
     /// When it is to be asked about that. `None`: at once.
     pub(super) fn asks_at(&self, sent: u32) -> Option<Instant> {
-        let is_much = sent.wrapping_sub(self.asked) >= ASK_STANZAS;
+        let is_many = sent.wrapping_sub(self.asked) >= ASK_STANZAS;
+        let is_much = is_many || self.unasked_bytes >= ASK_BYTES;
         let last = self.asked_last.filter(|_| !is_much);
         last.map(|last| last + ASK_AFTER)
     }
@@ -88,12 +99,14 @@ impl Managed {
         self.asked = sent;
         self.asked_at = Some(now);
         self.asked_last = self.asked_at;
+        self.unasked_bytes = 0;
     }
 
     /// `<a/>` for a client that asks (XEP-0198 §4), unless what it asks about is
     /// being dealt with: then [`Managed::news`] gives the answer.
     pub(super) fn answer(&mut self, committed: u32, received: u32) -> Option<Element> {
-        if !is_ahead(received, committed) {
+        let is_open = is_ahead(received, committed) && is_ahead(received, self.told);
+        if !is_open {
             return Some(self.tell(committed));
         }
         self.awaited = Some(received);
@@ -183,6 +196,25 @@ mod tests {
         assert_eq!(managed.asks_at(2), Some(now + ASK_AFTER));
         assert_eq!(managed.asks_at(ASK_STANZAS), Some(now + ASK_AFTER));
         assert_eq!(managed.asks_at(1 + ASK_STANZAS), None, "so many");
+        managed.send(ASK_BYTES);
+        assert_eq!(managed.asks_at(2), None, "or so much");
+        managed.ask(2, now);
+        managed.asked_at = None;
+        assert_eq!(managed.asks_at(3), Some(now + ASK_AFTER));
+    }
+
+    /// XEP-0198 §4 counts from `<enable/>` on: what came before is not waited for.
+    #[test]
+    fn what_came_before_it_was_enabled_is_not_waited_for() {
+        let management = Management {
+            received: 1,
+            sent: 0,
+            resumption: None,
+        };
+        let mut managed = Managed::new(&management, 1, 0);
+        assert_eq!(h(managed.answer(0, 1)).as_deref(), Some("0"));
+        assert_eq!(h(managed.answer(0, 2)), None);
+        assert_eq!(h(managed.news(2, false)).as_deref(), Some("1"));
     }
 
     #[test]
@@ -217,12 +249,12 @@ mod tests {
     }
 
     #[test]
-    fn what_was_put_off_is_not_put_off_for_longer_by_a_question() {
+    fn what_was_put_off_for_longer_is_said_sooner_to_who_asks() {
         let mut managed = managed();
-        assert_eq!(h(managed.news(1, false)), None);
-        let due = managed.tell_at.unwrap();
+        let later = Instant::now() + Duration::from_hours(1);
+        managed.tell_at = Some(later);
         assert_eq!(h(managed.answer(1, 2)), None);
-        assert!(managed.tell_at.unwrap() < due);
+        assert!(managed.tell_at.unwrap() < later);
     }
 
     #[test]
