@@ -79,8 +79,8 @@ impl Settler {
     }
 
     /// How much of the room for what comes next is left decides how fast it is.
-    pub(crate) fn filled(&self, bytes: u64, journal_bytes: u64) {
-        self.progress.filled(bytes, journal_bytes);
+    pub(crate) fn note_fill(&self, bytes: u64, journal_bytes: u64) {
+        self.progress.note_fill(bytes, journal_bytes);
     }
 
     /// Has it finish as soon as it can: there is little room for what comes next.

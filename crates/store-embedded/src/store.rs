@@ -20,7 +20,7 @@ use starling_store::{
     Account, Backup, Creation, Error, Fence, LoginBundle, Position, Store, Write, account, meta,
     pep, private_xml, vcard,
 };
-use starling_xmpp::jid::{BareJid, Jid};
+use starling_xmpp::jid::BareJid;
 use tokio::sync::oneshot;
 
 use crate::fault::{Fault, Health};
@@ -218,9 +218,9 @@ impl account::Read for Embedded {
 #[async_trait]
 impl archive::Read for Embedded {
     async fn archive_page(&self, owner: &BareJid, query: &Query) -> Result<Vec<Entry>, Error> {
-        // Nothing but the pointers tells one resource from another, and there
-        // may be many.
-        if query.with.as_ref().is_none_or(Jid::is_bare) {
+        // What the layers have of the log is looked through for one address, and
+        // all pointers to a bare one for a resource: there may be many.
+        if query.with.is_none() {
             return self.read(owner, |snapshot| snapshot.archive_page(owner, query));
         }
         let (name, query) = (owner.clone(), query.clone());

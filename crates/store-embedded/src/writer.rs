@@ -162,7 +162,7 @@ impl Writer {
     /// The same, once the segment is long enough and the other one is free.
     fn turn(&mut self) -> Result<(), Error> {
         let bytes = self.journal.bytes();
-        self.settler.filled(bytes, self.journal_bytes);
+        self.settler.note_fill(bytes, self.journal_bytes);
         if bytes < self.journal_bytes {
             return Ok(());
         }

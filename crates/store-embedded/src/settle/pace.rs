@@ -17,17 +17,21 @@ const SPELL: Duration = Duration::from_micros(200);
 const REST_FACTOR_AHEAD: u32 = 8;
 const REST_FACTOR_BEHIND: u32 = 1;
 
-/// It keeps so much ahead of the journal, in thousandths: to free what is in
-/// the tables takes time, too.
-const LEAD: u64 = 1_300;
+/// Work that took longer, because of the disk or of others on its core, is not
+/// rested from for longer: the journal may have filled meanwhile.
+const WORK_MAX: Duration = Duration::from_millis(1);
+
+/// It keeps so much ahead of the journal: to free what is in the tables takes
+/// time, too.
+const LEAD_THOUSANDTHS: u64 = 1_300;
 
 /// What the thread and its users know of each other.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     state: Mutex<State>,
     changed: Condvar,
-    /// Thousandths of the journal's next segment that are full.
-    filled: AtomicU64,
+    /// How much of the journal's next segment is full.
+    filled_thousandths: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +43,7 @@ struct State {
 
 impl Progress {
     pub(super) fn begin(&self) {
-        self.filled.store(0, Ordering::Relaxed);
+        self.filled_thousandths.store(0, Ordering::Relaxed);
         self.set(true, false);
     }
 
@@ -62,9 +66,9 @@ impl Progress {
         drop(finished);
     }
 
-    pub(super) fn filled(&self, bytes: u64, journal_bytes: u64) {
+    pub(super) fn note_fill(&self, bytes: u64, journal_bytes: u64) {
         let filled = bytes.saturating_mul(1_000) / journal_bytes.max(1);
-        self.filled.store(filled, Ordering::Relaxed);
+        self.filled_thousandths.store(filled, Ordering::Relaxed);
     }
 
     fn set(&self, is_busy: bool, is_hurried: bool) {
@@ -113,7 +117,7 @@ impl<'a> Pace<'a> {
         if took < SPELL {
             return;
         }
-        self.progress.pause(took * self.rest_factor());
+        self.progress.pause(took.min(WORK_MAX) * self.rest_factor());
         self.since = pulse::now();
     }
 
@@ -124,8 +128,12 @@ impl<'a> Pace<'a> {
     }
 
     fn rest_factor(&self) -> u32 {
-        let filled = self.progress.filled.load(Ordering::Relaxed);
-        let is_ahead = self.done * 1_000_000 >= self.rows * filled * LEAD;
+        let filled = self.progress.filled_thousandths.load(Ordering::Relaxed);
+        let due = self
+            .rows
+            .saturating_mul(filled.saturating_mul(LEAD_THOUSANDTHS))
+            / 1_000_000;
+        let is_ahead = self.done >= due;
         if is_ahead {
             REST_FACTOR_AHEAD
         } else {
@@ -159,7 +167,7 @@ mod tests {
         progress.begin();
         let mut pace = Pace::new(&progress, 1_000);
         assert_eq!(pace.rest_factor(), REST_FACTOR_AHEAD, "nothing comes");
-        progress.filled(100, 1_000);
+        progress.note_fill(100, 1_000);
         assert_eq!(pace.rest_factor(), REST_FACTOR_BEHIND);
         pace.done = 100;
         assert_eq!(pace.rest_factor(), REST_FACTOR_BEHIND, "only just as far");

@@ -13,6 +13,9 @@ use crate::pointer::Pointers;
 /// Rows that stand together from so many on are put into their pages at once.
 const RUN_ROWS_MIN: usize = 4;
 
+/// And not more at a time: a rest may be due.
+const RUN_ROWS_MAX: usize = 128;
+
 /// A key and its value, or that there is none any more.
 pub(crate) type Row<'a> = (&'a [u8], Option<&'a [u8]>);
 
@@ -76,7 +79,8 @@ fn settle_table<'r>(
     mut settled: impl FnMut(&Row<'r>, Option<&[u8]>),
 ) -> Result<(), Fault> {
     let mut table = transaction.open_table(name.definition())?;
-    for run in rows.chunk_by(stand_together) {
+    let runs = rows.chunk_by(stand_together);
+    for run in runs.flat_map(|run| run.chunks(RUN_ROWS_MAX)) {
         if run.len() < RUN_ROWS_MIN {
             for row in run {
                 let old = settle_one(&mut table, row)?;
