@@ -66,7 +66,12 @@ pub(crate) fn deliver(ctx: &mut Ctx, message: Stanza) {
         return;
     }
     let copies = std::mem::take(&mut ctx.copies);
-    let outgoing = Outgoing::new(message, logged);
+    let outgoing = match is_stored {
+        // Others are handed it later, or find it: a session that is lost before
+        // it has it takes it from nobody.
+        true => Outgoing::dispensable(message),
+        false => Outgoing::new(message, logged),
+    };
     if let ([session], []) = (&sessions[..], &copies[..]) {
         return ctx.hand_over(*session, outgoing);
     }

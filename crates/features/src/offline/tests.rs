@@ -225,6 +225,40 @@ fn who_took_a_message_at_once_does_not_get_it_again() {
     assert_eq!(waiting(&scene), 0);
 }
 
+/// Nor does the one in line get it twice when the session that took it at once
+/// is lost without having it: it was handed what waited.
+#[test]
+fn what_was_handed_over_does_not_come_again_from_who_took_it_at_once() {
+    let mut scene = juliet();
+    many(&mut scene);
+    scene.bind_and_send("balcony", "<presence/>");
+    scene.online("chamber");
+    assert_eq!(bodies(&get(&mut scene, "both")), ["chamber both"]);
+    assert_eq!(
+        bodies(&scene.drains("balcony")),
+        ["balcony 50", "balcony 51", "balcony both"]
+    );
+    scene.drains("balcony");
+    assert_eq!(bodies(&scene.loses("chamber")), NOTHING);
+    assert_eq!(waiting(&scene), 0);
+}
+
+/// Lost before that, it still waits for the one in line, once.
+#[test]
+fn what_waits_is_not_kept_again_for_who_took_it_at_once() {
+    let mut scene = juliet();
+    let count = many(&mut scene) as u64;
+    scene.bind_and_send("balcony", "<presence/>");
+    scene.online("chamber");
+    get(&mut scene, "both");
+    assert_eq!(bodies(&scene.loses("chamber")), NOTHING);
+    assert_eq!(waiting(&scene), count + 1);
+    assert_eq!(
+        bodies(&scene.drains("balcony")),
+        ["balcony 50", "balcony 51", "balcony both"]
+    );
+}
+
 /// XEP-0160 §2: a full queue is told to the sender, and nothing is lost of it.
 #[test]
 fn a_full_queue_is_an_error() {
