@@ -175,8 +175,8 @@ impl<'a> Tables<'a> {
         Ok(())
     }
 
-    /// Puts a value that nobody else needs.
-    pub(crate) fn put_all(&mut self, name: Name, key: Vec<u8>, value: Vec<u8>) {
+    /// The same without copying it.
+    pub(crate) fn put_owned(&mut self, name: Name, key: Vec<u8>, value: Vec<u8>) {
         self.changes.set(name, key.into(), Some(value.into()));
     }
 

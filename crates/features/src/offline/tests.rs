@@ -53,6 +53,15 @@ fn many(scene: &mut Scene) -> usize {
     count
 }
 
+/// One session is being handed what waits, and another takes a message for both
+/// at once.
+fn one_in_line_and_one_not(scene: &mut Scene) {
+    many(scene);
+    scene.bind_and_send("balcony", "<presence/>");
+    scene.online("chamber");
+    assert_eq!(bodies(&get(scene, "both")), ["chamber both"]);
+}
+
 /// XEP-0160 §2, §3; XEP-0203 §2: kept, then delivered in order with the time
 /// it was taken, by the host.
 #[test]
@@ -193,10 +202,7 @@ fn a_new_message_joins_the_end_of_the_line() {
 #[test]
 fn a_session_that_is_not_in_line_gets_new_messages_at_once() {
     let mut scene = juliet();
-    many(&mut scene);
-    scene.bind_and_send("balcony", "<presence/>");
-    scene.online("chamber");
-    assert_eq!(bodies(&get(&mut scene, "both")), ["chamber both"]);
+    one_in_line_and_one_not(&mut scene);
     assert_eq!(
         bodies(&scene.gets(&message("chat", "/chamber", "one"))),
         ["chamber one"]
@@ -212,10 +218,7 @@ fn a_session_that_is_not_in_line_gets_new_messages_at_once() {
 #[test]
 fn who_took_a_message_at_once_does_not_get_it_again() {
     let mut scene = juliet();
-    many(&mut scene);
-    scene.bind_and_send("balcony", "<presence/>");
-    scene.online("chamber");
-    assert_eq!(bodies(&get(&mut scene, "both")), ["chamber both"]);
+    one_in_line_and_one_not(&mut scene);
     assert_eq!(bodies(&scene.loses("balcony")).len(), PAGE_MESSAGES);
     assert_eq!(
         bodies(&scene.drains("chamber")),
@@ -230,10 +233,7 @@ fn who_took_a_message_at_once_does_not_get_it_again() {
 #[test]
 fn what_was_handed_over_does_not_come_again_from_who_took_it_at_once() {
     let mut scene = juliet();
-    many(&mut scene);
-    scene.bind_and_send("balcony", "<presence/>");
-    scene.online("chamber");
-    assert_eq!(bodies(&get(&mut scene, "both")), ["chamber both"]);
+    one_in_line_and_one_not(&mut scene);
     assert_eq!(
         bodies(&scene.drains("balcony")),
         ["balcony 50", "balcony 51", "balcony both"]
@@ -247,12 +247,10 @@ fn what_was_handed_over_does_not_come_again_from_who_took_it_at_once() {
 #[test]
 fn what_waits_is_not_kept_again_for_who_took_it_at_once() {
     let mut scene = juliet();
-    let count = many(&mut scene) as u64;
-    scene.bind_and_send("balcony", "<presence/>");
-    scene.online("chamber");
-    get(&mut scene, "both");
+    one_in_line_and_one_not(&mut scene);
+    let count = waiting(&scene);
     assert_eq!(bodies(&scene.loses("chamber")), NOTHING);
-    assert_eq!(waiting(&scene), count + 1);
+    assert_eq!(waiting(&scene), count);
     assert_eq!(
         bodies(&scene.drains("balcony")),
         ["balcony 50", "balcony 51", "balcony both"]

@@ -33,7 +33,7 @@ pub(super) fn apply(
 
 fn append(tables: &mut Tables<'_>, owner: &BareJid, entry: &Entry) {
     let key = key::entry(owner, entry.position);
-    tables.put_all(Name::Archive, key, record::encode_entry(entry));
+    tables.put_owned(Name::Archive, key, record::encode_entry(entry));
 }
 
 fn purge(tables: &mut Tables<'_>, owner: &BareJid, through: Position) -> Result<(), Fault> {
@@ -62,14 +62,14 @@ fn sweep(
     end.push(0);
     tables.remove_range_unless(Name::Archive, &start, &end, |_, value| {
         // Nearly all are archived: that can be seen without reading the rest.
-        record::peek_archived(value).is_ok_and(|peer| peer.is_some())
-            || record::decode_entry(range.end, value)
-                .map_or(true, |entry| !entry.is_swept(is_offline))
+        let is_archived = record::peek_entry(value).is_ok_and(|entry| entry.is_archived);
+        let entry = || record::decode_entry(range.end, value);
+        is_archived || entry().map_or(true, |entry| !entry.is_swept(is_offline))
     })
 }
 
-/// If a range of a log has more than `rows_max` rows, erases so many from its beginning
-/// and tells where the rest begins.
+/// If a range of a log has more than `rows_max` rows, erases so many from its
+/// beginning and tells where the rest begins.
 pub(crate) fn erase_some(
     tables: &mut Tables<'_>,
     range: Range<Vec<u8>>,
